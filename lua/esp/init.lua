@@ -1,0 +1,3 @@
+--- esplua: the library as a script sees it.
+local M = {}
+return M

@@ -1,0 +1,18 @@
+/* l_modules.h - every C module, by the name under which Lua requires it. */
+#ifndef L_MODULES_H
+#define L_MODULES_H
+
+#include <lauxlib.h>
+
+/* One luaopen_ function per l_ file. */
+#define L_MODULES(M)
+
+#define M(name, open) int open(lua_State *L);
+L_MODULES(M)
+#undef M
+
+#define M(name, open) {name, open},
+static const luaL_Reg l_modules[] = {L_MODULES(M){NULL, NULL}};
+#undef M
+
+#endif
