@@ -6,6 +6,13 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 BUILD   ?= build
 WERROR  ?=
+FUZZ_RUNS ?= 20000
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# What a fresh Debian machine needs to build, then what only the tests need.
+PACKAGES := gcc make pkg-config liblua5.4-dev libserialport-dev zlib1g-dev libmbedtls-dev libuv1-dev \
+            libedit-dev libbsd-dev libmd-dev libncurses-dev \
+            lua5.4 lua-busted lua-check clang libclang-rt-14-dev gcc-riscv64-unknown-elf gcc-xtensa-lx106
 
 LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/include/lua5.4)
 override CPPFLAGS += -D_GNU_SOURCE -Isrc $(LUA_CFLAGS) -MMD -MP
@@ -58,11 +65,37 @@ $(BUILD)/obj/pack_data.o $(BUILD)/pic/pack_data.o: $(BUILD)/pack_data.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
 
+deps: ## install the Debian packages that are missing
+	@missing=; for p in $(PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
+	  $(SUDO) apt-get update -q && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; fi
+
+demo: deps ## flash a real image to a simulated chip and read it back
+	@$(MAKE) -s all
+	@$(BUILD)/esplua examples/demo.lua
+
+check: deps ## all tests: plain, sanitizers, constant collecting, luacheck, fuzzers
+	@BUILD=$(BUILD)/check MAKE="$(MAKE)" FUZZ_RUNS=$(FUZZ_RUNS) sh spec/check.sh
+
+fuzz: ## run the fuzzers longer: make fuzz FUZZ_RUNS=1000000
+	@BUILD=$(BUILD)/check MAKE="$(MAKE)" FUZZ_RUNS=$(FUZZ_RUNS) sh spec/fuzz/run.sh
+
+bench: all ## speed and memory, as ratios measured side by side in one run
+	@for b in bench/*.lua; do echo "== $$b"; $(BUILD)/esplua $$b || exit 1; done
+
+install: all ## install under PREFIX (and DESTDIR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4 $(DESTDIR)$(PREFIX)/share/doc/esplua
+	install -s -m 755 $(BUILD)/esplua $(DESTDIR)$(PREFIX)/bin/esplua
+	install -m 644 $(BUILD)/esp.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/esp.so
+	install -m 644 README.md LICENSE $(wildcard doc/*.md) $(DESTDIR)$(PREFIX)/share/doc/esplua
+
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all clean help FORCE
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all deps demo check fuzz bench install clean help FORCE
+-include $(shell find $(BUILD)/obj $(BUILD)/pic -name '*.d' 2>/dev/null)

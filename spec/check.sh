@@ -1,0 +1,56 @@
+#!/bin/sh
+# All tests. Prints what each stage did and ends with one line "N passed, N failed".
+# BUILD: folder to build in. FUZZ_RUNS: inputs a fuzzer tries. MAKE: the make to use.
+set -u
+BUILD=${BUILD:-build/check}
+MAKE=${MAKE:-make}
+passed=0
+failed=0
+log=$BUILD/check.log
+mkdir -p "$BUILD"
+
+# one NAME COMMAND...: a stage that passes or fails as a whole
+one() {
+  name=$1; shift
+  if "$@" > "$log" 2>&1; then
+    passed=$((passed + 1)); echo "ok      $name"
+  else
+    failed=$((failed + 1)); echo "FAILED  $name"; tail -n 60 "$log"
+  fi
+}
+
+# specs NAME INTERPRETER: the busted suite; each spec counts
+specs() {
+  name=$1; shift
+  timeout "${SPEC_LIMIT:-1500}" "$@" spec/run.lua > "$log" 2>&1; status=$?
+  line=$(grep -aE '^[0-9]+ success.* / [0-9]+ failure.* / [0-9]+ error' "$log" | tail -n 1)
+  if [ -z "$line" ]; then
+    failed=$((failed + 1)); echo "FAILED  specs $name: ended with status $status before its summary"; tail -n 60 "$log"; return
+  fi
+  ok=$(echo "$line" | sed 's/ .*//')
+  bad=$(echo "$line" | awk -F' / ' '{split($2,f," "); split($3,e," "); print f[1]+e[1]}')
+  if [ "$bad" -eq 0 ] && [ "$status" -ne 0 ]; then bad=1; fi
+  passed=$((passed + ok)); failed=$((failed + bad))
+  if [ "$bad" -eq 0 ]; then echo "ok      specs $name: $ok"; else
+    echo "FAILED  specs $name: $bad of $((ok + bad)) (status $status)"; grep -aA25 -E '^(Failure|Error) ->|Sanitizer|runtime error' "$log" | head -n 200
+  fi
+}
+
+SAN="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+one "build with -Werror" $MAKE -s -j2 BUILD="$BUILD/plain" WERROR=-Werror all
+one "build with AddressSanitizer and UBSan" $MAKE -s -j2 BUILD="$BUILD/san" WERROR=-Werror CFLAGS="$SAN" "$BUILD/san/esplua"
+one "luacheck" luacheck -q --config .luacheckrc lua scripts spec chips bench examples
+one "module in a stock lua5.4" env LUA_CPATH="$BUILD/plain/?.so" lua5.4 spec/support/module.lua
+one "examples rebuild to the same bytes" $MAKE -s -C examples/hello check
+one "stubs and lists that are kept are up to date" sh spec/kept.sh
+ESPLUA=$PWD/$BUILD/plain/esplua; export ESPLUA
+specs plain "$BUILD/plain/esplua"
+ESPLUA_GC_STRESS=1 specs "with the collector always running" "$BUILD/plain/esplua"
+ESPLUA=$PWD/$BUILD/san/esplua
+ASAN_OPTIONS=detect_leaks=1 specs "under AddressSanitizer and UBSan" "$BUILD/san/esplua"
+out=$BUILD/fuzz.count
+BUILD=$BUILD MAKE=$MAKE FUZZ_COUNT=$out sh spec/fuzz/run.sh
+set -- $(cat "$out")
+passed=$((passed + $1)); failed=$((failed + $2))
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
