@@ -82,8 +82,13 @@ check: deps ## all tests: plain, sanitizers, constant collecting, luacheck, fuzz
 fuzz: ## run the fuzzers longer: make fuzz FUZZ_RUNS=1000000
 	@BUILD=$(BUILD)/check MAKE="$(MAKE)" FUZZ_RUNS=$(FUZZ_RUNS) sh spec/fuzz/run.sh
 
-bench: all ## speed and memory, as ratios measured side by side in one run
-	@for b in bench/*.lua; do echo "== $$b"; $(BUILD)/esplua $$b || exit 1; done
+$(BUILD)/measure: src/tools/measure.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
+
+bench: all $(BUILD)/measure ## speed and memory, as ratios measured side by side in one run
+	@for b in bench/*_bench.lua; do echo "== $$b"; \
+	  ESPLUA=$(BUILD)/esplua MEASURE=$(BUILD)/measure $(BUILD)/esplua $$b || exit 1; done
 
 install: all ## install under PREFIX (and DESTDIR)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4 $(DESTDIR)$(PREFIX)/share/doc/esplua

@@ -42,7 +42,6 @@ one "build with AddressSanitizer and UBSan" $MAKE -s -j2 BUILD="$BUILD/san" WERR
 one "luacheck" luacheck -q --config .luacheckrc lua scripts spec chips bench examples
 one "module in a stock lua5.4" env LUA_CPATH="$BUILD/plain/?.so" lua5.4 spec/support/module.lua
 one "examples rebuild to the same bytes" $MAKE -s -C examples/hello check
-one "stubs and lists that are kept are up to date" sh spec/kept.sh
 ESPLUA=$PWD/$BUILD/plain/esplua; export ESPLUA
 specs plain "$BUILD/plain/esplua"
 ESPLUA_GC_STRESS=1 specs "with the collector always running" "$BUILD/plain/esplua"

@@ -1,0 +1,36 @@
+--- What the benchmarks share: run a command, say what it cost, compare with the peer.
+-- ESPTOOL names the peer's command line ("python3 -m esptool"); without it only our own figures are printed.
+local M = {
+  esplua = os.getenv "ESPLUA" or "build/esplua",
+  esptool = os.getenv "ESPTOOL",
+}
+local measure = os.getenv "MEASURE" or "build/measure"
+
+--- Run a command some times.
+-- @param times integer
+-- @param command shell words
+-- @return table of wall and cpu (seconds, medians) and rss (KiB, largest)
+function M.cost(times, command)
+  local p = assert(io.popen(("%s %d %s"):format(measure, times, command)))
+  local text = p:read "a"
+  local ok = p:close()
+  local wall, cpu, rss = text:match "^(%S+) (%S+) (%S+)"
+  assert(ok and wall, "failed: " .. command)
+  return { wall = tonumber(wall), cpu = tonumber(cpu), rss = tonumber(rss) }
+end
+
+--- Print one row; with both sides also the ratio ours / theirs and the limit it is held against.
+function M.row(what, ours, theirs, unit, limit)
+  local line = ("%-44s %10.4f %s"):format(what, ours, unit)
+  if theirs then
+    line = line .. ("   peer %10.4f   ratio %.3f"):format(theirs, ours / theirs)
+    if limit then line = line .. ("   (at most %.3f: %s)"):format(limit, ours / theirs <= limit and "met" or "MISSED") end
+  end
+  print(line)
+end
+
+function M.peer_note()
+  if not M.esptool then print "set ESPTOOL (for example ESPTOOL='python3 -m esptool') to see the ratios" end
+end
+
+return M
