@@ -46,7 +46,8 @@ end)
 os.execute(("kill $(cat %s/sim.pid)"):format(dir))
 assert(ok, err)
 
-local own = side.cost(1, ("%s flash.lua --port sim:esp32c3?flash_size=8MB --no-stub 0x0 %s/big.bin"):format(side.esplua, dir))
+local own = side.cost(1, ("%s flash.lua --port sim:esp32c3?flash_size=8MB --no-stub 0x0 %s/big.bin")
+  :format(side.esplua, dir))
 print(("%-44s %10.2f MiB   (at most 12: %s)"):format("flash of 4 MiB to sim:, memory", own.rss / 1024,
   own.rss <= 12 * 1024 and "met" or "MISSED"))
 os.execute("rm -r " .. dir)

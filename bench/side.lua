@@ -24,7 +24,8 @@ function M.row(what, ours, theirs, unit, limit)
   local line = ("%-44s %10.4f %s"):format(what, ours, unit)
   if theirs then
     line = line .. ("   peer %10.4f   ratio %.3f"):format(theirs, ours / theirs)
-    if limit then line = line .. ("   (at most %.3f: %s)"):format(limit, ours / theirs <= limit and "met" or "MISSED") end
+    local met = limit and (ours / theirs <= limit and "met" or "MISSED")
+    if limit then line = line .. ("   (at most %.3f: %s)"):format(limit, met) end
   end
   print(line)
 end
