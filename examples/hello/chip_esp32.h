@@ -1,0 +1,28 @@
+/* ESP32: what hello.c needs to know. Sources: espressif/svd, svd/esp32.svd (addresses and bits of
+ * UART0, TIMG0 and RTC_CNTL); ESP32 errata, UART section, for the address of the transmit FIFO. */
+#define CHIP_NAME "ESP32"
+
+/* Written through the AHB alias of UART0: a write through 0x3FF40000 can be lost. */
+#define UART0_TX_FIFO 0x60000000u
+#define UART0_STATUS 0x3FF4001Cu
+#define UART_TXFIFO_COUNT_SHIFT 16
+#define UART_TXFIFO_COUNT_MASK 0xFFu
+
+#define TIMG0_WDT_CONFIG 0x3FF5F048u
+#define TIMG0_WDT_PROTECT 0x3FF5F064u
+#define TIMG0_WDT_OFF 0u
+#define RTC_WDT_CONFIG 0x3FF4808Cu
+#define RTC_WDT_PROTECT 0x3FF480A4u
+#define WDT_KEY 0x50D83AA1u
+
+/* The CPU's cycle counter. The ROM leaves the CPU on the crystal, and nearly all boards carry one of
+ * 40 MHz. */
+#define TICKS_PER_SECOND 40000000u
+
+static inline void start_ticks(void) {}
+
+static inline uint32_t ticks(void) {
+  uint32_t cycles;
+  __asm__ volatile("rsr %0, ccount" : "=r"(cycles));
+  return cycles;
+}
