@@ -1,0 +1,108 @@
+--- The chips: one table of data per chip, from chips/*.lua, looked up by name, image id or magic word.
+-- doc/chips.md describes the keys.
+local fail = require "esp.error"
+local M = {}
+
+local IDS = {
+  "esp8266", "esp32", "esp32s2", "esp32s3", "esp32c2", "esp32c3", "esp32c5", "esp32c6", "esp32c61", "esp32h2",
+  "esp32h21", "esp32h4", "esp32p4", "esp32s31", "esp32e22",
+}
+
+-- Image ids of silicon that was never sold; the data is gone from every tool.
+local DROPPED = {
+  [4] = "ESP32-S3(beta2)", [6] = "ESP32-S3(beta3)", [7] = "ESP32-C6(beta)", [10] = "ESP32-H2(beta1)",
+  [14] = "ESP32-H2(beta2)", [17] = "ESP32-C5(beta3)",
+}
+
+local cache = {}
+
+local function load_chip(id)
+  if not cache[id] then cache[id] = require("chips." .. id) end
+  return cache[id]
+end
+
+local function plain(text)
+  return (text:lower():gsub("[%s_%-]", ""))
+end
+
+--- The ids of all chips, in the order of their appearance on the market.
+function M.list()
+  return table.move(IDS, 1, #IDS, 1, {})
+end
+
+--- Data of a chip by any spelling of its name.
+-- @param name string: "esp32c3", "ESP32-C3", "esp8685"; case, dashes and blanks do not matter
+-- @raise unknown_chip
+function M.get(name)
+  local wanted = plain(tostring(name))
+  for _, id in ipairs(IDS) do
+    if id == wanted then return load_chip(id) end
+  end
+  for _, id in ipairs(IDS) do
+    for _, alias in ipairs(load_chip(id).aliases or {}) do
+      if alias == wanted then return load_chip(id) end
+    end
+  end
+  fail { code = "unknown_chip", message = ("unknown chip %q"):format(tostring(name)),
+         hint = "known: " .. table.concat(IDS, ", ") }
+end
+
+local function find(key, value)
+  if value == nil then return nil end
+  for _, id in ipairs(IDS) do
+    local data = load_chip(id)
+    if data[key] == value then return data end
+  end
+  return nil
+end
+
+--- Data of the chip whose images and security info carry this id.
+-- @return data | nil, name of a beta chip that is no longer supported
+function M.by_image_id(n)
+  return find("image_chip_id", n), DROPPED[n]
+end
+
+--- Data of the chip with this word at 0x40001000 (ESP8266, ESP32, ESP32-S2 only).
+function M.by_magic(n)
+  return find("magic", n)
+end
+
+--- The entry of a list that holds for a revision: the last with from_revision <= revision.
+-- @param list of tables with from_revision, ascending
+-- @param revision major * 100 + minor
+function M.for_revision(list, revision)
+  local chosen
+  for _, entry in ipairs(list or {}) do
+    if entry.from_revision <= (revision or 0) then chosen = entry end
+  end
+  return chosen
+end
+
+--- Value of a field.
+-- @param field list of { address, lsb, width }, lowest part first
+-- @param read function(address) -> word
+function M.field_get(field, read)
+  local value, shift = 0, 0
+  for _, part in ipairs(field) do
+    local address, lsb, width = part[1], part[2], part[3]
+    value = value | ((read(address) >> lsb) & ((1 << width) - 1)) << shift
+    shift = shift + width
+  end
+  return value
+end
+
+--- Change a field, leaving the other bits of its words.
+-- @param write function(address, word)
+-- @raise plain error when the value does not fit
+function M.field_set(field, value, read, write)
+  local rest = value
+  for _, part in ipairs(field) do
+    local address, lsb, width = part[1], part[2], part[3]
+    local mask = ((1 << width) - 1) << lsb
+    write(address, (read(address) & ~mask | (rest << lsb) & mask) & 0xFFFFFFFF)
+    rest = rest >> width
+  end
+  if rest ~= 0 then error(("value 0x%X does not fit its field"):format(value), 2) end
+end
+
+return M
