@@ -1,8 +1,8 @@
 /* ESP32: what hello.c needs to know. Sources: espressif/svd, svd/esp32.svd (addresses and bits of
- * UART0, TIMG0 and RTC_CNTL); ESP32 errata, UART section, for the address of the transmit FIFO. */
+ * UART0, TIMG0 and RTC_CNTL); ESP32 Series SoC Errata, item CPU-3.3, for the transmit FIFO. */
 #define CHIP_NAME "ESP32"
 
-/* Written through the AHB alias of UART0: a write through 0x3FF40000 can be lost. */
+/* The FIFO on the AHB bus: on revision 0, writes in a row to 0x3FF40000 can get lost. */
 #define UART0_TX_FIFO 0x60000000u
 #define UART0_STATUS 0x3FF4001Cu
 #define UART_TXFIFO_COUNT_SHIFT 16
