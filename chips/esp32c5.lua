@@ -1,0 +1,136 @@
+-- ESP32-C5. Sources: Technical Reference Manual; ESP-IDF soc/esp32c5 headers; eFuse table of espefuse;
+-- facts checked against esptool (v5.2.0 and the development branch of 2026-08).
+local EFUSE, UART, SPI1, LP_WDT = 0x600B4800, 0x60000000, 0x60003000, 0x600B1C00
+
+return {
+  id = "esp32c5", name = "ESP32-C5", arch = "riscv", cores = 1,
+  image_chip_id = 23, uf2_family = 0xF71C0343, bootloader_offset = 0x2000,
+  security_info = "full",
+  links = { uart = true, usj = true },
+  memory = {
+    irom = { 0x42000000, 0x44000000, flash = true },
+    drom = { 0x42000000, 0x44000000, flash = true, alias_of = "irom" },
+    irom_mask = { 0x40000000, 0x4003A000 },
+    drom_mask = { 0x4003A000, 0x40040000 },
+    dram = { 0x40800000, 0x40860000 },
+    iram = { 0x40800000, 0x40860000, alias_of = "dram" },
+    rtc_iram = { 0x50000000, 0x50004000 },
+    rtc_dram = { 0x50000000, 0x50004000, alias_of = "rtc_iram" },
+    mem_internal2 = { 0x600FE000, 0x60100000 },
+  },
+  image = { versions = { 1 }, mmu_pages = { 0x2000, 0x4000, 0x8000, 0x10000 } },
+  rom = {
+    status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
+    read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = false,
+    flash_block = 0x400, ram_block = 0x1800, usb_block = 0x1800,
+  },
+  spi = {
+    base = SPI1, usr = 0x18, usr1 = 0x1C, usr2 = 0x20, mosi_dlen = 0x24, miso_dlen = 0x28, w0 = 0x58,
+    addr_msb = false,
+  },
+  uart = {
+    base = UART, clkdiv = UART + 0x14, date = UART + 0x7C,
+    link_in_use = {
+      { from_revision = 0, address = 0x4085F514, usj = 3 },
+    },
+  },
+  crystal = { measured = true, choices = { 40, 48 }, divider = 1 },
+  -- The ROM takes the crystal from this register; the request is scaled by that and the real one.
+  baud_fix = { name = "crystal_ratio", rom_crystal_field = { { 0x60096110, 24, 7 } } },
+  efuse = {
+    base = EFUSE, layout = "blocks",
+    blocks = {
+      { "BLOCK0", 0x02C, 6 }, { "MAC_SPI_8M_0", 0x044, 6 }, { "BLOCK_SYS_DATA", 0x05C, 8 },
+      { "BLOCK_USR_DATA", 0x07C, 8 }, { "BLOCK_KEY0", 0x09C, 8 }, { "BLOCK_KEY1", 0x0BC, 8 },
+      { "BLOCK_KEY2", 0x0DC, 8 }, { "BLOCK_KEY3", 0x0FC, 8 }, { "BLOCK_KEY4", 0x11C, 8 },
+      { "BLOCK_KEY5", 0x13C, 8 }, { "BLOCK_SYS_DATA2", 0x15C, 8 },
+    },
+    pgm_data = 0x000, pgm_check = 0x020, clk = 0x1C8, conf = 0x1CC, status = 0x1D4, cmd = 0x1D8, dac_conf = 0x1EC,
+    conf_write = 0x5A5A, conf_read = 0x5AA5, cmd_program = 0x2, cmd_read = 0x1,
+    write_protect = { [2] = 20, [3] = 21, [4] = 22, [5] = 23, [6] = 24, [7] = 25, [8] = 26, [9] = 27, [10] = 28, [11] = 29 },
+    read_protect = { [5] = 0, [6] = 1, [7] = 2, [8] = 3, [9] = 4, [10] = 5, [11] = 6 },
+    fields = {
+      write_disable = { { EFUSE + 0x2C, 0, 32 } },
+      read_disable = { { EFUSE + 0x30, 0, 7 } },
+      download_disabled = { { EFUSE + 0x3C, 0, 1 } },
+      secure_download = { { EFUSE + 0x3C, 5, 1 } },
+      mac = { { EFUSE + 0x44, 0, 32 }, { EFUSE + 0x48, 0, 16 } },
+      mac_ext = { { EFUSE + 0x48, 16, 16 } },
+      custom_mac = { { EFUSE + 0x94, 8, 24 }, { EFUSE + 0x98, 0, 24 } },
+      wafer_major = { { EFUSE + 0x4C, 4, 2 } },
+      wafer_minor = { { EFUSE + 0x4C, 0, 4 } },
+      package = { { EFUSE + 0x4C, 26, 3 } },
+      block_major = { { EFUSE + 0x4C, 11, 2 } },
+      block_minor = { { EFUSE + 0x4C, 8, 3 } },
+      flash_cap = { { EFUSE + 0x4C, 13, 3 } },
+      flash_vendor = { { EFUSE + 0x4C, 16, 3 } },
+      psram_cap = { { EFUSE + 0x4C, 19, 3 } },
+      psram_vendor = { { EFUSE + 0x4C, 22, 2 } },
+    },
+  },
+  identity = {
+    unknown = "Unknown ESP32-C5",
+    names = {
+      { "ESP32-C5", package = 0 },
+    },
+    features = {
+      "Wi-Fi 6 (dual-band)", "BT 5 (LE)", "IEEE802.15.4", "Single Core + LP Core", "240MHz",
+    },
+  },
+  watchdog = {
+    rtc = {
+      wprotect = LP_WDT + 0x18, config0 = LP_WDT + 0x00, config1 = LP_WDT + 0x04, key = 0x50D83AA1,
+      reset_config0 = 0xD0000102, reset_config1 = 2000,
+    },
+    swd = { wprotect = LP_WDT + 0x20, config = LP_WDT + 0x1C, auto_feed = 0x00040000, key = 0x50D83AA1 },
+    reset = true, disable_on_usj = true,
+  },
+  reset = {
+    hard = "rts",
+  },
+  flash = {
+    sizes = {
+      ["1MB"] = 0x00, ["2MB"] = 0x10, ["4MB"] = 0x20, ["8MB"] = 0x30, ["16MB"] = 0x40, ["32MB"] = 0x50,
+      ["64MB"] = 0x60, ["128MB"] = 0x70,
+    },
+    freqs = { ["80m"] = 0xF, ["40m"] = 0x0, ["20m"] = 0x2 },
+    pins = { { 0, 28 } }, usb_pins = { 13, 14 }, encrypted_align = 16, big = "stub",
+  },
+  security = {
+    secure_boot = { { EFUSE + 0x38, 25, 1 } },
+    flash_crypt_cnt = { { EFUSE + 0x34, 16, 3 } }, crypt_cnt_name = "SPI_BOOT_CRYPT_CNT",
+    dl_encrypt_disabled = { { EFUSE + 0x30, 20, 1 } },
+    key_purposes = {
+      { { EFUSE + 0x34, 22, 5 } }, { { EFUSE + 0x34, 27, 5 } }, { { EFUSE + 0x38, 0, 5 } },
+      { { EFUSE + 0x38, 5, 5 } }, { { EFUSE + 0x38, 10, 5 } }, { { EFUSE + 0x38, 15, 5 } },
+    },
+    key_purpose_names = {
+      [0] = "USER/EMPTY", [1] = "ECDSA_KEY", [4] = "XTS_AES_128_KEY", [5] = "HMAC_DOWN_ALL",
+      [6] = "HMAC_DOWN_JTAG", [7] = "HMAC_DOWN_DIGITAL_SIGNATURE", [8] = "HMAC_UP", [9] = "SECURE_BOOT_DIGEST0",
+      [10] = "SECURE_BOOT_DIGEST1", [11] = "SECURE_BOOT_DIGEST2", [12] = "KM_INIT_KEY",
+      [15] = "XTS_AES_128_PSRAM_KEY", [16] = "ECDSA_KEY_P192", [17] = "ECDSA_KEY_P384_L",
+      [18] = "ECDSA_KEY_P384_H",
+    },
+    key_valid = "xts_128",
+    key_manager_xts = { { EFUSE + 0x34, 11, 1 } }, protect_below = { key_manager = 0x2000 },
+  },
+  stub = { default = true },
+  sim = {
+    boot_baud = 115200, crystal = 48, mac = "d0:cf:13:12:34:56", revision = 100, api_version = 0,
+    flash_id = { manufacturer = 0xC8, device = 0x4016 },
+    log = {
+      banner = "ESP-ROM:esp32c5-eco2-20250121\r\nBuild:Jan 21 2025\r\n",
+      line = "rst:0x{reset} ({reset_name}),boot:0x{boot} ({boot_name})\r\n",
+      waiting = "waiting for download\r\n",
+    },
+    boot = { download = { 0x10, "DOWNLOAD(USB/UART0)" }, flash = { 0x18, "SPI_FAST_FLASH_BOOT" } },
+    resets = {
+      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "SW_CPU" },
+      watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },
+    },
+    fields = { package = 0, block_minor = 2, mac_ext = 0xFFFE },
+    registers = { [0x60096110] = 48 << 24 },
+    sync_value = 0x20120707,
+  },
+  checked = { connect = "document", flash = "document" },
+}
