@@ -61,7 +61,6 @@ return {
       block_major = { { EFUSE + 0x6C, 0, 2 } },
       flash_cap = { { EFUSE + 0x50, 27, 3 } },
       flash_vendor = { { EFUSE + 0x54, 0, 3 } },
-      flash_type = { { EFUSE + 0x3C, 9, 1 } },
     },
   },
   identity = {

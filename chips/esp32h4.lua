@@ -17,7 +17,7 @@ return {
     rtc_iram = { 0x50000000, 0x50004000 },
     rtc_dram = { 0x50000000, 0x50004000, alias_of = "rtc_iram" },
   },
-  image = { versions = { 1 } },
+  image = { versions = { 1 }, mmu_pages = { 0x2000, 0x4000, 0x8000, 0x10000 } },
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = true,

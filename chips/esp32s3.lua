@@ -55,6 +55,7 @@ return {
       custom_mac = { { EFUSE + 0x94, 8, 24 }, { EFUSE + 0x98, 0, 24 } },
       wafer_major = { { EFUSE + 0x58, 24, 2 } },
       wafer_minor = { { EFUSE + 0x50, 18, 3 }, { EFUSE + 0x58, 23, 1 } },
+      wafer_minor_low = { { EFUSE + 0x50, 18, 3 } },
       package = { { EFUSE + 0x50, 21, 3 } },
       block_major = { { EFUSE + 0x6C, 0, 2 } },
       block_minor = { { EFUSE + 0x50, 24, 3 } },
@@ -81,6 +82,8 @@ return {
         [0] = false, [1] = "Embedded PSRAM 8MB", [2] = "Embedded PSRAM 2MB", [3] = "Embedded PSRAM 16MB",
         [4] = "Embedded PSRAM 4MB" } },
     },
+    -- The first silicon has other things where later ones have the major number.
+    revision_zero_if = { wafer_minor_low = 0, block_major = 1, block_minor = 1 },
     vendors = {
       flash_vendor = { [1] = "XMC", [2] = "GD", [3] = "FM", [4] = "TT", [5] = "BY" },
       psram_vendor = { [1] = "AP_3v3", [2] = "AP_1v8" },

@@ -105,4 +105,85 @@ function M.field_set(field, value, read, write)
   if rest ~= 0 then error(("value 0x%X does not fit its field"):format(value), 2) end
 end
 
+
+local function merged(base, changes)
+  local copy = {}
+  for k, v in pairs(base) do copy[k] = v end
+  for k, v in pairs(changes) do
+    local plain_table = type(v) == "table" and #v == 0 and type(copy[k]) == "table"
+    copy[k] = plain_table and merged(copy[k], v) or v
+  end
+  return copy
+end
+
+local by_revision = setmetatable({}, { __mode = "k" })
+
+--- Data with what a revision changes (`revisions`) put in. Records are merged, lists replaced.
+-- @param revision major * 100 + minor
+-- @return the same table when nothing changes
+function M.at_revision(data, revision)
+  local entry = M.for_revision(data.revisions, revision)
+  if not entry then return data end
+  by_revision[entry] = by_revision[entry] or merged(data, entry.changes)
+  return by_revision[entry]
+end
+
+-- CRC-8 of Dallas/Maxim, which guards the MAC in the ESP32's eFuses.
+local function crc8(bytes)
+  local crc = 0
+  for i = 1, #bytes do
+    crc = crc ~ bytes:byte(i)
+    for _ = 1, 8 do crc = crc & 1 == 1 and crc >> 1 ~ 0x8C or crc >> 1 end
+  end
+  return crc
+end
+
+local function mac_number(text)
+  local hex = text:gsub("[:%-]", "")
+  if not hex:match "^%x+$" or #hex ~= 12 then
+    fail { code = "bad_argument", message = ("not a MAC address: %q"):format(text), hint = "like 60:55:f9:12:34:56" }
+  end
+  return tonumber(hex, 16), (hex:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))
+end
+
+--- The words that make a simulated chip this individual.
+-- @param data of a chip
+-- @param choice table or nil: `mac`, `revision` (number), `fields` (name = value), each instead of what data.sim has
+-- @return table address -> word; an address that is missing holds 0
+function M.initial(data, choice)
+  choice = choice or {}
+  local words, fields = {}, data.efuse.fields
+  local function read(address) return words[address] or 0 end
+  local function set(name, value)
+    if fields[name] then M.field_set(fields[name], value, read, function(a, w) words[a] = w end) end
+  end
+  local sim = data.sim
+  for address, word in pairs(sim.registers or {}) do words[address] = word end
+  for name, value in pairs(sim.fields) do set(name, value) end
+  local revision = choice.revision or sim.revision
+  local major, codes = revision // 100, data.identity.wafer_major_codes
+  for code, number in pairs(codes or {}) do
+    if number == major then set("wafer_major", code) end
+  end
+  if not codes then set("wafer_major", major) end
+  set("wafer_minor", revision % 100)
+  local mac, bytes = mac_number(choice.mac or sim.mac)
+  set("mac", mac)
+  set("mac_crc", crc8(bytes))
+  for name, value in pairs(choice.fields or {}) do
+    if not fields[name] then
+      fail { code = "bad_argument", message = ("%s has no eFuse field %q"):format(data.name, name) }
+    end
+    set(name, value)
+  end
+  return words
+end
+
+--- What is wrong with a chip's data: keys that are missing or unknown, ranges that overlap, names of behaviour
+-- that nobody knows. doc/chips.md says what must be there.
+-- @return list of strings, each naming chip and key; empty when all is well
+function M.check(data)
+  return require("esp.chips_schema").check(data)
+end
+
 return M
