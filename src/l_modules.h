@@ -5,7 +5,9 @@
 #include <lauxlib.h>
 
 /* One luaopen_ function per l_ file. */
-#define L_MODULES(M)
+#define L_MODULES(M) \
+  M("esp.core.task", luaopen_esp_core_task) \
+  M("esp.core.port", luaopen_esp_core_port)
 
 #define M(name, open) int open(lua_State *L);
 L_MODULES(M)
