@@ -2,8 +2,10 @@
 -- baud rate) and from esp.flash.
 -- Fields: name, id, data (chips/ID.lua), port, url, link, baud, stub (a flasher stub answers), sdm (secure download
 -- mode), security (decoded security information or nil), status_bytes, usb_mode ("usj", "otg" or nil), ram_block,
--- flash_block, config (of esp.config), after, session (counts connections), revision ("v0.4"), revision_number.
+-- flash_block, config (of esp.config), after, session (counts connections), revision ({major, minor, text}, prints as
+-- "v0.4") and revision_number, both read on first use and nil in secure download mode.
 local fail = require "esp.error"
+local identity = require "esp.identity"
 local chips = require "esp.chips"
 local loader = require "esp.loader"
 local reset = require "esp.reset"
@@ -17,11 +19,14 @@ local STUB_FLASH_BLOCK = 0x4000
 local SHORT = 0.5                         -- seconds for a command on the way out, when the line may be dead
 local WATCHDOG_TIME = 0.5                 -- until a watchdog that was just set has fired
 
+-- A revision prints as its text.
+local revision_mt = { __tostring = function(r) return r.text end }
+
 local function read_revision(self)
-  if self.sdm or not self.data then return nil end
-  local info = require("esp.identity").revision(self)
-  rawset(self, "revision", ("v%d.%d"):format(info.major, info.minor))
-  rawset(self, "revision_number", info.major * 100 + info.minor)
+  if rawget(self, "sdm") or not rawget(self, "data") then return nil end
+  local revision, number = identity.revision(self)
+  rawset(self, "revision", setmetatable(revision, revision_mt))
+  rawset(self, "revision_number", number)
   return true
 end
 
@@ -60,14 +65,11 @@ local function new(fields)
   return setmetatable(fields, mt)
 end
 
--- Which link the ROM talks on: it keeps the number in a variable.
+-- Which internal USB the ROM talks on, if any.
 local function usb_mode(self)
-  local list = self.data.uart and self.data.uart.link_in_use
-  if not list or self.sdm then return nil end
-  local entry = list[1]
-  if #list > 1 then entry = chips.for_revision(list, self.revision_number) end
-  local number = self:read_reg(entry.address) & 0xFF
-  return number == entry.usj and "usj" or number == entry.otg and "otg" or nil
+  if self.sdm then return nil end
+  local link = identity.link_in_use(self)
+  return (link == "usj" or link == "otg") and link or nil
 end
 
 -- These watchdogs are not reset by the internal USB's reset and would cut a long session short.
@@ -86,6 +88,7 @@ end
 --- What follows detection: the link in use, block sizes, watchdogs.
 function Chip:settle()
   self.link:set_status_bytes(self.status_bytes)
+  if self.data.revisions and not self.sdm then self.data = chips.at_revision(self.data, self.revision_number) end
   self.usb_mode = usb_mode(self)
   local rom = self.data.rom
   self.ram_block = rom.ram_block or 0x1800
@@ -104,13 +107,8 @@ function Chip:crystal()
   if crystal.fixed then return crystal.fixed end
   if self.sdm then return nil end
   if not self.crystal_mhz then
-    local divider = self:read_reg(self.data.uart.clkdiv) & 0xFFFFF
-    local measured = self.baud * divider / 1e6 / crystal.divider
-    local nearest = crystal.choices[1]
-    for _, mhz in ipairs(crystal.choices) do
-      if math.abs(mhz - measured) < math.abs(nearest - measured) then nearest = mhz end
-    end
-    if math.abs(nearest - measured) > 1 then
+    local nearest, measured, odd = identity.crystal(self, self.baud)
+    if odd then
       self:tell { type = "warning", code = "odd_crystal",
                   text = ("the crystal measures %.2f MHz, which is not close to %d MHz"):format(measured, nearest) }
     end
@@ -136,7 +134,7 @@ end
 -- @return table of esp.identity.describe, with port, usb_mode, sdm and stub added
 function Chip:info()
   if not self.described then
-    local info = self.sdm and { name = self.name, features = {} } or require("esp.identity").describe(self)
+    local info = self.sdm and { name = self.name, features = {} } or identity.describe(self)
     info.chip, info.port, info.usb_mode, info.sdm, info.stub = self.id, self.url, self.usb_mode, self.sdm, self.stub
     self.described = info
   end
@@ -160,7 +158,7 @@ function Chip:security_info()
   if not self.data.security_info then
     fail { code = "unsupported", message = ("%s does not tell security information"):format(self.name) }
   end
-  return require("esp.identity").security(self)
+  return identity.security(self)
 end
 
 -- Resets by the lines | nil when that is not possible; the user has been told.

@@ -4,6 +4,7 @@ local bootlog = require "esp.bootlog"
 local chips = require "esp.chips"
 local config_file = require "esp.config"
 local fail = require "esp.error"
+local identity = require "esp.identity"
 local loader = require "esp.loader"
 local ports = require "esp.ports"
 local reset = require "esp.reset"
@@ -210,16 +211,6 @@ local function synchronise(chip, o)
   give_up(chip, evidence, o)
 end
 
--- Decodes GET_SECURITY_INFO: 20 bytes, on the first chip to have it 12.
-local function decode_security(body)
-  local flags, count = ("<I4I1"):unpack(body)
-  local info = { flags = flags, flash_crypt_cnt = count, key_purposes = { body:byte(6, 12) }, raw = body }
-  if #body >= 20 then info.chip_id, info.api_version = ("<I4I4"):unpack(body, 13) end
-  return info
-end
-
-local SDM_FLAG = 1 << 2
-
 -- Which chip answers. Returns data, how it showed (text) | data or nil, message for what is not known, fatal
 local function identify(chip, wanted)
   local function read_magic()
@@ -236,8 +227,8 @@ local function identify(chip, wanted)
     fail { code = code, message = ("%s: %s"):format(chip.url, body) }
   end
   if value and #body >= 12 then
-    chip.security = decode_security(body)
-    chip.sdm = chip.security.flags & SDM_FLAG ~= 0
+    chip.security = identity.decode_security_info(body)
+    chip.sdm = chip.security.set.secure_download
     local id = chip.security.chip_id
     if id then
       local data, dropped = chips.by_image_id(id)
@@ -275,7 +266,9 @@ local function detect(chip, o)
   local ok, data, unknown, fatal = pcall(identify, chip, o.chip)
   if not ok then
     local code = fail.is(data) and data.code
-    if not code or code == "interrupted" or code == "cancelled" or o.before == "no-reset-no-sync" then error(data, 0) end
+    if not code or code == "interrupted" or code == "cancelled" or o.before == "no-reset-no-sync" then
+      error(data, 0)
+    end
     chip:tell { type = "note", code = "detect_again", text = "detection failed, connecting again: " .. tostring(data) }
     chip.security, chip.sdm = nil, false
     chip.stub = synchronise(chip, o)

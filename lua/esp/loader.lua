@@ -213,34 +213,47 @@ function M:start_ram(entry_point)
   self.left = true
 end
 
---- Load an image into RAM and run it. The chip is not reset afterwards.
--- @param image what esp.image.parse gives (segments with address and data, entry), or a string: path of a file
--- @param opts table or nil: progress = function(done, total)
--- @return list of { address, size } that were loaded, entry
--- @raise wrong_chip, bad_image and what the file layer raises
-function M:load_ram(image, opts)
-  local progress = opts and opts.progress
-  if type(image) == "string" then image = require("esp.image").load(image) end
-  local chip_id = image.chip_id
-  if chip_id and self.data.image_chip_id and chip_id ~= self.data.image_chip_id then
-    local other = require("esp.chips").by_image_id(chip_id)
-    fail { code = "wrong_chip", message = ("the image is for %s, the chip is %s"):format(
-             other and other.name or ("chip id %d"):format(chip_id), self.name) }
+-- The image that a file or bytes hold, and what its segments' bytes are read from.
+local function read_image(self, source)
+  local image_file = require "esp.image"
+  local regions = require("esp.input").load(source, 0)
+  local name, payload = regions[1].name, regions[1].payload
+  local image = image_file.parse(payload, name)
+  local target = image_file.target(image)
+  local chips = require "esp.chips"
+  local data = math.type(target) == "integer" and chips.by_image_id(target) or chips.get(target)
+  if not data or data.id ~= self.id then
+    fail { code = "wrong_chip", message = ("%s is for %s, the chip is %s"):format(
+             name, data and data.name or ("chip id %s"):format(tostring(target)), self.name) }
   end
+  return image, regions, payload, name
+end
+
+--- Load an image into RAM and run it. The chip is not reset afterwards.
+-- @param source path, or { data = bytes }: an image, or Intel HEX with one
+-- @param opts table or nil: progress = function(done, total)
+-- @return list of { address, size } that were loaded; entry address
+-- @raise wrong_chip, bad_image and what the file layer raises
+function M:load_ram(source, opts)
+  local progress = opts and opts.progress
+  local image, regions, payload, name = read_image(self, source)
   local total, done, loaded = 0, 0, {}
   for _, segment in ipairs(image.segments) do
-    if not ram_of(self.data, segment.address, #segment.data) then
+    if not ram_of(self.data, segment.address, segment.size) then
       fail { code = "bad_image", hint = "an image for flash? write it with `esplua flash`",
-             message = ("segment 0x%08X, %d bytes, is not RAM of %s"):format(segment.address, #segment.data, self.name) }
+             message = ("%s: segment 0x%08X, %d bytes, is not in RAM of %s"):format(
+               name, segment.address, segment.size, self.name) }
     end
-    total = total + #segment.data
+    total = total + segment.size
   end
   for _, segment in ipairs(image.segments) do
     local base = done
-    self:load_block(segment.address, segment.data, progress and function(n) return progress(base + n, total) end)
-    done = done + #segment.data
-    loaded[#loaded + 1] = { address = segment.address, size = #segment.data }
+    self:load_block(segment.address, payload:read(segment.offset, segment.size),
+                    progress and function(n) return progress(base + n, total) end)
+    done = done + segment.size
+    loaded[#loaded + 1] = { address = segment.address, size = segment.size }
   end
+  require("esp.input").close(regions)
   self:start_ram(image.entry)
   return loaded, image.entry
 end
