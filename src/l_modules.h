@@ -7,7 +7,9 @@
 /* One luaopen_ function per l_ file. */
 #define L_MODULES(M) \
   M("esp.core.task", luaopen_esp_core_task) \
-  M("esp.core.port", luaopen_esp_core_port)
+  M("esp.core.port", luaopen_esp_core_port) \
+  M("esp.core.fs", luaopen_esp_core_fs) \
+  M("esp.core.term", luaopen_esp_core_term)
 
 #define M(name, open) int open(lua_State *L);
 L_MODULES(M)

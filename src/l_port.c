@@ -5,14 +5,9 @@
 #include "port_list.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <termios.h>
-#include <unistd.h>
 
-#define PORT_SERVER_TYPE "esp.port.server"
+#define LIST_TYPE "esp.port.list"
 
 enum { USER_REQUEST = 1, USER_TAP, USER_VALUES = 2 }; /* uservalues of a port object */
 
@@ -429,24 +424,22 @@ static int l_url(lua_State *L) {
   return 1;
 }
 
+static int list_gc(lua_State *L) {
+  port_list_free(luaL_checkudata(L, 1, LIST_TYPE));
+  return 0;
+}
+
 /* port.list([sysfs="/sys"]) -> list of { name=, description=, kind="native"|"usb"|"bluetooth", usb= } */
 static int l_list(lua_State *L) {
   static const char *const kinds[] = {"native", "usb", "bluetooth"};
   const char *sysfs = luaL_optstring(L, 1, "/sys");
-  struct port_desc *list;
-  int count;
-  if (port_list(sysfs, &list, &count) != 0)
+  struct port_list *held = lua_newuserdatauv(L, sizeof *held, 0); /* an error cannot leak the list */
+  *held = (struct port_list){NULL, 0};
+  luaL_setmetatable(L, LIST_TYPE);
+  if (port_list(sysfs, held) != 0)
     return l_fail(L, "port_failed", "cannot list the ports: %s", strerror(errno));
-  /* the list is malloc'ed: move it where an error cannot leak it */
-  struct port_desc *d = NULL;
-  if (count) {
-    size_t size = (size_t)count * sizeof *d;
-    d = malloc(0);
-    free(d);
-    d = lua_newuserdatauv(L, size, 0);
-    memcpy(d, list, size);
-  }
-  free(list);
+  const struct port_desc *d = held->items;
+  int count = held->count;
   lua_createtable(L, count, 0);
   for (int i = 0; i < count; i++) {
     lua_createtable(L, 0, 4);
@@ -462,57 +455,22 @@ static int l_list(lua_State *L) {
   return 1;
 }
 
-/* --- the other end --------------------------------------------------------------------------------------------------- */
+/* --- contents -------------------------------------------------------------------------------------------------------- */
 
-static int fail_errno(lua_State *L, const char *doing) {
-  return l_fail(L, "port_failed", "%s: %s", doing, strerror(errno));
-}
-
-/* port.pair() -> a, b: two ports connected to each other */
-static int l_pair(lua_State *L) {
-  int fds[2];
-  struct port **a = l_newport(L), **b = l_newport(L);
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0)
-    return fail_errno(L, "pair");
-  *a = port_from_fd(fds[0], "socket", "pair");
-  *b = port_from_fd(fds[1], "socket", "pair");
-  return *a && *b ? 2 : l_fail(L, "port_failed", "not enough memory");
-}
-
-/* port.pty() -> port, name: the master of a pseudo terminal, and the device that others can open */
-static int l_pty(lua_State *L) {
-  struct port **slot = l_newport(L);
-  char name[128];
-  struct termios t;
-  int fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0)
-    return fail_errno(L, "pseudo terminal");
-  if (grantpt(fd) != 0 || unlockpt(fd) != 0 || ptsname_r(fd, name, sizeof name) != 0) {
-    close(fd);
-    return fail_errno(L, "pseudo terminal");
-  }
-  if (tcgetattr(fd, &t) == 0) { /* no echo before somebody opens it */
-    cfmakeraw(&t);
-    tcsetattr(fd, TCSANOW, &t);
-  }
-  *slot = port_from_fd(fd, "pty", name);
-  if (!*slot)
-    return l_fail(L, "port_failed", "not enough memory");
-  lua_pushstring(L, name);
-  return 2;
-}
-
-static const luaL_Reg functions[] = {{"open", l_open}, {"list", l_list}, {"pair", l_pair}, {"pty", l_pty}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"open", l_open}, {"list", l_list}, {NULL, NULL}};
 static const luaL_Reg methods[] = {
     {"read", l_read},   {"write", l_write}, {"drain", l_drain}, {"flush", l_flush},     {"baud", l_baud},
     {"lines", l_lines}, {"modem", l_modem}, {"close", l_close}, {"url", l_url},         {"info", l_info},
     {"reopen", l_reopen}, {"hold_break", l_break}, {"set_tap", l_set_tap}, {NULL, NULL}};
+static const luaL_Reg list_metamethods[] = {{"__gc", list_gc}, {NULL, NULL}};
 static const luaL_Reg metamethods[] = {
     {"__gc", l_gc}, {"__close", l_close}, {"__tostring", l_tostring}, {NULL, NULL}};
 
 int luaopen_esp_core_port(lua_State *L) {
   l_loop(L); /* made before any port, so that it outlives them when the state is closed */
   l_newclass(L, PORT_TYPE, methods, metamethods);
+  l_newclass(L, LIST_TYPE, list_metamethods + 1, list_metamethods);
   luaL_newlib(L, functions);
+  l_port_peers(L);
   return 1;
 }

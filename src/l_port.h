@@ -19,4 +19,7 @@ struct port **l_newport(lua_State *L);
 /* Pushes nil, message, code and { hint = } for an error of p. Returns 4. */
 int l_portfail(lua_State *L, struct port *p, int err);
 
+/* Adds pair, pty and listen to the module on the top of the stack. */
+void l_port_peers(lua_State *L);
+
 #endif

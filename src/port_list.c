@@ -85,34 +85,38 @@ static int compare(const void *a, const void *b) {
   return strverscmp(((const struct port_desc *)a)->name, ((const struct port_desc *)b)->name);
 }
 
-int port_list(const char *sysfs, struct port_desc **list, int *count) {
+void port_list_free(struct port_list *list) {
+  free(list->items);
+  *list = (struct port_list){NULL, 0};
+}
+
+static int append(struct port_list *list, int *room, const struct port_desc *d) {
+  if (list->count == *room) {
+    *room = *room ? 2 * *room : 8;
+    struct port_desc *more = realloc(list->items, (size_t)*room * sizeof *more);
+    if (!more)
+      return -1;
+    list->items = more;
+  }
+  list->items[list->count++] = *d;
+  return 0;
+}
+
+int port_list(const char *sysfs, struct port_list *list) {
   char path[PATH_MAX];
-  int room = 0;
-  *list = NULL;
-  *count = 0;
+  int room = 0, err = 0;
+  *list = (struct port_list){NULL, 0};
   snprintf(path, sizeof path, "%s/class/tty", sysfs);
   DIR *dir = opendir(path);
   if (!dir)
     return errno == ENOENT ? 0 : -1;
-  for (struct dirent *e; (e = readdir(dir));) {
+  for (struct dirent *e; !err && (e = readdir(dir));) {
     struct port_desc d;
-    if (e->d_name[0] == '.' || port_describe(sysfs, e->d_name, &d) != 0)
-      continue;
-    if (*count == room) {
-      room = room ? 2 * room : 8;
-      struct port_desc *more = realloc(*list, (size_t)room * sizeof d);
-      if (!more) {
-        free(*list);
-        *list = NULL;
-        closedir(dir);
-        return -1;
-      }
-      *list = more;
-    }
-    (*list)[(*count)++] = d;
+    if (e->d_name[0] != '.' && port_describe(sysfs, e->d_name, &d) == 0)
+      err = append(list, &room, &d);
   }
   closedir(dir);
-  if (*count)
-    qsort(*list, (size_t)*count, sizeof **list, compare);
-  return 0;
+  if (list->count)
+    qsort(list->items, (size_t)list->count, sizeof *list->items, compare);
+  return err;
 }

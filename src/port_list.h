@@ -18,7 +18,13 @@ struct port_desc {
 /* Describes the port whose device is /dev/TTY. sysfs is "/sys". 0, or -1 if there is no such port. */
 int port_describe(const char *sysfs, const char *tty, struct port_desc *d);
 
-/* All ports, sorted by name with numbers in order; *count of them, to be freed by the caller. 0, or -1. */
-int port_list(const char *sysfs, struct port_desc **list, int *count);
+struct port_list {
+  struct port_desc *items;
+  int count;
+};
+
+/* All ports, sorted by name with numbers in order. 0, or -1 with errno; port_list_free in both cases. */
+int port_list(const char *sysfs, struct port_list *list);
+void port_list_free(struct port_list *list);
 
 #endif

@@ -209,14 +209,14 @@ static int find_device(struct serial *s) {
   char path[PATH_MAX];
   char *name = realpath(s->p.url, path) ? strdup(path) : NULL;
   if (!name && s->described && s->desc.kind == PORT_USB) {
-    struct port_desc *list;
-    int count;
-    port_list("/sys", &list, &count);
-    for (int i = 0; i < count && !name; i++)
-      if (list[i].kind == PORT_USB && strcmp(list[i].usb.location, s->desc.usb.location) == 0 &&
-          list[i].usb.interface == s->desc.usb.interface)
-        name = strdup(list[i].name);
-    free(list);
+    struct port_list list;
+    port_list("/sys", &list);
+    for (const struct port_desc *d = list.items; d && d < list.items + list.count && !name; d++)
+      if (d->kind == PORT_USB && strcmp(d->usb.location, s->desc.usb.location) == 0 &&
+          d->usb.interface == s->desc.usb.interface)
+        name = strdup(d->name);
+    port_list_free(&list);
+    errno = ENOENT;
   }
   if (!name)
     return fail_open(&s->p, errno == EACCES ? EACCES : ENOENT);
