@@ -197,8 +197,7 @@ local function synchronise(chip, o)
     local recipe = cycle and cycle[(n - 1) % #cycle + 1]
     if not chip.resets and n > 1 and o.baud ~= o.rom_baud then
       -- A stub that was left running still talks at the rate it was raised to.
-      chip.baud = n % 2 == 0 and o.baud or o.rom_baud
-      chip.port:baud(chip.baud)
+      chip:set_port_baud(n % 2 == 0 and o.baud or o.rom_baud)
     end
     local ok, result = attempt(chip, recipe, o.config.sync_timeout)
     if ok then return result end
@@ -310,7 +309,7 @@ end
 
 -- Opens one port and connects.
 local function connect_port(url, o)
-  local port = ports.open(url, { baud = o.rom_baud, hupcl = false, write_timeout = o.config.serial_write_timeout })
+  local port = ports.open(url, { baud = o.rom_baud })
   local chip = require("esp.chip").new {
     port = port, url = url, baud = o.rom_baud, config = o.config, after = o.after, on_event = o.on_event, options = o,
     link = require("esp.core.link").new(port),
@@ -422,10 +421,7 @@ function M.again(chip, opts)
     fail { code = code or "port_gone", message = ("%s: %s"):format(chip.url, message or "did not come back"),
            hint = "is it still plugged in?" }
   end
-  if chip.baud ~= o.rom_baud then
-    chip.port:baud(o.rom_baud)
-    chip.baud = o.rom_baud
-  end
+  chip:set_port_baud(o.rom_baud)
   establish(chip, o)
 end
 

@@ -15,10 +15,7 @@ local SHOWN = 200                         -- bytes of what arrived that a messag
 local function new(chip, opts)
   opts = opts or {}
   local baud = opts.baud or 115200
-  if chip.port:baud() ~= baud then
-    fail.check(chip.url, "the driver may not support this rate", chip.port:baud(baud))
-    chip.baud = baud
-  end
+  if chip.baud ~= baud then chip:set_port_baud(baud) end
   return setmetatable({ port = chip.port, chip = chip, buffer = opts.text or "" }, Console)
 end
 

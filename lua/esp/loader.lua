@@ -317,6 +317,18 @@ local BAUD_FIX = {
   end,
 }
 
+--- Change the rate of the port alone. A socket has none: whoever is behind it knows.
+function M:set_port_baud(baud)
+  if self.port:info().has_baud then
+    local ok, message, code = self.port:baud(baud)
+    if not ok then
+      fail { code = code or "port_failed", message = ("%s: %d baud: %s"):format(self.url, baud, message or "refused"),
+             hint = "the driver may not support this rate" }
+    end
+  end
+  self.baud = baud
+end
+
 --- Change the baud rate, of the chip and of the port.
 -- Where the loader cannot, a warning event says so and the rate stays.
 -- @param baud bits per second
@@ -346,14 +358,9 @@ function M:set_baud(baud)
   end
   local old = self.baud
   self:command(OP.CHANGE_BAUD, ("<I4I4"):pack(asked, self.stub and old or 0), { what = "changing the baud rate" })
-  local ok, message, code = self.port:baud(baud)
-  if not ok then
-    fail { code = code or "port_failed", message = ("%s: %d baud: %s"):format(self.url, baud, message or "refused"),
-           hint = "the driver may not support this rate" }
-  end
+  self:set_port_baud(baud)
   require("esp.core.task").sleep(GARBAGE)
   self.link:flush()
-  self.baud = baud
   return true
 end
 

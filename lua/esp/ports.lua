@@ -17,16 +17,16 @@ local OPEN_HINTS = {
 -- @raise port_missing, port_busy, port_denied, port_failed, ...
 function M.open(url, opts)
   if type(url) ~= "string" or url == "" then error("ports.open: a port's name is needed", 2) end
-  local p, message, code
+  local p, message, code, more
   if url:find "^sim:" then
     p, message, code = require("esp.sim").open(url, opts)
   else
-    p, message, code = require("esp.core.port").open(url, opts)
+    p, message, code, more = require("esp.core.port").open(url, opts)
   end
   if not p then
     code = code or "port_failed"
     if not (message or ""):find(url, 1, true) then message = ("%s: %s"):format(url, message or "cannot be opened") end
-    fail { code = code, message = message, hint = OPEN_HINTS[code], port = url }
+    fail { code = code, message = message, hint = more and more.hint or OPEN_HINTS[code], port = url }
   end
   return p
 end
