@@ -9,7 +9,8 @@
   M("esp.core.task", luaopen_esp_core_task) \
   M("esp.core.port", luaopen_esp_core_port) \
   M("esp.core.fs", luaopen_esp_core_fs) \
-  M("esp.core.term", luaopen_esp_core_term)
+  M("esp.core.term", luaopen_esp_core_term) \
+  M("esp.core.sim", luaopen_esp_core_sim)
 
 #define M(name, open) int open(lua_State *L);
 L_MODULES(M)

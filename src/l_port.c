@@ -413,6 +413,11 @@ static int l_info(lua_State *L) {
   if (d && d->kind == PORT_USB) {
     push_usb(L, &d->usb);
     lua_setfield(L, -2, "usb");
+  } else if (p->usb_vid) {
+    lua_createtable(L, 0, 2);
+    set_number(L, "vid", p->usb_vid);
+    set_number(L, "pid", p->usb_pid);
+    lua_setfield(L, -2, "usb");
   }
   return 1;
 }

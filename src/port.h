@@ -71,6 +71,7 @@ struct port {
   int baud;
   int dtr, rts;              /* as last set; -1: never */
   int has_lines, has_baud;   /* as found when opening */
+  int usb_vid, usb_pid;      /* of a back end that plays a USB device; 0: see port_serial_desc */
   int hangup;                /* serial: closing drops DTR and RTS (HUPCL) */
   char *url;                 /* as given */
   char *name;                /* the device or host:port behind it */
