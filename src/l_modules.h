@@ -10,7 +10,8 @@
   M("esp.core.port", luaopen_esp_core_port) \
   M("esp.core.fs", luaopen_esp_core_fs) \
   M("esp.core.term", luaopen_esp_core_term) \
-  M("esp.core.sim", luaopen_esp_core_sim)
+  M("esp.core.sim", luaopen_esp_core_sim) \
+  M("esp.core.slip", luaopen_esp_core_slip)
 
 #define M(name, open) int open(lua_State *L);
 L_MODULES(M)
