@@ -28,11 +28,9 @@ end
 -- @return its size
 local function check_file(path)
   local fs = require "esp.core.fs"
-  local st, message = fs.stat(path)
+  local st, message, code = fs.stat(path)
   if not st then
-    local code = message and message:find "ermission" and "file_denied" or "file_missing"
-    refuse(code, path, message and message:gsub("^" .. path:gsub("%p", "%%%0") .. ": ", "") or "no such file",
-           "is the path right, seen from the current folder?")
+    fail { code = code, message = message, file = path, hint = "is the path right, seen from the current folder?" }
   end
   if st.type == "directory" then refuse("bad_file", path, "is a directory, not a file") end
   if st.type ~= "file" then refuse("bad_file", path, "is not a regular file (" .. tostring(st.type) .. ")") end
