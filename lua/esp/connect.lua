@@ -225,6 +225,11 @@ local function identify(chip, wanted)
   if value == nil and code ~= "rom_error" and code ~= "bad_reply" and code ~= "timeout" and code ~= "unsupported" then
     fail { code = code, message = ("%s: %s"):format(chip.url, body) }
   end
+  if not value then
+    -- The ESP32's ROM answers what it does not know eight times over, under the name of another command.
+    listen(chip.port, LONGEST_LOG)
+    chip.link:flush()
+  end
   if value and #body >= 12 then
     chip.security = identity.decode_security_info(body)
     chip.sdm = chip.security.set.secure_download
