@@ -11,7 +11,9 @@
   M("esp.core.fs", luaopen_esp_core_fs) \
   M("esp.core.term", luaopen_esp_core_term) \
   M("esp.core.sim", luaopen_esp_core_sim) \
-  M("esp.core.slip", luaopen_esp_core_slip)
+  M("esp.core.slip", luaopen_esp_core_slip) \
+  M("esp.core.digest", luaopen_esp_core_digest) \
+  M("esp.core.zlib", luaopen_esp_core_zlib)
 
 #define M(name, open) int open(lua_State *L);
 L_MODULES(M)
