@@ -44,30 +44,41 @@ function M.is_empty(digest, size)
   return digest == empty_md5(size)
 end
 
+-- A function telling whether sectors [from, to) of a job's region are right.
+local function comparer(chip, job)
+  local write = require "esp.flash_write"
+  local size = job.payload:size()
+  return function(from, to)
+    from, to = from * util.SECTOR, math.min(to * util.SECTOR, size)
+    return from >= to or write.md5(chip, job.address + from, to - from) == file_md5(job.payload, from, to)
+  end, (size + util.SECTOR - 1) // util.SECTOR
+end
+
+--- The first offset at or after `from` (a sector's start) whose sector is not right.
+function M.locate_first(chip, job, from)
+  local same, sectors = comparer(chip, job)
+  local start = (from or 0) // util.SECTOR
+  local good, bad = start, sectors                   -- sectors up to `good` are right, up to `bad` are not
+  while bad - good > 1 do
+    local middle = (good + bad) // 2
+    if same(start, middle) then good = middle else bad = middle end
+  end
+  return good * util.SECTOR
+end
+
 --- The part of a region that differs, by digests of ever smaller ranges.
 -- @param found digest of the whole region as it is in flash
 -- @return { first =, last = } offsets in the payload, whole sectors; empty = true when all of it reads as erased
 function M.locate(chip, job, found)
-  local write = require "esp.flash_write"
+  local same, sectors = comparer(chip, job)
   local size = job.payload:size()
-  local sectors = (size + util.SECTOR - 1) // util.SECTOR
-  local function same(from, to)
-    from, to = from * util.SECTOR, math.min(to * util.SECTOR, size)
-    return from >= to or write.md5(chip, job.address + from, to - from) == file_md5(job.payload, from, to)
-  end
-  local good, bad = 0, sectors                       -- a prefix of `good` sectors is right, of `bad` is not
-  while bad - good > 1 do
-    local middle = (good + bad) // 2
-    if same(0, middle) then good = middle else bad = middle end
-  end
-  local first = good
-  local wrong, right = first, sectors                -- from `right` on all is right, from `wrong` on not
+  local first = M.locate_first(chip, job, 0)
+  local wrong, right = first // util.SECTOR, sectors  -- from `right` on all is right, from `wrong` on not
   while right - wrong > 1 do
     local middle = (wrong + right) // 2
     if same(middle, sectors) then right = middle else wrong = middle end
   end
-  return { first = first * util.SECTOR, last = math.min(right * util.SECTOR, size),
-           empty = M.is_empty(found, size) }
+  return { first = first, last = math.min(right * util.SECTOR, size), empty = M.is_empty(found, size) }
 end
 
 --- Write a damaged part again.

@@ -8,6 +8,8 @@ local repair = require "esp.flash_repair"
 local util = require "esp.flash_util"
 local M = {}
 
+local EXPANDS = 64                         -- how many times its size a compressed block is taken to stand for
+local STUCK = 3                            -- breaks in one place before writing is given up
 local ADDRESS_ALIGN = 4                    -- the end is filled up to this with 0xFF
 
 function M.has_md5(chip)
@@ -28,7 +30,7 @@ function M.stream(chip, job)
   local per_block = util.timeout(chip, "erase_write_timeout_per_mb", block)
   if job.compress then
     -- A compressed block may stand for many times its size, and ROM writes it before it answers.
-    per_block = util.timeout(chip, "erase_write_timeout_per_mb", math.min(size, block * 64))
+    per_block = util.timeout(chip, "erase_write_timeout_per_mb", math.min(size, block * EXPANDS))
   end
   return chip.link:write_flash {
     payload = job.payload, address = job.address, block = block, compress = job.compress,
@@ -75,39 +77,61 @@ local function reconnect(chip, region, opts, cause)
   if size then attach.set_size(chip, size, opts) end
 end
 
---- Send a region once; a lost port or a line that fails for good is healed once per region.
-local function send(chip, region, job, opts, entry)
-  local done = 0
-  local function progress(now, total, wire)
-    done = now
-    if opts.progress then return opts.progress(now, total, job.info(wire)) end
+--- Where to go on after a break: what is in flash for certain, down to a sector's start.
+local function resume_at(chip, job, from, written)
+  if not job.compress then
+    return math.max(from, (from + written) // util.SECTOR * util.SECTOR)
   end
-  for attempt = 1, 2 do
-    job.progress = progress
-    local result, message, code, details = M.stream(chip, job)
+  -- How far the ROM came in a compressed stream is not known: the digests tell.
+  if not M.has_md5(chip) or job.encrypted then return from end
+  return math.max(from, repair.locate_first(chip, job, from))
+end
+
+-- After a break: reach the chip again. A lost port is opened anew, once per region and never when encrypting.
+local function heal(chip, region, opts, err, entry, encrypted)
+  entry.retries = entry.retries + 1
+  if util.LOST_PORT[err.code] then
+    if encrypted or entry.reconnects then error(err, 0) end
+    entry.reconnects = 1
+    reconnect(chip, region, opts, err)
+  else
+    repair.resync(chip)
+  end
+end
+
+--- Send a region. A break is healed, and writing goes on where it stopped.
+local function send(chip, region, job, opts, entry)
+  local total, from, stuck = job.payload:size(), 0, 0
+  while true do
+    local written = 0
+    local payload = from == 0 and job.payload or input.tail(region, from)
+    local result, message, code, details = M.stream(chip, {
+      payload = payload, address = job.address + from, encrypted = job.encrypted,
+      compress = job.compress and (from == 0 or payload:packed()) and true or false,
+      progress = function(done, _, wire)
+        written = done
+        if opts.progress then return opts.progress(math.min(from + done, total), total, job.info(wire)) end
+      end })
+    if from > 0 then payload:close() end
     if result then
       entry.retries = entry.retries + (result.retries or 0)
       entry.wire = entry.wire + (result.wire or 0)
-      entry.begin_seconds = result.begin_seconds
-      return result
+      entry.begin_seconds = (entry.begin_seconds or 0) + (result.begin_seconds or 0)
+      return
     end
-    local err = { code = code or "failed", message = message, details = details }
+    local _, err = pcall(fail, { code = code or "failed", message = message, details = details })
     local curable = util.LOST_PORT[code] or util.LINE_FAULTS[code] or code == "rom_error"
-    if attempt == 2 or not curable or job.encrypted then
-      local ok, e = pcall(fail, err)
-      error(half_done(not ok and e, region, done), 0)
-    end
-    entry.retries = entry.retries + 1
-    if util.LOST_PORT[code] then
-      local ok, e = pcall(reconnect, chip, region, opts, err)
-      if not ok then error(half_done(e, region, done), 0) end
-      entry.reconnects = (entry.reconnects or 0) + 1
-    else
-      util.warn(chip, opts, "write_again", ("%s: %s; starting this region again"):format(region.name, message),
-                { region = region })
-      local ok, e = pcall(repair.resync, chip)
-      if not ok then error(half_done(e, region, done), 0) end
-    end
+    if not curable then error(half_done(err, region, from + written), 0) end
+    local ok, next_from = pcall(function()
+      heal(chip, region, opts, err, entry, job.encrypted)
+      return resume_at(chip, job, from, written)
+    end)
+    if not ok then error(half_done(next_from, region, from + written), 0) end
+    stuck = next_from > from and 1 or stuck + 1
+    if stuck >= STUCK then error(half_done(err, region, from + written), 0) end
+    from = next_from
+    util.warn(chip, opts, "write_again", ("%s: %s; going on at 0x%X"):format(region.name, message, job.address + from),
+              { region = region })
   end
 end
 

@@ -32,8 +32,8 @@ local function check_file(path)
   if not st then
     fail { code = code, message = message, file = path, hint = "is the path right, seen from the current folder?" }
   end
-  if st.type == "directory" then refuse("bad_file", path, "is a directory, not a file") end
-  if st.type ~= "file" then refuse("bad_file", path, "is not a regular file (" .. tostring(st.type) .. ")") end
+  if st.type == "dir" then refuse("bad_file", path, "is a directory, not a file") end
+  if st.type ~= "file" then refuse("bad_file", path, "is not a regular file") end
   if st.size == 0 then refuse("bad_file", path, "the file is empty (0 bytes)", "did the build finish?") end
   return st.size
 end
@@ -194,13 +194,31 @@ function M.check_overlap(regions, sector)
 end
 
 --- The payload of a region with what a chip needs.
--- @param extra { before = bytes of 0xFF in front, pad = multiple to fill up to, patches = { {offset, bytes} } }
+-- @param extra { before = bytes of 0xFF in front, pad = multiple to fill up to, patches = { {offset, bytes} } },
+--   offsets counted from the region's first byte
 -- @return payload, which replaces region.payload
 function M.prepare(region, extra)
   local pl = open_payload(region, extra)
   if region.payload then region.payload:close() end
-  region.payload = pl
+  region.payload, region.extra = pl, extra
   return pl
+end
+
+--- The rest of a prepared region, to go on after a break.
+-- @param from offset in the prepared payload
+-- @return payload, for the caller to close
+function M.tail(region, from)
+  local extra = region.extra or {}
+  local skip = from - (extra.before or 0)          -- bytes of the file that are left out
+  assert(skip >= 0 and skip < region.size, "tail outside of the file")
+  local patches = {}
+  for _, p in ipairs(extra.patches or {}) do
+    local at, bytes = p[1] - skip, p[2]
+    if at < 0 then at, bytes = 0, bytes:sub(1 - at) end
+    if #bytes > 0 then patches[#patches + 1] = { at, bytes } end
+  end
+  local rest = setmetatable({ offset = (region.offset or 0) + skip, size = region.size - skip }, { __index = region })
+  return open_payload(rest, { pad = extra.pad, patches = patches })
 end
 
 return M
