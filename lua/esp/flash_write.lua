@@ -80,7 +80,8 @@ end
 --- Where to go on after a break: what is in flash for certain, down to a sector's start.
 local function resume_at(chip, job, from, written)
   if not job.compress then
-    return math.max(from, (from + written) // util.SECTOR * util.SECTOR)
+    local last = (job.payload:size() - 1) // util.SECTOR * util.SECTOR
+    return math.min(math.max(from, (from + written) // util.SECTOR * util.SECTOR), last)
   end
   -- How far the ROM came in a compressed stream is not known: the digests tell.
   if not M.has_md5(chip) or job.encrypted then return from end
