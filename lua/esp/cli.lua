@@ -158,27 +158,42 @@ function M.run(args, fn)
   return result
 end
 
+-- What is known of the chip without asking it much, for the first line and the first event.
+local function introduce(chip, report)
+  local ok, info = pcall(chip.info, chip)
+  if not ok then
+    if type(info) ~= "table" or info.code == "interrupted" or info.code == "cancelled" then error(info, 0) end
+    info = { name = chip.name }
+  end
+  report:emit("connected", { chip = chip.id, name = info.name, port = chip.url, mac = info.mac, baud = chip.baud,
+                             revision = info.revision and info.revision.text, secure_download = chip.sdm })
+  report:say(("%s%s%s on %s"):format(info.name, info.revision and " revision " .. info.revision.text or "",
+                                     info.mac and ", MAC " .. info.mac or "", chip.url))
+end
+
 --- Connect as the options of M.connection, the environment and the configuration file say.
 -- @param args as M.parse gives them
 -- @param report of esp.report
 -- @return chip
 function M.connect(args, report)
-  local config = require "esp.config"
-  local env = config.environment()
-  local settings = config.load {}
-  local listener = report:listener()
-  for _, note in ipairs(settings.notes or {}) do listener(note) end
-  local function pick(name) if args[name] ~= nil then return args[name] end return env[name] end
+  local settings = require "esp.config".load()
   if settings.file then report:detail("Settings from " .. settings.file) end
-  return require "esp".connect {
-    port = pick "port", baud = pick "baud" or 115200, chip = pick "chip" or "auto",
-    before = pick "before" or "default-reset", after = pick "after" or "hard-reset",
-    attempts = pick "connect_attempts" or settings.connect_attempts,
-    port_filter = #(args.port_filter or {}) > 0 and args.port_filter or nil,
+  local listener = report:listener()
+  local chip = require "esp".connect {
+    port = args.port, baud = args.baud, chip = args.chip, before = args.before, after = args.after,
+    attempts = args.connect_attempts, port_filter = #args.port_filter > 0 and args.port_filter or nil,
     no_stub = args.no_stub, override_vddsdio = args.override_vddsdio, config = settings,
     trace = args.trace and function(p) report:packet(p) end or nil,
-    on_event = listener,
+    on_event = function(e)
+      if e.code ~= "connected" then listener(e) end
+    end,
   }
+  local ok, err = pcall(introduce, chip, report)
+  if not ok then
+    chip:close()
+    error(err, 0)
+  end
+  return chip
 end
 
 --- Fill in what the environment says about flash parameters.

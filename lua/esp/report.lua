@@ -87,21 +87,33 @@ local function show(self, text)
   self.live = text
 end
 
+local MAX_TEXT, MAX_NESTING = 4096, 4
+local LEFT_OUT = { data = true, payload = true, type = true }
+
+-- The plain data in a value: no objects, no bytes of files.
+local function plain(v, depth)
+  local t = type(v)
+  if t == "number" or t == "boolean" then return v end
+  if t == "string" then return #v <= MAX_TEXT and v or nil end
+  if t ~= "table" or depth > MAX_NESTING then return nil end
+  local mt = getmetatable(v)
+  if mt and mt.__name == "json.array" then return v end
+  if mt then return nil end
+  local copy = {}
+  for k, item in pairs(v) do
+    if not LEFT_OUT[k] then copy[k] = plain(item, depth + 1) end
+  end
+  return copy
+end
+
 --- Write an event; nothing unless in JSON mode.
 -- @param kind string, its `event`
--- @param data table of what JSON can hold; may be nil. Functions and such in it are left out.
+-- @param data table, may be nil. Objects, functions and long strings in it are left out.
 function M:emit(kind, data)
   if not self.json then return end
-  local json = require "esp.json"
-  local event = {}
-  for k, v in pairs(data or {}) do
-    local t = type(v)
-    if t ~= "function" and t ~= "userdata" and t ~= "thread" then event[k] = v end
-  end
+  local event = plain(data or {}, 1) or {}
   event.event = kind
-  local ok, text = pcall(json.encode, event, "event")
-  if not ok then text = json.encode({ event = kind, unprintable = text }, "event") end
-  self.out:write(text, "\n")
+  self.out:write(require "esp.json".encode(event, "event"), "\n")
   self.out:flush()
 end
 
@@ -117,27 +129,39 @@ function M:detail(text)
   if self.verbose then self:say(text) end
 end
 
+local function capital(text)
+  return text:find "^%l[%l ]* " and not text:find "^%S*%." and text:sub(1, 1):upper() .. text:sub(2) or text
+end
+
+local function with(text, data)
+  local event = {}
+  for k, v in pairs(data or {}) do event[k] = v end
+  event.text = text
+  return event
+end
+
 --- What is going on now: the line at the bottom of a terminal, an ordinary line in a pipe or with --verbose.
-function M:stage(text)
-  self:emit("stage", { text = text })
-  if self.tty and not self.verbose then show(self, text .. " ...") else self:say(text .. " ...") end
+-- @param text string; data table of what else the event says, may be nil
+function M:stage(text, data)
+  self:emit("stage", with(text, data))
+  text = capital(text) .. " ..."
+  if self.tty and not self.verbose then show(self, text) else self:say(text) end
 end
 
 --- Something a user should know, in passing.
 function M:note(text, data)
-  self:emit("note", setmetatable({ text = text }, { __index = data }))
+  self:emit("note", with(text, data))
   self:say("Note: " .. text)
 end
 
 --- Something a user should look at.
 function M:warning(text, data)
-  local event = { text = text }
-  for k, v in pairs(data or {}) do event[k] = v end
-  self:emit("warning", event)
+  self:emit("warning", with(text, data))
   if self.json or self.silent then return end
   clear(self)
   self.out:flush()
-  self.err:write(paint(self.err_color, "yellow", "Warning: " .. text), "\n")
+  local hint = data and data.hint and ("\n  hint: " .. data.hint) or ""
+  self.err:write(paint(self.err_color, "yellow", "Warning: " .. text), hint, "\n")
 end
 
 --- What came out: an event with the data, or the text for people.
@@ -194,14 +218,28 @@ local function bar_text(label, done, total, rate, width)
   return ("%s [%s%s]%s"):format(label, ("="):rep(full), (" "):rep(cells - full), tail)
 end
 
---- A progress callback for a long call of the library: function(done, total) in bytes.
--- On a terminal it draws a bar, in JSON mode it writes "progress" events, in a pipe it does nothing.
--- @param label string, what is going on
--- @param data table of what else the events say, may be nil
-function M:bar(label, data)
-  local samples, last, ended = {}, -math.huge, false
-  return function(done, total)
-    if ended or not total or (self.no_progress and not self.json) then return end
+local PHASES = { write = "Writing", read = "Reading", erase = "Erasing", verify = "Verifying" }
+
+local function label_of(info, label)
+  local doing = info and PHASES[info.phase] or label
+  if info and info.name then
+    local file = info.name:match "[^/\\]+$" or info.name
+    doing = doing and doing .. " " .. file or file
+  end
+  return doing or "Working"
+end
+
+--- A progress callback for a long call of the library: function(done, total, info) in bytes.
+-- On a terminal it draws a bar, in JSON mode it writes "progress" events, in a pipe it does nothing. One callback
+-- serves a call that does several things one after another; info.phase, info.name and info.index tell them apart.
+-- @param label string, what is going on where info does not say it
+function M:bar(label)
+  local samples, last, ended, current = {}, -math.huge, false, nil
+  return function(done, total, info)
+    if not total or (self.no_progress and not self.json) then return end
+    local key = label_of(info, label) .. (info and info.index or "") .. total
+    if key ~= current then samples, last, ended, current = {}, -math.huge, false, key end
+    if ended then return end
     local now = self.now()
     ended = done >= total
     if now - last < (self.json and JSON_EVERY or BAR_EVERY) and not ended then return end
@@ -211,11 +249,11 @@ function M:bar(label, data)
     local first = samples[1]
     local rate = now > first[1] and (done - first[2]) / (now - first[1]) or nil
     if self.json then
-      local event = { label = label, done = done, total = total }
-      for k, v in pairs(data or {}) do event[k] = v end
-      self:emit("progress", event)
+      self:emit("progress", { label = label_of(info, label), done = done, total = total,
+                              address = info and info.address, name = info and info.name,
+                              phase = info and info.phase })
     else
-      show(self, bar_text(label, done, total, rate, self.get_width()))
+      show(self, bar_text(label_of(info, label), done, total, rate, self.get_width()))
       if ended and self.verbose then
         self.out:write "\n"
         self.live = nil
@@ -250,18 +288,19 @@ function M:packet(p)
 end
 
 --- The function to give to the library as on_event.
--- An event has a type and a text for people; the other fields are its data.
+-- An event has a type (stage, note, warning, attempt, result, ...), mostly a code, and a text for people.
 function M:listener()
   return function(e)
     local kind = e.type or "note"
-    if kind == "warning" then
-      self:warning(e.text or e.code, e)
-    elseif kind == "note" then
-      self:note(e.text or e.code, e)
-    elseif kind == "stage" then
-      self:stage(e.text)
+    if kind == "stage" then
+      self:stage(e.text, e)
+    elseif kind == "note" or kind == "warning" then
+      self[kind](self, e.text or e.code, e)
+    elseif kind == "attempt" then
+      self:emit("attempt", e)
+      self:detail(("Attempt %s: %s"):format(e.number or "", e.text or ""))
     else
-      self:emit(kind, e)
+      self:emit(kind == "result" and e.code or kind, e)
       if e.text then self:say(e.text) end
     end
   end

@@ -9,7 +9,7 @@
 --   { "--erase-all", "-e", help = "..." }                            a switch
 --   { "--flash-mode", "-fm", type = "choice", choices = {...} }      an option with a value
 -- Further fields: default, metavar, many (may be given repeatedly, value is a list), follow (pattern: following
--- words that match belong to the option as well), min, max, all (type size: ALL is accepted), hidden,
+-- words that match belong to the option as well), min, max, multiple, all (type size: ALL is accepted), hidden,
 -- excludes (name of another option that cannot be together with it), env (text: variables, for the help).
 -- A list of arguments may stand where an argument may: a group, such as cli.connection.
 -- Types: string int number address size choice chip file output.

@@ -61,6 +61,7 @@ local function in_range(n, spec, lowest, highest)
   if highest and n > highest then
     return nil, (highest > 0xFFFF and "at most 0x%X" or "at most %d"):format(highest)
   end
+  if spec.multiple and n % spec.multiple ~= 0 then return nil, ("a multiple of 0x%X"):format(spec.multiple) end
   return n
 end
 
