@@ -74,7 +74,7 @@ local function check_image(chip, region, opts)
   local source = image.reader(region.payload)
   local img, fault, part = image.probe(source, region.name)
   if not img then
-    if image.clearly_meant(part, known_header) then
+    if fault.cut and image.clearly_meant(part, known_header) then
       fault.hint, fault.region = "the image is not complete; was the file copied whole? " .. FORCE, region
       fail(fault)
     end

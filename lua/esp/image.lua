@@ -43,7 +43,7 @@ function M.window(reader, offset, size)
 end
 
 local function broken(name, offset, text)
-  return { code = "bad_image", name = name, offset = offset, reason = text,
+  return { code = "bad_image", name = name, offset = offset, reason = text, cut = text:find "^cut short" ~= nil,
            message = ("%s: %s (at offset 0x%X)"):format(name, text, offset),
            hint = "is the file complete, and an image for this chip?" }
 end
@@ -257,12 +257,12 @@ function M.parse(source, name)
   return image
 end
 
---- Whether a truncated image is nevertheless clearly one for a chip of ours: not every file that
--- begins with 0xE9 is an image, so the rest of the header must fit too.
--- @param part what M.probe gave as third value
+--- Whether something is clearly meant to be an image, sound or not: not every file that begins with 0xE9 is
+-- one, so the rest of the header must fit too.
+-- @param img an image, or what M.probe gave as third value
 -- @param known function(image) -> true when its chip id and entry point are those of a chip
-function M.clearly_meant(part, known)
-  return part ~= nil and #part.segments >= 1 and (plausible_esp8266(part) or known(part) == true)
+function M.clearly_meant(img, known)
+  return img ~= nil and (plausible_esp8266(img) or img.chip_id ~= nil and known(img) == true)
 end
 
 --- The chip that an image is for, by its own words.
