@@ -152,6 +152,29 @@ describe("identity", function()
   end)
 end)
 
+describe("the MAC address of an ESP8266", function()
+  -- OTP words by hand: word 0 bits 24-31 last octet, word 1 fifth and fourth and the index, word 3 a burned vendor part.
+  local function mac(index, vendor)
+    local words = { [0x3FF00050] = 0xC3000000, [0x3FF00054] = index << 16 | 0xA1B2, [0x3FF0005C] = vendor }
+    return identity.mac { data = chips.get "esp8266", read_reg = function(_, a) return words[a] or 0 end }
+  end
+
+  it("is refused with a vendor part that nobody knows", function()
+    assert.equal("unknown_oui", assert.has_error(function() mac(2, 0) end).code)
+  end)
+
+  it("has a burned vendor part or one of two known ones", function()
+    assert.equal("18:fe:34:a1:b2:c3", mac(0, 0))
+    assert.equal("ac:d0:74:a1:b2:c3", mac(1, 0))
+    assert.equal("5c:cf:7f:a1:b2:c3", mac(1, 0x5CCF7F))
+    assert.equal("00:00:01:a1:b2:c3", mac(1, 0x000001))
+  end)
+
+  it("does not take an ESP8285's flash bits for a vendor part", function()
+    assert.equal("18:fe:34:a1:b2:c3", mac(0, 1 << 25))
+  end)
+end)
+
 describe("the crystal", function()
   -- Dividers by hand: UART clock / baud; the ESP8266's UART runs on twice the crystal.
   for _, case in ipairs {
