@@ -27,7 +27,7 @@ local function check_protected(chip, regions)
     if r.address < low then
       local text = why == "secure_boot_v1" and "secure boot V1 is on"
         or "flash encryption uses the Key Manager"
-      fail { code = "protected_region", region = r, hint = "it may brick the board; " .. FORCE,
+      fail { code = "protected_region", region = util.about(r), hint = "it may brick the board; " .. FORCE,
              message = ("%s: refused, %s and what lies below 0x%X must stay"):format(at(r), text, low) }
     end
   end
@@ -53,7 +53,7 @@ local function check_target(chip, region, img)
   local wanted = chip.data.image_chip_id or "esp8266"
   local has = image.target(img)
   if has ~= wanted then
-    fail { code = "wrong_chip", region = region, hint = "is it the right build? " .. FORCE,
+    fail { code = "wrong_chip", region = util.about(region), hint = "is it the right build? " .. FORCE,
            message = ("%s: image is for %s, the chip is %s"):format(at(region), named(has), chip.data.name) }
   end
 end
@@ -63,7 +63,7 @@ local function check_revision(chip, region, img)
   local r = identity.revision(chip)
   local ok, wants = image.check_revision(img, r, chip.data.image and chip.data.image.min_rev == "minor")
   if not ok then
-    fail { code = "wrong_revision", region = region, hint = FORCE,
+    fail { code = "wrong_revision", region = util.about(region), hint = FORCE,
            message = ("%s: image wants chip %s, this %s is v%d.%d")
              :format(at(region), wants, chip.data.name, r.major, r.minor) }
   end
@@ -75,7 +75,7 @@ local function check_image(chip, region, opts)
   local img, fault, part = image.probe(source, region.name)
   if not img then
     if fault.cut and image.clearly_meant(part, known_header) then
-      fault.hint, fault.region = "the image is not complete; was the file copied whole? " .. FORCE, region
+      fault.hint, fault.region = "the image is not complete; was the file copied whole? " .. FORCE, util.about(region)
       fail(fault)
     end
     return
@@ -85,10 +85,10 @@ local function check_image(chip, region, opts)
   local ok, damage = image.check(img, source)
   if not ok and image.clearly_meant(img, known_header) then
     if not img.checksum_valid then
-      damage.hint, damage.region = "the ROM would not start it; " .. FORCE, region
+      damage.hint, damage.region = "the ROM would not start it; " .. FORCE, util.about(region)
       fail(damage)
     end
-    util.warn(chip, opts, "image_digest", damage.message, { region = region })
+    util.warn(chip, opts, "image_digest", damage.message, { region = util.about(region) })
   end
 end
 
@@ -124,7 +124,7 @@ local function check_encrypted(chip, regions, opts)
   local align = chip.data.flash.encrypted_align
   for _, r in ipairs(regions) do
     if M.encrypted(r, opts) and r.address % align ~= 0 and (chip.sdm or not opts.ignore_flash_enc_efuse) then
-      fail { code = "bad_argument", region = r,
+      fail { code = "bad_argument", region = util.about(r),
              message = ("%s: encrypted writing needs an address that is a multiple of %d"):format(at(r), align) }
     end
   end
@@ -138,14 +138,14 @@ local function check_plain(chip, regions, opts)
   if not plain or opts.force then return end
   if chip.sdm then
     if chip.security and identity.flash_encryption(chip) then
-      fail { code = "encryption_active", region = plain, hint = FORCE .. "; it may brick the board",
+      fail { code = "encryption_active", region = util.about(plain), hint = FORCE .. "; it may brick the board",
              message = at(plain) .. ": refused, written plain while flash encryption is on (secure download mode)" }
     end
     return
   end
   if not chip.data.security.flash_crypt_cnt or not identity.flash_encryption(chip) then return end
   if identity.encrypted_download_disabled(chip) then
-    fail { code = "encryption_active", region = plain, hint = FORCE .. "; it may brick the board",
+    fail { code = "encryption_active", region = util.about(plain), hint = FORCE .. "; it may brick the board",
            message = at(plain) .. ": refused, written plain while flash encryption is on (release mode)" }
   end
   util.warn(chip, opts, "encryption_active", "flash encryption is on; " .. at(plain) .. " is written plain",
@@ -172,7 +172,7 @@ function M.fits(regions, limit, hint)
   if not limit then return end
   for _, r in ipairs(regions) do
     if r.address + r.size > limit then
-      fail { code = "does_not_fit", region = r, hint = hint or "is the address right, and the flash size?",
+      fail { code = "does_not_fit", region = util.about(r), hint = hint or "is the address right, and the flash size?",
              message = ("%s: %d bytes at 0x%X do not fit in flash of %d bytes (%s)")
                :format(r.name, r.size, r.address, limit, util.size_name(limit)) }
     end

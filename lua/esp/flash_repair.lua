@@ -194,7 +194,7 @@ end
 function M.explain(chip, region, job, damage, wanted, found)
   local hex = require "esp.core.digest".hex
   local size = job.payload:size()
-  local e = { code = "verify_failed", region = region, file_md5 = hex(wanted), flash_md5 = hex(found) }
+  local e = { code = "verify_failed", region = util.about(region), file_md5 = hex(wanted), flash_md5 = hex(found) }
   local evidence = M.evidence(chip, job, damage)
   e.evidence = evidence
   e.status, e.protected = protection(chip)
@@ -230,7 +230,7 @@ function M.sample(chip, region, job)
     local file = job.payload:read(from, n)
     if flash ~= file then
       local d = M.difference(file, flash)
-      fail { code = "verify_failed", region = region, evidence = d,
+      fail { code = "verify_failed", region = util.about(region), evidence = d,
              message = ("%s at 0x%X: flash differs from the file; 0x%X %s"):format(region.name, region.address,
                job.address + from + d.offset, d.text),
              hint = "write it again, at a lower baud rate if it repeats" }

@@ -32,6 +32,11 @@ function M.emit(chip, opts, event)
   if listener then listener(event) end
 end
 
+--- What an event or an error says of a region.
+function M.about(region)
+  return { name = region.name, address = region.address, size = region.size }
+end
+
 function M.warn(chip, opts, code, text, more)
   local e = more or {}
   e.type, e.code, e.text = "warning", code, text

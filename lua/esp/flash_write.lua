@@ -60,7 +60,7 @@ end
 local function half_done(err, region, done)
   if not fail.is(err) then return err end
   if not err.region then
-    err.region = region
+    err.region = util.about(region)
     local state = done and ("%d of %d bytes were written"):format(done, region.size) or "its sectors may be erased"
     err.message = ("%s at 0x%X: %s; this region is not complete (%s)")
       :format(region.name, region.address, err.message, state)
@@ -70,7 +70,7 @@ end
 
 local function reconnect(chip, region, opts, cause)
   util.warn(chip, opts, "connection_lost", ("%s: connection lost (%s), connecting again")
-    :format(region.name, cause.message), { region = region })
+    :format(region.name, cause.message), { region = util.about(region) })
   local state, size = chip.flash_state, chip.flash_state.params
   chip:reconnect()
   attach.attach(chip, { again = true, spi_connection = state.connection, on_event = opts.on_event })
@@ -132,7 +132,7 @@ local function send(chip, region, job, opts, entry)
     if stuck >= STUCK then error(half_done(err, region, from + written), 0) end
     from = next_from
     util.warn(chip, opts, "write_again", ("%s: %s; going on at 0x%X"):format(region.name, message, job.address + from),
-              { region = region })
+              { region = util.about(region) })
   end
 end
 
@@ -145,10 +145,10 @@ local function verify(chip, region, job, opts, entry)
       entry.sampled = repair.sample(chip, region, job)
     end
     util.note(chip, opts, "not_verified", ("%s: not verified, %s%s"):format(region.name, why,
-      entry.sampled and " (samples were read back and are right)" or ""), { region = region })
+      entry.sampled and " (samples were read back and are right)" or ""), { region = util.about(region) })
     return false
   end
-  util.stage(chip, opts, "verify", ("%s: verifying"):format(region.name), { region = region })
+  util.stage(chip, opts, "verify", ("%s: verifying"):format(region.name), { region = util.about(region) })
   local size, wanted = job.payload:size(), job.payload:md5()
   for attempt = 1, 3 do
     local found = M.md5(chip, job.address, size)
@@ -162,7 +162,7 @@ local function verify(chip, region, job, opts, entry)
     if last or damage.empty then repair.explain(chip, region, job, damage, wanted, found) end
     entry.repairs = (entry.repairs or 0) + 1
     util.warn(chip, opts, "write_again", ("%s: 0x%X to 0x%X differ from the file, writing them again")
-      :format(region.name, job.address + damage.first, job.address + damage.last - 1), { region = region })
+      :format(region.name, job.address + damage.first, job.address + damage.last - 1), { region = util.about(region) })
     repair.rewrite(chip, job, damage, M.stream)
   end
 end
@@ -176,7 +176,7 @@ local function describe_erase(chip, region, job, opts)
   local start = region.address // util.SECTOR * util.SECTOR
   if start ~= region.address and not opts.erase_all then
     util.note(chip, opts, "neighbour_lost", ("%s: 0x%X is not the start of a sector, 0x%X bytes before it are erased")
-      :format(region.name, region.address, region.address - start), { region = region })
+      :format(region.name, region.address, region.address - start), { region = util.about(region) })
   end
   return start, stop - 1
 end
@@ -189,7 +189,7 @@ local function compressed(chip, region, job, opts)
   local packed = job.payload:packed()
   if packed then return true end
   util.note(chip, opts, "not_compressed", ("%s: compressing does not make it smaller, sent as it is")
-    :format(region.name), { region = region })
+    :format(region.name), { region = util.about(region) })
   return false
 end
 
@@ -202,18 +202,18 @@ local function write_region(chip, region, plan, opts, report)
   local started = require "esp.core.task".now()
   local index = #report
   job.info = function(wire)
-    return { region = region, name = region.name, address = region.address, index = index, count = #plan.regions,
+    return { region = util.about(region), name = region.name, address = region.address, index = index, count = #plan.regions,
              wire = wire, phase = "write" }
   end
   if plan.skip_flashed and not job.encrypted and already_there(chip, job) then
     entry.skipped, entry.verified = true, true
     util.note(chip, opts, "already_flashed", ("%s: already in flash at 0x%X"):format(region.name, region.address),
-              { region = region })
+              { region = util.about(region) })
   else
     job.compress = compressed(chip, region, job, opts)
     local from, to = describe_erase(chip, region, job, opts)
     util.stage(chip, opts, "write", ("%s: writing %d bytes to 0x%X"):format(region.name, region.size, region.address),
-      { region = region, index = index, count = #plan.regions, erase_from = from, erase_to = to,
+      { region = util.about(region), index = index, count = #plan.regions, erase_from = from, erase_to = to,
         packed = job.compress and job.payload:packed() or nil })
     send(chip, region, job, opts, entry)
     entry.seconds = require "esp.core.task".now() - started
