@@ -153,7 +153,7 @@ describe("identity", function()
 end)
 
 describe("the MAC address of an ESP8266", function()
-  -- OTP words by hand: word 0 bits 24-31 last octet, word 1 fifth and fourth and the index, word 3 a burned vendor part.
+  -- OTP words by hand: word 0 bits 24-31 last octet, word 1 the two before it and the index, word 3 a vendor part.
   local function mac(index, vendor)
     local words = { [0x3FF00050] = 0xC3000000, [0x3FF00054] = index << 16 | 0xA1B2, [0x3FF0005C] = vendor }
     return identity.mac { data = chips.get "esp8266", read_reg = function(_, a) return words[a] or 0 end }
