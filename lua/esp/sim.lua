@@ -157,7 +157,6 @@ local function commands(rom, security_info)
   if security_info then all = all | 1 << 0x14 end
   local secure = 0
   for _, op in ipairs { 0x02, 0x03, 0x04, 0x08, 0x0B, 0x0D, 0x0F, 0x14 } do secure = secure | all & 1 << op end
-  if not rom.sdm_baud then secure = secure & ~(1 << 0x0F) end
   return all, secure
 end
 
@@ -305,7 +304,7 @@ function M.describe(given)
     rom = {
       status_bytes = rom.status_bytes, commands = all, sdm_commands = secure, encrypted_word = rom.encrypted_word,
       erase_quirk = rom.erase_quirk == "head_sectors", security = SECURITY[data.security_info] or 0,
-      ram_block = rom.ram_block, flash_size = rom.params and 4 << 20 or 16 << 20,
+      ram_block = rom.ram_block, flash_size = rom.params and 2 << 20 or 4 << 20,
     },
     spi = {
       base = spi.base, usr = spi.usr, usr1 = spi.usr1, usr2 = spi.usr2, mosi_dlen = spi.mosi_dlen or 0,

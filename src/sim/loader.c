@@ -10,12 +10,16 @@
 #include <string.h>
 #include <zlib.h>
 
-uint32_t sim_word(const uint8_t *body, size_t n, size_t i) {
-  uint32_t v = 0;
-  for (size_t k = 0; k < 4; k++)
-    if (4 * i + k < n)
-      v |= (uint32_t)body[4 * i + k] << 8 * k;
-  return v;
+uint32_t sim_word(const uint8_t *body, size_t i) {
+  const uint8_t *b = body + 4 * i;
+  return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+uint8_t sim_checksum(const uint8_t *data, size_t n) {
+  uint8_t sum = 0xEF;
+  for (size_t i = 0; i < n; i++)
+    sum ^= data[i];
+  return sum;
 }
 
 void sim_loader_free(struct sim_chip *c) {
@@ -111,41 +115,40 @@ static void afterwards(struct sim_chip *c) {
     c->state = SIM_STATE_APP;
 }
 
-static void serve(struct sim_chip *c, uint8_t *frame, size_t n) {
+static void serve(struct sim_chip *c) {
   struct sim_loader *l = &c->loader;
-  uint8_t op = n > 1 ? frame[1] : 0;
-  uint8_t *body = frame + 8;
-  size_t size = n > 8 ? n - 8 : 0;
+  uint8_t op = l->frame[1], *body = l->frame + 8;
+  size_t n = l->frame[2] | (size_t)l->frame[3] << 8, extra = 0;
+  struct sim_event event = {.time = c->now, .op = op, .size = (uint32_t)n, .a = sim_word(body, 0), .b = sim_word(body, 1)};
   int failed = 1;
-  size_t extra = 0;
-  if (n < 8 || frame[0] != 0 || !known(c, op)) {
+  if (l->frame[0] != 0 || !known(c, op)) {
     l->error = SIM_ERR_FORMAT; /* the operation in the reply stays that of the command before */
   } else {
-    size_t announced = frame[2] | (size_t)frame[3] << 8;
-    int code = run_command(c, op, body, size < announced ? size : announced, frame[4]);
+    int code = run_command(c, op, body, n, l->frame[4]);
     failed = code != SIM_OK;
     if (failed)
       l->error = (uint8_t)code;
     l->op = op;
     extra = reply_body(c, op);
   }
-  sim_chip_log(c, (struct sim_event){.time = c->now, .op = op, .status = (uint8_t)failed,
-                                     .error = failed ? l->error : 0, .size = (uint32_t)size,
-                                     .a = sim_word(body, size, 0), .b = sim_word(body, size, 1), .value = l->value});
+  event.status = (uint8_t)failed;
+  event.error = failed ? l->error : 0;
+  event.value = l->value;
+  sim_chip_log(c, event);
   if (!l->hang)
     reply(c, failed, extra, l->op == SIM_OP_SYNC ? 8 : 1);
   afterwards(c);
 }
 
 /* Before the first SYNC only that is looked for, at whatever rate it comes. */
-static void wait_for_sync(struct sim_chip *c, const uint8_t *frame, size_t n) {
+static void wait_for_sync(struct sim_chip *c) {
   struct sim_loader *l = &c->loader;
-  if (n < 8 || frame[0] != 0 || frame[1] != SIM_OP_SYNC)
+  if (l->frame[0] != 0 || l->frame[1] != SIM_OP_SYNC)
     return;
   l->connected = 1;
-  l->value = sim_word(frame + 8, n - 8, 0);
+  l->value = sim_word(l->frame + 8, 0);
   l->op = SIM_OP_SYNC;
-  sim_chip_log(c, (struct sim_event){.time = c->now, .op = SIM_OP_SYNC, .size = (uint32_t)n - 8, .value = l->value});
+  sim_chip_log(c, (struct sim_event){.time = c->now, .op = SIM_OP_SYNC, .size = 36, .value = l->value});
   reply(c, 0, 0, 8);
   l->op = 0; /* the command loop starts with a fresh reply */
   l->value = 0;
@@ -161,9 +164,9 @@ void sim_loader_byte(struct sim_chip *c, uint8_t byte) {
     if (n == 0)
       return;
     if (!l->connected)
-      wait_for_sync(c, l->frame, n);
+      wait_for_sync(c);
     else
-      serve(c, l->frame, n);
+      serve(c);
     return;
   }
   if (!l->in_frame)

@@ -1,7 +1,7 @@
 /* loader.h - the serial loader in the chip's ROM: frames in, commands, replies.
  *
- * As in the ROM, the reply is one buffer that is reused: value, operation and bytes that a command does not set
- * are those of an earlier one. */
+ * As in the ROM, request and reply are one buffer each that is reused: bytes that a short frame does not bring, and
+ * value, operation, error and bytes of a reply that a command does not set, are those of an earlier one. */
 #ifndef SIM_LOADER_H
 #define SIM_LOADER_H
 
@@ -23,8 +23,6 @@ enum {
   SIM_ERR_READ_LENGTH = 0x0A,
   SIM_ERR_DEFLATE = 0x0B,
   SIM_ERR_ADLER = 0x0C,
-  SIM_ERR_INFLATE_PARAM = 0x0D,
-  SIM_ERR_INFLATE_STUCK = 0x0E,
   SIM_ERR_REFUSED = 0x64
 };
 
@@ -66,14 +64,20 @@ void sim_loader_free(struct sim_chip *c);
 /* One byte from the line. */
 void sim_loader_byte(struct sim_chip *c, uint8_t byte);
 
-/* The commands. body has n bytes. Each returns an error code; *body_len is how long the reply's body is. */
+/* The commands. body is what follows the header, up to the end of the buffer; n is the length that the header
+ * announces. Each returns an error code. */
 int sim_cmd_mem(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n, uint8_t checksum);
 int sim_cmd_flash(struct sim_chip *c, uint8_t op, uint8_t *body, size_t n, uint8_t checksum);
 int sim_cmd_deflate(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n, uint8_t checksum);
 int sim_cmd_info(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n);
 
-/* Little-endian word i of a body; bytes past its end are zero. */
-uint32_t sim_word(const uint8_t *body, size_t n, size_t i);
+enum { SIM_BODY_MAX = SIM_FRAME_MAX - 8 };
+
+/* Little-endian word i of a body. */
+uint32_t sim_word(const uint8_t *body, size_t i);
+
+/* XOR of the bytes and 0xEF. */
+uint8_t sim_checksum(const uint8_t *data, size_t n);
 
 /* Whether flash may be written and read there, as far as the loader knows its size. */
 int sim_loader_in_flash(const struct sim_chip *c, uint32_t addr, uint32_t n);

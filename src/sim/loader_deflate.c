@@ -27,12 +27,12 @@ static int start_stream(struct sim_loader *l) {
 static int defl_begin(struct sim_chip *c, const uint8_t *body, size_t n) {
   struct sim_loader *l = &c->loader;
   size_t want = c->config.rom.encrypted_word ? 20 : 16;
-  if (n != want || sim_word(body, n, 2) > c->config.rom.ram_block)
+  if (n != want || sim_word(body, 2) > c->config.rom.ram_block)
     return SIM_ERR_FORMAT;
-  if (sim_word(body, n, 4))
+  if (n > 16 && sim_word(body, 4))
     return SIM_ERR_REFUSED; /* no encryption of compressed data */
-  l->defl = (struct sim_download){.total = sim_word(body, n, 0), .blocks = sim_word(body, n, 1),
-                                  .block_size = sim_word(body, n, 2), .addr = sim_word(body, n, 3)};
+  l->defl = (struct sim_download){.total = sim_word(body, 0), .blocks = sim_word(body, 1),
+                                  .block_size = sim_word(body, 2), .addr = sim_word(body, 3)};
   if (start_stream(l) != 0)
     return SIM_ERR_RESULT;
   return sim_loader_erase(c, l->defl.addr, l->defl.total);
@@ -49,6 +49,24 @@ static int zlib_error(const z_stream *z, int code) {
     return SIM_OK; /* wants more input */
   if (code == Z_DATA_ERROR && z->msg && strcmp(z->msg, "incorrect data check") == 0)
     return SIM_ERR_ADLER;
+  return SIM_ERR_DEFLATE;
+}
+
+/* The last block was not the end of the stream: the ROM's inflater goes on with zeros, until that is wrong. */
+static int starve(z_stream *z) {
+  static const Bytef zeros[64];
+  Bytef out[512];
+  for (int i = 0; i < 4096; i++) {
+    z->next_in = (Bytef *)zeros;
+    z->avail_in = sizeof zeros;
+    z->next_out = out;
+    z->avail_out = sizeof out;
+    int code = inflate(z, Z_NO_FLUSH);
+    if (code != Z_OK && zlib_error(z, code) != SIM_OK)
+      return zlib_error(z, code);
+    if (code == Z_STREAM_END)
+      return SIM_ERR_ADLER;
+  }
   return SIM_ERR_DEFLATE;
 }
 
@@ -77,7 +95,7 @@ static int inflate_block(struct sim_chip *c, const uint8_t *data, uint32_t len, 
       break;
   }
   if (last && !l->inflate_ended)
-    return SIM_ERR_INFLATE_STUCK;
+    return starve(z);
   if (last) {
     uint32_t n = (l->window_len + 3) & ~3u;
     memset(l->window + l->window_len, 0xFF, n - l->window_len);
@@ -89,15 +107,11 @@ static int inflate_block(struct sim_chip *c, const uint8_t *data, uint32_t len, 
 static int defl_data(struct sim_chip *c, const uint8_t *body, size_t n, uint8_t checksum) {
   struct sim_loader *l = &c->loader;
   struct sim_download *d = &l->defl;
-  uint32_t len = sim_word(body, n, 0);
-  uint8_t sum = 0xEF;
-  if (!l->inflate || n < 16 || n > c->config.rom.ram_block + 16 || sim_word(body, n, 1) != d->seq ||
-      len > d->block_size || len > n - 16)
+  uint32_t len = sim_word(body, 0);
+  if (!l->inflate || n > c->config.rom.ram_block + 16 || sim_word(body, 1) != d->seq || len > d->block_size)
     return SIM_ERR_FORMAT;
-  d->seq++;
-  for (uint32_t i = 0; i < len; i++)
-    sum ^= body[16 + i];
-  if (sum != checksum)
+  d->seq++; /* also when the checksum turns out wrong */
+  if (sim_checksum(body + 16, len) != checksum)
     return SIM_ERR_CHECKSUM;
   d->received += len;
   return inflate_block(c, body + 16, len, d->seq == d->blocks);
@@ -111,7 +125,7 @@ int sim_cmd_deflate(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t 
   c->loader.leave = 1;
   if (c->loader.defl.seq != c->loader.defl.blocks)
     return SIM_ERR_RESULT;
-  if (n < 1 || body[0] == 0 || c->loader.secure)
+  if (body[0] == 0 || c->loader.secure)
     c->loader.restart = 1;
   return SIM_OK;
 }

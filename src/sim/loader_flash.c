@@ -38,23 +38,16 @@ void sim_loader_program(struct sim_chip *c, uint32_t addr, const uint8_t *data, 
 static int flash_begin(struct sim_chip *c, const uint8_t *body, size_t n) {
   struct sim_download *d = &c->loader.flash;
   size_t want = c->config.rom.encrypted_word ? 20 : 16;
-  if (n != want || sim_word(body, n, 2) > c->config.rom.ram_block)
+  if (n != want || sim_word(body, 2) > c->config.rom.ram_block)
     return SIM_ERR_FORMAT;
-  if (sim_word(body, n, 4) && sim_field_get(c, &c->config.dl_encrypt_disabled))
+  if (n > 16 && sim_word(body, 4) && sim_field_get(c, &c->config.dl_encrypt_disabled))
     return SIM_ERR_REFUSED;
-  *d = (struct sim_download){.total = sim_word(body, n, 0), .blocks = sim_word(body, n, 1),
-                             .block_size = sim_word(body, n, 2), .addr = sim_word(body, n, 3),
-                             .encrypted = sim_word(body, n, 4) != 0};
+  *d = (struct sim_download){.total = sim_word(body, 0), .blocks = sim_word(body, 1),
+                             .block_size = sim_word(body, 2), .addr = sim_word(body, 3),
+                             .encrypted = n > 16 && sim_word(body, 4) != 0};
   if (!(c->config.rom.commands >> SIM_OP_SPI_ATTACH & 1))
     c->flash_connected = 1; /* this ROM attaches the flash here */
   return sim_loader_erase(c, d->addr, d->total);
-}
-
-static uint8_t checksum_of(const uint8_t *data, size_t n) {
-  uint8_t sum = 0xEF;
-  for (size_t i = 0; i < n; i++)
-    sum ^= data[i];
-  return sum;
 }
 
 /* Not the chip's cipher: something that depends on key and address, so that plain text does not read back. */
@@ -71,13 +64,12 @@ static void encrypt(struct sim_chip *c, uint32_t addr, uint8_t *data, uint32_t n
 
 static int flash_data(struct sim_chip *c, uint8_t *body, size_t n, uint8_t checksum) {
   struct sim_download *d = &c->loader.flash;
-  uint32_t len = sim_word(body, n, 0);
+  uint32_t len = sim_word(body, 0);
   uint8_t *data = body + 16;
-  if (n < 16 || n > c->config.rom.ram_block + 16 || sim_word(body, n, 1) != d->seq || len > d->block_size ||
-      len > n - 16 || len % 4)
+  if (n > c->config.rom.ram_block + 16 || sim_word(body, 1) != d->seq || len > d->block_size || len % 4)
     return SIM_ERR_FORMAT;
   d->seq++; /* also when the checksum turns out wrong: the same number is not taken again */
-  if (checksum_of(data, len) != checksum)
+  if (sim_checksum(data, len) != checksum)
     return SIM_ERR_CHECKSUM;
   if (d->encrypted) {
     if ((d->addr | len) % 16)
@@ -88,7 +80,7 @@ static int flash_data(struct sim_chip *c, uint8_t *body, size_t n, uint8_t check
     sim_loader_program(c, d->addr, data, len);
     if (sim_loader_in_flash(c, d->addr, len)) /* else the read is refused and finds the data still there */
       sim_flash_read(&c->flash, d->addr, data, len);
-    if (checksum_of(data, len) != checksum)
+    if (sim_checksum(data, len) != checksum)
       return SIM_ERR_WRITE;
   }
   d->addr += len;
@@ -97,11 +89,11 @@ static int flash_data(struct sim_chip *c, uint8_t *body, size_t n, uint8_t check
 }
 
 /* Leaves the loader, whatever it answers. */
-static int flash_end(struct sim_chip *c, const struct sim_download *d, const uint8_t *body, size_t n) {
+static int flash_end(struct sim_chip *c, const struct sim_download *d, const uint8_t *body) {
   c->loader.leave = 1;
   if (d->seq != d->blocks || d->received != d->total)
     return SIM_ERR_RESULT;
-  if (n < 1 || body[0] == 0 || c->loader.secure)
+  if (body[0] == 0 || c->loader.secure)
     c->loader.restart = 1;
   return SIM_OK;
 }
@@ -111,5 +103,5 @@ int sim_cmd_flash(struct sim_chip *c, uint8_t op, uint8_t *body, size_t n, uint8
     return flash_begin(c, body, n);
   if (op == SIM_OP_FLASH_DATA)
     return flash_data(c, body, n, checksum);
-  return flash_end(c, &c->loader.flash, body, n);
+  return flash_end(c, &c->loader.flash, body);
 }

@@ -7,26 +7,26 @@
 enum { REG_ENTRY = 16, READ_MAX = 64, MD5_CHUNK = 4096 };
 
 static void write_registers(struct sim_chip *c, const uint8_t *body, size_t n) {
+  if (n > SIM_BODY_MAX)
+    n = SIM_BODY_MAX;
   for (size_t i = 0; i + REG_ENTRY <= n; i += REG_ENTRY) {
-    uint32_t addr = sim_word(body + i, n - i, 0), value = sim_word(body + i, n - i, 1);
-    uint32_t mask = sim_word(body + i, n - i, 2);
-    sim_chip_take_time(c, sim_word(body + i, n - i, 3) * 1e-6);
-    if (mask == 0xFFFFFFFF)
-      sim_bus_write(&c->bus, addr, value);
-    else
-      sim_bus_write(&c->bus, addr, (sim_bus_read(&c->bus, addr) & ~mask) | (value & mask));
+    uint32_t addr = sim_word(body + i, 0), value = sim_word(body + i, 1), mask = sim_word(body + i, 2);
+    sim_chip_take_time(c, sim_word(body + i, 3) * 1e-6);
+    sim_bus_write(&c->bus, addr, mask == 0xFFFFFFFF ? value : (sim_bus_read(&c->bus, addr) & ~mask) | (value & mask));
   }
 }
 
 static int read_slow(struct sim_chip *c, uint32_t addr, uint32_t len) {
   if (len > READ_MAX)
     return SIM_ERR_READ_LENGTH;
+  len = (len + 3) & ~3u; /* flash is read in words */
   if (!sim_loader_in_flash(c, addr, len))
     return SIM_ERR_READ;
   if (c->flash_connected)
     sim_flash_read(&c->flash, addr, c->loader.body, len);
   else
     memset(c->loader.body, 0xFF, len);
+  c->loader.error = 0;
   return SIM_OK;
 }
 
@@ -35,7 +35,7 @@ static int md5(struct sim_chip *c, uint32_t addr, uint32_t len) {
   uint8_t chunk[MD5_CHUNK], digest[16];
   if (len > INT32_MAX)
     len = 0; /* the length is signed there */
-  if (len > 0 && !sim_loader_in_flash(c, addr, len))
+  if (len > 0 && !sim_loader_in_flash(c, addr, (len + 3) & ~3u))
     return SIM_ERR_READ;
   mbedtls_md5_context md;
   mbedtls_md5_init(&md);
@@ -55,6 +55,7 @@ static int md5(struct sim_chip *c, uint32_t addr, uint32_t len) {
     c->loader.body[2 * i] = (uint8_t)digits[digest[i] >> 4];
     c->loader.body[2 * i + 1] = (uint8_t)digits[digest[i] & 15];
   }
+  c->loader.error = 0;
   return SIM_OK;
 }
 
@@ -86,13 +87,13 @@ static void security_info(struct sim_chip *c) {
 static int set_params(struct sim_chip *c, const uint8_t *body, size_t n) {
   if (n != 24)
     return SIM_ERR_FORMAT;
-  c->loader.flash_size = sim_word(body, n, 1);
+  c->loader.flash_size = sim_word(body, 1);
   return SIM_OK;
 }
 
 int sim_cmd_info(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n) {
   struct sim_loader *l = &c->loader;
-  uint32_t first = sim_word(body, n, 0), second = sim_word(body, n, 1);
+  uint32_t first = sim_word(body, 0), second = sim_word(body, 1);
   switch (op) {
   case SIM_OP_SYNC: l->value = first; l->error = 0; return SIM_OK;
   case SIM_OP_WRITE_REG: write_registers(c, body, n); l->error = 0; return SIM_OK;
@@ -101,7 +102,7 @@ int sim_cmd_info(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n) 
   case SIM_OP_SPI_ATTACH: c->flash_connected = first == c->config.spi_connection; l->error = 0; return SIM_OK;
   case SIM_OP_READ_FLASH_SLOW: return read_slow(c, first, second);
   case SIM_OP_CHANGE_BAUD: l->new_baud = first; l->error = 0; return SIM_OK;
-  case SIM_OP_MD5: return md5(c, first, second);
+  case SIM_OP_MD5: return n > 0x1810 ? SIM_ERR_FORMAT : md5(c, first, second);
   case SIM_OP_SECURITY_INFO: security_info(c); return SIM_OK;
   default: return SIM_ERR_FORMAT;
   }
