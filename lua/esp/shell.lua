@@ -170,6 +170,19 @@ local function red(text)
   return ok and term.colors and term.colors(2) and "\27[31m" .. text .. "\27[0m" or text
 end
 
+-- What there is to say about a caught value.
+local function text_of(err)
+  if type(err) == "string" or type(err) == "number" then return tostring(err) end
+  local mt = getmetatable(err)
+  if mt and mt.__tostring then
+    local ok, text = pcall(tostring, err)
+    if ok then return text end
+  elseif type(err) == "table" and type(err.message) == "string" then
+    return err.message
+  end
+  return ("error object is a %s value"):format(type(err))
+end
+
 --- Tell the user what went wrong.
 -- @param err caught value
 -- @param traceback string or nil: print it too
@@ -178,15 +191,10 @@ function M.failure(err, traceback)
   io.stdout:flush()
   local report = package.loaded["esp.report"]
   if not (report and rawequal(report.told, err) and err ~= nil) then
-    local text
-    if type(err) == "string" or type(err) == "number" then
-      text = tostring(err)
-    else
-      local mt = getmetatable(err)
-      local ok, s = pcall(tostring, err)
-      text = mt and mt.__tostring and ok and s or ("error object is a %s value"):format(type(err))
-    end
-    io.stderr:write(red("esplua: " .. text), "\n")
+    local code = type(err) == "table" and err.code
+    local ok, term = pcall(require, "esp.core.term")
+    local echo = code == "interrupted" and ok and term.isatty(2) and "\n" or ""      -- behind the "^C"
+    io.stderr:write(echo, red("esplua: " .. text_of(err)), "\n")
     if type(err) == "table" and type(err.hint) == "string" then io.stderr:write("  hint: ", err.hint, "\n") end
   end
   if traceback then io.stderr:write(traceback, "\n") end
