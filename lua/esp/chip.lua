@@ -141,6 +141,30 @@ function Chip:info()
   return self.described
 end
 
+--- Set the supply voltage of the flash against pins and eFuses.
+-- A wrong voltage can destroy the flash; 1.9V may need a board that bears it; OFF is for an external supply.
+-- @param voltage "1.8V", "1.9V" or "OFF"
+-- @raise unsupported, bad_argument
+function Chip:override_vddsdio(voltage)
+  local override = self.data.flash.voltage_override
+  if not override then
+    fail { code = "unsupported", message = ("%s: its flash voltage cannot be changed"):format(self.name) }
+  end
+  not_in_sdm(self, "changing the flash voltage")
+  local wanted = tostring(voltage):upper()
+  local value = override.choices[wanted]
+  if not value then
+    local names = {}
+    for name in pairs(override.choices) do names[#names + 1] = name end
+    table.sort(names)
+    fail { code = "bad_argument", message = ("flash voltage %q is not possible"):format(tostring(voltage)),
+           hint = "one of " .. table.concat(names, ", ") }
+  end
+  self:write_reg(override.register, value)
+  self.described = nil
+  self:tell { type = "note", code = "voltage_override", text = ("flash supply set to %s"):format(wanted) }
+end
+
 --- The 24-bit number of chips that have one instead of a MAC address as identity.
 -- @raise unsupported on the others
 function Chip:chip_id()

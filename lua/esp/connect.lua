@@ -44,7 +44,8 @@ local function settle_options(opts)
   local o = {
     config = opts.config or config_file.load(),
     port = opts.port or env.port, trace = opts.trace, on_event = opts.on_event, fpga = env.fpga,
-    port_filter = opts.port_filter,
+    port_filter = opts.port_filter, override_vddsdio = opts.override_vddsdio,
+    notes = opts.config == nil,
   }
   o.baud = number_option(opts, "baud", env.baud or ROM_BAUD, 1, 100000000)
   o.attempts = number_option(opts, "attempts", env.connect_attempts or o.config.connect_attempts or 7,
@@ -312,9 +313,10 @@ local function establish(chip, o)
   if chip.baud ~= o.baud then chip:set_baud(o.baud) end
 end
 
--- Opens one port and connects.
-local function connect_port(url, o)
-  local port = ports.open(url, { baud = o.rom_baud })
+-- Connects on a port, which is opened unless it is open.
+local function connect_port(given, o)
+  local url, port = given, given
+  if type(given) == "string" then port = ports.open(url, { baud = o.rom_baud }) else url = port:url() end
   local chip = require("esp.chip").new {
     port = port, url = url, baud = o.rom_baud, config = o.config, after = o.after, on_event = o.on_event, options = o,
     link = require("esp.core.link").new(port),
@@ -323,7 +325,9 @@ local function connect_port(url, o)
     if o.trace then chip.link:set_trace(o.trace) end
     chip.port_kind = port:info().kind
     chip.usb = ports.usb_identity(port, url)
+    chip:set_port_baud(o.rom_baud)
     establish(chip, o)
+    if o.override_vddsdio then chip:override_vddsdio(o.override_vddsdio) end
   end)
   if not ok then
     chip:close()
@@ -377,7 +381,7 @@ end
 --- Connect to a chip.
 -- What is not given is taken from the environment (ESPLUA_PORT, ...), then from the configuration file.
 -- @param opts table:
---   port         name or URL; absent: every port is tried
+--   port         name, URL, or an open port (which closes with the chip); absent: every port is tried
 --   port_filter  list such as { "vid=0x303a" }, when no port is given
 --   baud         rate to work at (115200); the ROM is spoken to at 115200 at most, then the rate is raised
 --   rom_baud     rate to start at instead
@@ -387,6 +391,7 @@ end
 --   attempts     how often to try (7); 0 or less: without end
 --   open_attempts how often to try to open the port (1); 0: without end
 --   trace        function, sees every packet (esp.core.link)
+--   override_vddsdio  "1.8V", "1.9V" or "OFF": supply of the flash, where the chip can change it
 --   config       of esp.config; env: of esp.config.environment
 --   on_event     function(event): stages, notes and warnings
 -- @return chip object
@@ -394,11 +399,11 @@ end
 --   bad_argument, bad_reset_sequence
 function M.connect(opts)
   local o = settle_options(opts or {})
-  for _, event in ipairs(o.config.notes or {}) do
-    if o.on_event then o.on_event(event) end
+  if o.notes and o.on_event then
+    for _, event in ipairs(o.config.notes) do o.on_event(event) end
   end
   if o.port then
-    if o.open_attempts ~= 1 then return wait_and_connect(o.port, o) end
+    if o.open_attempts ~= 1 and type(o.port) == "string" then return wait_and_connect(o.port, o) end
     return connect_port(o.port, o)
   end
   if o.open_attempts ~= 1 then

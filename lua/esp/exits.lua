@@ -5,11 +5,11 @@ local M = {}
 M.classes = {
   { 1, "script", "an error in a script, or one of no other class", { "failed", "script_error" } },
   { 2, "usage", "wrong command line, environment variable or configuration file",
-    { "usage", "bad_argument", "bad_config", "script_missing" } },
+    { "usage", "bad_argument", "bad_config", "bad_reset_sequence", "script_missing" } },
   { 10, "port", "the port cannot be opened or used",
     { "port_missing", "port_busy", "port_denied", "port_failed", "no_port", "port_unsupported" } },
   { 11, "connect", "no connection to the chip's loader",
-    { "no_sync", "wrong_boot_mode", "nothing_received", "no_reply", "connect_failed" } },
+    { "no_sync", "wrong_boot_mode", "nothing_received", "no_reply", "garbage", "connect_failed" } },
   { 12, "chip", "another chip, another revision, or something this chip cannot do",
     { "wrong_chip", "unknown_chip", "wrong_revision", "unsupported" } },
   { 13, "security", "refused because of the chip's security settings", { "security", "secure_download" } },
