@@ -17,6 +17,11 @@ local function options(o)
   return o
 end
 
+-- Waits are for capacitors and drivers; the simulated chip needs a few milliseconds.
+local sleep = task.sleep
+setup(function() task.sleep = function(seconds) return sleep(math.min(seconds, 0.005)) end end)
+teardown(function() task.sleep = sleep end)
+
 local function connect(o) return esp.connect(options(o)) end
 
 local function events()
@@ -60,7 +65,8 @@ describe("a failed connection", function()
       "ESP-ROM:esp32c3-api1-20210207\r\nBuild:Feb  7 2021\r\nrst:0x1 (POWERON),boot:0xd (SPI_FAST_FLASH_BOOT)\r\n",
       "wrong_boot_mode", "boot word 0xd" },
     { "to a chip with empty flash",
-      "rst:0x1 (POWERON),boot:0xd (SPI_FAST_FLASH_BOOT)\r\ninvalid header: 0xffffffff\r\n", "wrong_boot_mode", "no valid program" },
+      "rst:0x1 (POWERON),boot:0xd (SPI_FAST_FLASH_BOOT)\r\ninvalid header: 0xffffffff\r\n", "wrong_boot_mode",
+      "no valid program" },
     { "to a chip whose supply fails", "\r\nBrownout detector was triggered\r\n\r\n", "wrong_boot_mode", "brownout" },
     { "to a chip that does not hear us",
       "rst:0x1 (POWERON),boot:0x5 (DOWNLOAD(USB/UART0/1))\r\nwaiting for download\r\n", "no_reply" },

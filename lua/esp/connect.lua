@@ -99,6 +99,8 @@ local function attempt(chip, recipe, limit)
       end
     end
     evidence.received = listen(chip.port, LONGEST_LOG)
+  else
+    evidence.received = listen(chip.port, QUIET)      -- what it said before we came
   end
   chip.link:flush()
   local ok, stub, code, details = chip.link:sync {
@@ -297,8 +299,6 @@ end
 
 -- From an open port to a chip that answers.
 local function establish(chip, o)
-  local link = chip.link
-  link:flush()
   chip.status_bytes = nil
   chip.stub, chip.sdm, chip.security, chip.left = false, false, nil, false
   chip:tell { type = "stage", code = "connecting", port = chip.url, text = "Connecting" }

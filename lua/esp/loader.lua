@@ -303,8 +303,7 @@ local BAUD_FIX = {
     local function read(address) return chip:read_reg(address) end
     -- The counter ran for so many cycles of the RC oscillator; Hz, as the ROM computes it.
     local seen = chips.field_get(fix.calibration, read) * 15625 * chips.field_get(fix.oscillator, read) // 40
-    local real = seen > 33000000 and 40000000 or 26000000
-    return wanted * seen // real
+    return wanted * seen // (chip:crystal() * 1000000)
   end,
   -- The ROM believes in one crystal, the board has another.
   crystal_ratio = function(chip, wanted, fix)
