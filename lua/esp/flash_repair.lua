@@ -22,7 +22,7 @@ end
 local function file_md5(payload, from, to)
   local h = require "esp.core.digest".new "md5"
   while from < to do
-    local bytes = payload:read(from, math.min(CHUNK, to - from))
+    local bytes = util.ask(payload, "read", from, math.min(CHUNK, to - from))
     h:update(bytes)
     from = from + #bytes
   end
@@ -86,8 +86,9 @@ end
 function M.rewrite(chip, job, damage, stream)
   local payload = require "esp.core.payload"
   for from = damage.first, damage.last - 1, PIECE do
-    local pl <close> = assert(payload.new { data = job.payload:read(from, math.min(PIECE, damage.last - from)) })
-    local compress = job.compress and pl:packed() and true or false
+    local bytes = util.ask(job.payload, "read", from, math.min(PIECE, damage.last - from))
+    local pl <close> = assert(payload.new { data = bytes })
+    local compress = job.compress and util.ask(pl, "packed") and true or false
     util.again(chip, 2, function()
       util.raise("writing again", nil,
                  stream(chip, { payload = pl, address = job.address + from, compress = compress }))
@@ -179,8 +180,8 @@ function M.evidence(chip, job, damage)
   if not ok or type(flash) ~= "string" or #flash ~= n then return nil end
   local before = math.min(from, 2 * util.SECTOR)
   local around = math.min(before + 3 * util.SECTOR, job.payload:size() - from + before)
-  local context = job.payload:read(from - before, around)
-  local file = job.payload:read(from, n)
+  local context = util.ask(job.payload, "read", from - before, around)
+  local file = util.ask(job.payload, "read", from, n)
   local d = M.difference(file, flash, context, before)
   if not d then
     return { kind = "unstable", text = "reads right now: reading flash is not reliable", address = job.address + from }
@@ -227,7 +228,7 @@ function M.sample(chip, region, job)
   for _, from in ipairs { 0, size - n } do
     local ok, flash = pcall(spiflash.read, chip, job.address + from, n)
     if not ok then return nil end
-    local file = job.payload:read(from, n)
+    local file = util.ask(job.payload, "read", from, n)
     if flash ~= file then
       local d = M.difference(file, flash)
       fail { code = "verify_failed", region = util.about(region), evidence = d,

@@ -107,6 +107,11 @@ function M.raise(what, hint, ...)
   return ...
 end
 
+--- What a payload answers; a file that changed or vanished meanwhile raises.
+function M.ask(payload, method, ...)
+  return fail.check(nil, "did the file change meanwhile?", payload[method](payload, ...))
+end
+
 --- A command without data worth keeping, tried again when the line fails. Only for what may run twice.
 function M.command(chip, what, op, data, options)
   options = options or {}

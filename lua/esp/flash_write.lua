@@ -108,7 +108,7 @@ local function send(chip, region, job, opts, entry)
     local payload = from == 0 and job.payload or input.tail(region, from)
     local result, message, code, details = M.stream(chip, {
       payload = payload, address = job.address + from, encrypted = job.encrypted,
-      compress = job.compress and (from == 0 or payload:packed()) and true or false,
+      compress = job.compress and (from == 0 or util.ask(payload, "packed")) and true or false,
       progress = function(done, _, wire)
         written = done
         if opts.progress then return opts.progress(math.min(from + done, total), total, job.info(wire)) end
@@ -149,7 +149,7 @@ local function verify(chip, region, job, opts, entry)
     return false
   end
   util.stage(chip, opts, "verify", ("%s: verifying"):format(region.name), { region = util.about(region) })
-  local size, wanted = job.payload:size(), job.payload:md5()
+  local size, wanted = job.payload:size(), util.ask(job.payload, "md5")
   for attempt = 1, 3 do
     local found = M.md5(chip, job.address, size)
     if found == wanted then return true end
@@ -168,7 +168,7 @@ local function verify(chip, region, job, opts, entry)
 end
 
 local function already_there(chip, job)
-  return M.md5(chip, job.address, job.payload:size()) == job.payload:md5()
+  return M.md5(chip, job.address, job.payload:size()) == util.ask(job.payload, "md5")
 end
 
 local function describe_erase(chip, region, job, opts)
@@ -186,7 +186,7 @@ local function compressed(chip, region, job, opts)
   local want = opts.compress
   if want == nil then want = chip.stub and true or false end
   if not want then return false end
-  local packed = job.payload:packed()
+  local packed = util.ask(job.payload, "packed")
   if packed then return true end
   util.note(chip, opts, "not_compressed", ("%s: compressing does not make it smaller, sent as it is")
     :format(region.name), { region = util.about(region) })
@@ -202,8 +202,8 @@ local function write_region(chip, region, plan, opts, report)
   local started = require "esp.core.task".now()
   local index = #report
   job.info = function(wire)
-    return { region = util.about(region), name = region.name, address = region.address, index = index, count = #plan.regions,
-             wire = wire, phase = "write" }
+    return { name = region.name, address = region.address, size = region.size, index = index,
+             count = #plan.regions, wire = wire, phase = "write" }
   end
   if plan.skip_flashed and not job.encrypted and already_there(chip, job) then
     entry.skipped, entry.verified = true, true
@@ -214,7 +214,7 @@ local function write_region(chip, region, plan, opts, report)
     local from, to = describe_erase(chip, region, job, opts)
     util.stage(chip, opts, "write", ("%s: writing %d bytes to 0x%X"):format(region.name, region.size, region.address),
       { region = util.about(region), index = index, count = #plan.regions, erase_from = from, erase_to = to,
-        packed = job.compress and job.payload:packed() or nil })
+        packed = job.compress and util.ask(job.payload, "packed") or nil })
     send(chip, region, job, opts, entry)
     entry.seconds = require "esp.core.task".now() - started
     entry.verified = verify(chip, region, job, opts, entry)
