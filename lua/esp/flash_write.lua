@@ -72,7 +72,7 @@ local function reconnect(chip, region, opts, cause)
   util.warn(chip, opts, "connection_lost", ("%s: connection lost (%s), connecting again")
     :format(region.name, cause.message), { region = util.about(region) })
   local state, size = chip.flash_state, chip.flash_state.params
-  chip:reconnect()
+  chip:reconnect(opts.reconnect or nil)
   attach.attach(chip, { again = true, spi_connection = state.connection, on_event = opts.on_event })
   if size then attach.set_size(chip, size, opts) end
 end
@@ -92,7 +92,7 @@ end
 local function heal(chip, region, opts, err, entry, encrypted)
   entry.retries = entry.retries + 1
   if util.LOST_PORT[err.code] then
-    if encrypted or entry.reconnects then error(err, 0) end
+    if encrypted or entry.reconnects or opts.reconnect == false then error(err, 0) end
     entry.reconnects = 1
     reconnect(chip, region, opts, err)
   else
@@ -281,7 +281,8 @@ end
 -- @param list of { address, path or { data =, ... } }, see esp.input
 -- @param opts { flash_mode, flash_freq, flash_size ("keep", "detect" or a size), spi_connection, compress (nil: with
 --   the stub), erase_all, encrypt, ignore_flash_enc_efuse, skip_flashed, force, progress = function(done, total,
---   info) returning false to cancel, on_event = function(event) }
+--   info) returning false to cancel, on_event = function(event), reconnect = { tries = 7, pause = 1 } when the
+--   port is lost (false: do not) }
 -- @return list per region { address, name, size, bytes, wire, seconds, verified, skipped, retries } with the totals
 --   bytes, wire, seconds, retries, verified
 -- @raise see doc/errors.md; a failure while writing has `report` with what was done until then
