@@ -4,7 +4,7 @@ local board = require "spec.support.board"
 local chips = require "esp.chips"
 local image = require "esp.image"
 
-local FLASH_BEGIN, FLASH_DATA, FLASH_END, DEFL_DATA, MD5 = 0x02, 0x03, 0x04, 0x11, 0x13
+local FLASH_BEGIN, FLASH_DATA, FLASH_END, DEFL_DATA = 0x02, 0x03, 0x04, 0x11
 
 local open = {}
 local function connect(id, options)
@@ -199,8 +199,8 @@ describe("writing flash", function()
 
   it("lets the chip encrypt, and does not claim to have verified", function()
     local chip, sim, events = connect("esp32c3", { keys = "XTS_AES_128_KEY" })
-    local report = chip:flash({ { 0x10000, { data = board.code(1000) } }, { 0x20000, { data = "plain" } , encrypt = false } },
-                              { encrypt = true })
+    local report = chip:flash({ { 0x10000, { data = board.code(1000) } },
+                                { 0x20000, { data = "plain" }, encrypt = false } }, { encrypt = true })
     assert.is_true(sim:flash(0x10000, 1000) ~= board.code(1000))
     assert.equal("plain", sim:flash(0x20000, 5))
     assert.same({ false, true, false }, { report[1].verified, report[2].verified, report.verified })
@@ -344,7 +344,8 @@ describe("writing flash", function()
       end
       return link:write_flash(o)
     end })
-    local report = chip:flash({ { 0x10000, { data = board.noise(60000) } } }, { reconnect = { tries = 2, pause = 0.1 } })
+    local report = chip:flash({ { 0x10000, { data = board.noise(60000) } } },
+                              { reconnect = { tries = 2, pause = 0.1 } })
     assert.equal(board.noise(60000), sim:flash(0x10000, 60000))
     assert.same({ true, 1, 1 }, { report.verified, again, report[1].reconnects })
     assert.matches(" connection_lost ", board.codes(events))
