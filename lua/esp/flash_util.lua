@@ -71,7 +71,7 @@ function M.size_name(bytes)
 end
 
 --- Codes of failures of the line, after which asking again may help.
-M.LINE_FAULTS = { timeout = true, bad_reply = true, checksum = true, no_reply = true, nothing_received = true }
+M.LINE_FAULTS = { timeout = true, bad_reply = true, checksum = true, no_reply = true, no_sync = true }
 --- Codes after which the port has to be opened anew.
 M.LOST_PORT = { port_gone = true, port_failed = true }
 

@@ -80,7 +80,7 @@ local function transfer(chip, c)
   return table.concat(words)
 end
 
-local AGAIN = { timeout = true, bad_reply = true, checksum = true, no_reply = true, nothing_received = true }
+local AGAIN = { timeout = true, bad_reply = true, checksum = true, no_reply = true }
 
 --- Run a SPI command.
 -- @param chip object with read_reg, write_reg and data
