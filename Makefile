@@ -30,7 +30,7 @@ OBJ   := $(CORE:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/pack_data.o
 MAIN  := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard $(ONLY_MAIN)))
 PIC   := $(OBJ:$(BUILD)/obj/%=$(BUILD)/pic/%)
 PACKED := $(sort $(shell find lua scripts chips -name '*.lua')) \
-          $(sort $(wildcard stubs/*.json stubs/*.bin))
+          $(sort $(wildcard stubs/*.json stubs/*.bin)) $(sort $(wildcard doc/licenses/*.txt))
 
 all: $(BUILD)/esplua $(BUILD)/esp.so ## the interpreter and the module for a stock lua5.4
 

@@ -36,7 +36,7 @@ end
 
 --- A rate for people.
 function M.rate(bytes_per_second)
-  if bytes_per_second < 1024 then return ("%d B/s"):format(bytes_per_second) end
+  if bytes_per_second < 1024 then return ("%.0f B/s"):format(bytes_per_second) end
   if bytes_per_second < 1 << 20 then return ("%.1f KiB/s"):format(bytes_per_second / 1024) end
   return ("%.1f MiB/s"):format(bytes_per_second / (1 << 20))
 end
@@ -130,7 +130,7 @@ function M:detail(text)
 end
 
 local function capital(text)
-  return text:find "^%l[%l ]* " and not text:find "^%S*%." and text:sub(1, 1):upper() .. text:sub(2) or text
+  return text:find "^%l+%f[ \0]" and text:sub(1, 1):upper() .. text:sub(2) or text   -- not "app.bin: ..."
 end
 
 local function with(text, data)
@@ -278,7 +278,7 @@ function M:packet(p)
   if self.json then
     local hex = data:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
     return self:emit("packet", { t = p.t, dt = p.dt, dir = p.dir, op = p.op, name = p.name, len = p.len,
-                                 checksum = p.checksum, value = p.value, data = hex })
+                                 checksum = p.checksum, value = p.value, hex = hex })
   end
   local extra = p.checksum and ("  checksum 0x%x"):format(p.checksum)
                 or p.value and ("  value 0x%x"):format(p.value) or ""

@@ -162,7 +162,11 @@ end
 
 --- Licences of what is inside.
 function M.licenses()
-  return pack().read "doc/licenses.txt" or "The licences are not in this build; see LICENSE in the source.\n"
+  local parts = {}
+  for _, name in ipairs { "notices", "lgpl-3.0", "gpl-3.0", "apache-2.0" } do
+    parts[#parts + 1] = pack().read("doc/licenses/" .. name .. ".txt")
+  end
+  return table.concat(parts, "\n" .. ("-"):rep(78) .. "\n")
 end
 
 local function red(text)
