@@ -262,7 +262,9 @@ end
 local function begin_nothing(self)
   local data = ("<I4I4I4I4"):pack(0, 0, self.data.rom.flash_block or 0x400, 0)
   if self.stub or self.data.rom.encrypted_word then data = data .. ("<I4"):pack(0) end
-  self:command(OP.FLASH_BEGIN, data, { what = "leaving the loader" })
+  local value, message, code = self:try_command(OP.FLASH_BEGIN, data)
+  -- A ROM whose flash is not attached may complain; what counts is that it has forgotten an unfinished download.
+  if value == nil and code ~= "rom_error" then fail { code = code, message = "leaving the loader: " .. message } end
 end
 
 --- Leave the loader and start the program in flash, without a reset by the lines.
