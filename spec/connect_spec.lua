@@ -297,9 +297,19 @@ describe("a chip on internal USB", function()
     end)
   end
 
-  it("is found again when it vanishes at the reset", function()
-    local chip <close> = connect { port = "sim:esp32c3?link=usj&boot=flash&vanish=1", attempts = 5 }
-    assert.equal("usj", chip.usb_mode)
+  for _, times in ipairs { 1, 3, 50 } do
+    it(("is found again when it vanishes at the reset, %d times"):format(times), function()
+      local chip <close> = connect { port = "sim:esp32c3?link=usj&boot=flash&vanish=" .. times, attempts = 5 }
+      assert.equal("usj", chip.usb_mode)
+    end)
+  end
+
+  it("is told by the port where registers cannot be read, or no variable is known", function()
+    for url, mode in pairs { ["sim:esp32s2?link=otg&sdm=1"] = "otg", ["sim:esp32c3?link=usj&sdm=1"] = "usj",
+                             ["sim:esp32s31?link=otg"] = "otg", ["sim:esp32s31?link=usj"] = "usj" } do
+      local chip <close> = connect { port = url }
+      assert.equal(mode, chip.usb_mode)
+    end
   end)
 
   for _, id in ipairs(chips.list()) do

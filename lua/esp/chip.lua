@@ -65,11 +65,17 @@ local function new(fields)
   return setmetatable(fields, mt)
 end
 
--- Which internal USB the ROM talks on, if any.
+-- Which internal USB the ROM talks on, if any: from the ROM's variable where it can be read, else from what the
+-- operating system says about the port.
 local function usb_mode(self)
-  if self.sdm then return nil end
-  local link = identity.link_in_use(self)
-  return (link == "usj" or link == "otg") and link or nil
+  local link = not self.sdm and identity.link_in_use(self) or nil
+  if not link then
+    local usb, links = self.usb, self.data.links
+    if links.usj and reset.is_usj(usb) then return "usj" end
+    if links.otg and usb and usb.vid == reset.ESPRESSIF_VID and usb.pid == links.otg then return "otg" end
+    return nil
+  end
+  return link ~= "uart" and link or nil
 end
 
 -- These watchdogs are not reset by the internal USB's reset and would cut a long session short.

@@ -102,10 +102,13 @@ local function attempt(chip, recipe, limit)
   else
     evidence.received = listen(chip.port, QUIET)      -- what it said before we came
   end
-  chip.link:flush()
-  local ok, stub, code, details = chip.link:sync {
-    tries = SYNC_TRIES, timeout = limit, pause = SYNC_PAUSE,
-  }
+  local function sync()
+    chip.link:flush()
+    return chip.link:sync { tries = SYNC_TRIES, timeout = limit, pause = SYNC_PAUSE }
+  end
+  local ok, stub, code, details = sync()
+  -- Internal USB that went away after the reset: the chip waits for us, another reset would only repeat this.
+  if not ok and reset.regain(chip.port, code) then ok, stub, code, details = sync() end
   if ok then return true, stub end
   evidence.received = (evidence.received .. (details and details.received or "")):sub(-KEPT_BYTES)
   return failed(stub, code, details)
@@ -143,6 +146,13 @@ local function driver_hint(chip)
   return ""
 end
 
+-- A text with the port's name in front, once.
+local function named(chip, text)
+  text = text or ""
+  if text:sub(1, #chip.url + 2) == chip.url .. ": " then return text end
+  return ("%s: %s"):format(chip.url, text)
+end
+
 -- Raises the error that the attempts add up to.
 local function give_up(chip, attempts, o)
   local what, log, last = "nothing", nil, attempts[#attempts]
@@ -157,7 +167,7 @@ local function give_up(chip, attempts, o)
   local said = log and bootlog.describe(log) or ""
   local port_trouble = last.code and last.code:find "^port_" and last.code
   if what == "nothing" and port_trouble then
-    code, message = port_trouble, ("%s: %s"):format(chip.url, last.message or "lost")
+    code, message = port_trouble, last.message or "lost"
   elseif what == "download" then
     code, message = "no_reply", ("%s waits for download but does not answer"):format(name)
   elseif what == "application" then
@@ -174,7 +184,7 @@ local function give_up(chip, attempts, o)
   local hint = HINTS[code] or "plug it in again"
   if code == "nothing_received" and not chip.resets then hint = "this port cannot reset the chip: " .. BY_HAND end
   if code == "wrong_boot_mode" and not chip.resets then hint = BY_HAND end
-  fail { code = code, message = ("%s: %s"):format(chip.url, message):gsub("^(.-): %1: ", "%1: "),
+  fail { code = code, message = named(chip, message),
          hint = hint .. (hint:find "[.?]$" and "" or ".") .. slow_hint(chip, o.chip) .. driver_hint(chip),
          details = { attempts = attempts, received = last.received, log = log, baud = chip.baud } }
 end
@@ -208,7 +218,7 @@ local function synchronise(chip, o)
     if #evidence > KEPT_ATTEMPTS then table.remove(evidence, 1) end
     chip:tell { type = "attempt", code = result.code, number = n, of = o.attempts, recipe = result.recipe,
                 received = result.received, text = result.message }
-    if result.code == "port_gone" or result.code == "port_failed" then chip.port:reopen(0.5) end
+    reset.regain(chip.port, result.code)
   end
   give_up(chip, evidence, o)
 end
@@ -226,7 +236,7 @@ local function identify(chip, wanted)
   end
   local value, body, code = chip:try_command(OP.GET_SECURITY_INFO, "", { reply = 12 })
   if value == nil and code ~= "rom_error" and code ~= "bad_reply" and code ~= "timeout" and code ~= "unsupported" then
-    fail { code = code, message = ("%s: %s"):format(chip.url, body) }
+    fail { code = code, message = named(chip, body) }
   end
   if not value then
     -- The ESP32's ROM answers what it does not know eight times over, under the name of another command.
@@ -260,7 +270,7 @@ local function identify(chip, wanted)
         if chips.get(id).security_info == "no_chip_id" then return chips.get(id) end
       end
     end
-    fail { code = why, message = ("%s: finding out the chip: %s"):format(chip.url, message) }
+    fail { code = why, message = named(chip, message) }
   end
   local data = chips.by_magic(magic)
   if data then return data end
