@@ -2,6 +2,7 @@
 -- Writes files to flash. All checks of all files come before the first byte; what was written is compared by digest.
 local cli = require "esp.cli"
 local fail = require "esp.error"
+local input = require "esp.input"
 
 local args = cli.parse {
   summary = "Write files to flash and verify them.",
@@ -39,11 +40,16 @@ end
 if #args.encrypt_files > 0 then
   table.sort(list, function(a, b) return a[1] < b[1] end)
 end
+
+-- What is wrong with the files shows before the chip is touched.
+local regions = input.load_all(list)
+input.check_overlap(regions)
+
 local compress = nil
 if args.compress then compress = true elseif args.no_compress then compress = false end
 
 cli.with_chip(args, function(chip, report)
-  local done = chip:flash(list, {
+  local done = chip:flash(regions, {
     flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
     spi_connection = args.spi_connection, compress = compress, erase_all = args.erase_all, encrypt = args.encrypt,
     ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed, force = args.force,

@@ -72,10 +72,11 @@ local function paint(on, color, text)
   return on and ("\27[%sm%s\27[0m"):format(COLORS[color], text) or text
 end
 
--- Takes away the line at the bottom, so that another can be written.
-local function clear(self)
+--- Take away the line at the bottom, so that another can be written.
+function M:clear()
   if self.live then
     self.out:write "\r\27[K"
+    self.out:flush()
     self.live = nil
   end
 end
@@ -120,7 +121,7 @@ end
 --- A line of ordinary output.
 function M:say(text)
   if self.json or self.silent then return end
-  clear(self)
+  self:clear()
   self.out:write(text, "\n")
 end
 
@@ -158,7 +159,7 @@ end
 function M:warning(text, data)
   self:emit("warning", with(text, data))
   if self.json or self.silent then return end
-  clear(self)
+  self:clear()
   self.out:flush()
   local hint = data and data.hint and ("\n  hint: " .. data.hint) or ""
   self.err:write(paint(self.err_color, "yellow", "Warning: " .. text), hint, "\n")
@@ -306,24 +307,20 @@ function M:listener()
   end
 end
 
---- The last words of a failed command. In JSON mode that is an event, and M.told is then the error.
+--- The last event of a failed command. The interpreter calls this when json_wanted is set.
 -- @param err caught value
 function M:failure(err)
-  clear(self)
-  self.out:flush()
-  if not self.json then return end
   local exits = require "esp.exits"
   local event = type(err) == "table" and err or {}
   local code = event.code or "script_error"
   local status, class = exits.of(code)
   self:emit("error", { code = code, class = class, status = status, message = event.message or tostring(err),
                        hint = event.hint, port = event.port, details = event.details })
-  M.told = err
 end
 
 --- End of a command that succeeded.
 function M:done()
-  clear(self)
+  self:clear()
   self:emit("done", { seconds = math.floor((self.now() - self.started) * 1000 + 0.5) / 1000 })
   self.out:flush()
 end

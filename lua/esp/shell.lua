@@ -194,7 +194,9 @@ end
 function M.failure(err, traceback)
   io.stdout:flush()
   local report = package.loaded["esp.report"]
-  if not (report and rawequal(report.told, err) and err ~= nil) then
+  if report and report.json_wanted then
+    report.new({ json = true }):failure(err)
+  else
     local code = type(err) == "table" and err.code
     local ok, term = pcall(require, "esp.core.term")
     local echo = code == "interrupted" and ok and term.isatty(2) and "\n" or ""      -- behind the "^C"
