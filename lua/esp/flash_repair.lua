@@ -19,7 +19,8 @@ function M.resync(chip)
   end)
 end
 
-local function file_md5(payload, from, to)
+--- Digest of part of a payload.
+function M.digest(payload, from, to)
   local h = require "esp.core.digest".new "md5"
   while from < to do
     local bytes = util.ask(payload, "read", from, math.min(CHUNK, to - from))
@@ -44,20 +45,19 @@ function M.is_empty(digest, size)
   return digest == empty_md5(size)
 end
 
--- A function telling whether sectors [from, to) of a job's region are right.
-local function comparer(chip, job)
+-- A function telling whether sectors [from, to) of a job's region are right, as far as it goes.
+local function comparer(chip, job, last)
   local write = require "esp.flash_write"
-  local size = job.payload:size()
   return function(from, to)
-    from, to = from * util.SECTOR, math.min(to * util.SECTOR, size)
-    return from >= to or write.md5(chip, job.address + from, to - from) == file_md5(job.payload, from, to)
-  end, (size + util.SECTOR - 1) // util.SECTOR
+    from, to = from * util.SECTOR, math.min(to * util.SECTOR, last)
+    return from >= to or write.md5(chip, job.address + from, to - from) == M.digest(job.payload, from, to)
+  end, (last + util.SECTOR - 1) // util.SECTOR
 end
 
---- The first offset at or after `from` (a sector's start) whose sector is not right.
-function M.locate_first(chip, job, from)
-  local same, sectors = comparer(chip, job)
-  local start = (from or 0) // util.SECTOR
+--- The first offset at or after `from` (a sector's start) and before `last` whose sector is not right.
+function M.locate_first(chip, job, from, last)
+  local same, sectors = comparer(chip, job, last)
+  local start = from // util.SECTOR
   local good, bad = start, sectors                   -- sectors up to `good` are right, up to `bad` are not
   while bad - good > 1 do
     local middle = (good + bad) // 2
@@ -70,9 +70,9 @@ end
 -- @param found digest of the whole region as it is in flash
 -- @return { first =, last = } offsets in the payload, whole sectors; empty = true when all of it reads as erased
 function M.locate(chip, job, found)
-  local same, sectors = comparer(chip, job)
   local size = job.payload:size()
-  local first = M.locate_first(chip, job, 0)
+  local same, sectors = comparer(chip, job, size)
+  local first = M.locate_first(chip, job, 0, size)
   local wrong, right = first // util.SECTOR, sectors  -- from `right` on all is right, from `wrong` on not
   while right - wrong > 1 do
     local middle = (wrong + right) // 2

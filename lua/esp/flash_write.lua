@@ -2,6 +2,7 @@
 local fail = require "esp.error"
 local attach = require "esp.flash_attach"
 local checks = require "esp.flash_checks"
+local diff = require "esp.flash_diff"
 local erase = require "esp.flash_erase"
 local input = require "esp.input"
 local repair = require "esp.flash_repair"
@@ -78,14 +79,14 @@ local function reconnect(chip, region, opts, cause)
 end
 
 --- Where to go on after a break: what is in flash for certain, down to a sector's start.
-local function resume_at(chip, job, from, written)
+local function resume_at(chip, job, from, last, written)
   if not job.compress then
-    local last = (job.payload:size() - 1) // util.SECTOR * util.SECTOR
-    return math.min(math.max(from, (from + written) // util.SECTOR * util.SECTOR), last)
+    local latest = (last - 1) // util.SECTOR * util.SECTOR
+    return math.min(math.max(from, (from + written) // util.SECTOR * util.SECTOR), latest)
   end
   -- How far the ROM came in a compressed stream is not known: the digests tell.
   if not M.has_md5(chip) or job.encrypted then return from end
-  return math.max(from, repair.locate_first(chip, job, from))
+  return math.max(from, repair.locate_first(chip, job, from, last))
 end
 
 -- After a break: reach the chip again. A lost port is opened anew, once per region and never when encrypting.
@@ -100,20 +101,24 @@ local function heal(chip, region, opts, err, entry, encrypted)
   end
 end
 
---- Send a region. A break is healed, and writing goes on where it stopped.
-local function send(chip, region, job, opts, entry)
-  local total, from, stuck = job.payload:size(), 0, 0
+--- Send a region, or the part of it from `first` up to `last`. A break is healed, and writing goes on where it
+-- stopped.
+local function send(chip, region, job, opts, entry, first, last)
+  local total = job.payload:size()
+  local from, stuck = first or 0, 0
+  last = last or total
   while true do
     local written = 0
-    local payload = from == 0 and job.payload or input.tail(region, from)
+    local whole = from == 0 and last == total
+    local payload = whole and job.payload or input.part(region, from, last < total and last - from or nil)
     local result, message, code, details = M.stream(chip, {
       payload = payload, address = job.address + from, encrypted = job.encrypted,
-      compress = job.compress and (from == 0 or util.ask(payload, "packed")) and true or false,
+      compress = job.compress and (whole or util.ask(payload, "packed")) and true or false,
       progress = function(done, _, wire)
         written = done
         if opts.progress then return opts.progress(math.min(from + done, total), total, job.info(wire)) end
       end })
-    if from > 0 then payload:close() end
+    if not whole then payload:close() end
     if result then
       entry.retries = entry.retries + (result.retries or 0)
       entry.wire = entry.wire + (result.wire or 0)
@@ -125,7 +130,7 @@ local function send(chip, region, job, opts, entry)
     if not curable then error(half_done(err, region, from + written), 0) end
     local ok, next_from = pcall(function()
       heal(chip, region, opts, err, entry, job.encrypted)
-      return resume_at(chip, job, from, written)
+      return resume_at(chip, job, from, last, written)
     end)
     if not ok then error(half_done(next_from, region, from + written), 0) end
     stuck = next_from > from and 1 or stuck + 1
@@ -193,33 +198,52 @@ local function compressed(chip, region, job, opts)
   return false
 end
 
-local function write_region(chip, region, plan, opts, report)
+--- What of a region has to be sent: list of { first, last }, nil for all of it; and whether none because flash is
+-- right already (true: by digest).
+local function needed(chip, region, plan, opts)
   local job = plan.jobs[region]
+  if job.encrypted then return nil end
+  if plan.old[region] then return diff.needed(chip, region, job, plan.old[region], opts) end
+  if plan.skip_flashed and already_there(chip, job) then return {}, true end
+  return nil
+end
+
+local function send_parts(chip, region, job, plan, opts, entry, parts)
+  job.compress = compressed(chip, region, job, opts)
+  local from, to = describe_erase(chip, region, job, opts)
+  util.stage(chip, opts, "write", ("%s: writing %d bytes to 0x%X"):format(region.name, region.size, region.address),
+    { region = util.about(region), index = job.index, count = #plan.regions, erase_from = from, erase_to = to,
+      packed = job.compress and util.ask(job.payload, "packed") or nil, parts = parts and #parts })
+  for _, part in ipairs(parts or { {} }) do send(chip, region, job, opts, entry, part[1], part[2]) end
+end
+
+local function write_region(chip, region, plan, opts, report)
+  local now = require "esp.core.task".now
+  local job, started = plan.jobs[region], now()
   local size = job.payload:size()
   local entry = { address = region.address, name = region.name, size = region.size, bytes = size, wire = 0,
                   seconds = 0, verified = false, skipped = false, retries = 0, encrypted = job.encrypted or nil }
   report[#report + 1] = entry
-  local started = require "esp.core.task".now()
-  local index = #report
+  job.index = #report
   job.info = function(wire)
-    return { name = region.name, address = region.address, size = region.size, index = index,
+    return { name = region.name, address = region.address, size = region.size, index = job.index,
              count = #plan.regions, wire = wire, phase = "write" }
   end
-  if plan.skip_flashed and not job.encrypted and already_there(chip, job) then
-    entry.skipped, entry.verified = true, true
+  local parts, sure = needed(chip, region, plan, opts)
+  if parts and #parts == 0 then
+    entry.skipped, entry.verified = true, sure
     util.note(chip, opts, "already_flashed", ("%s: already in flash at 0x%X"):format(region.name, region.address),
               { region = util.about(region) })
   else
-    job.compress = compressed(chip, region, job, opts)
-    local from, to = describe_erase(chip, region, job, opts)
-    util.stage(chip, opts, "write", ("%s: writing %d bytes to 0x%X"):format(region.name, region.size, region.address),
-      { region = util.about(region), index = index, count = #plan.regions, erase_from = from, erase_to = to,
-        packed = job.compress and util.ask(job.payload, "packed") or nil })
-    send(chip, region, job, opts, entry)
-    entry.seconds = require "esp.core.task".now() - started
+    if parts then
+      entry.bytes = 0
+      for _, part in ipairs(parts) do entry.bytes = entry.bytes + part[2] - part[1] end
+    end
+    send_parts(chip, region, job, plan, opts, entry, parts)
+    entry.seconds = now() - started
     entry.verified = verify(chip, region, job, opts, entry)
   end
-  entry.verify_seconds = require "esp.core.task".now() - started - entry.seconds
+  entry.verify_seconds = now() - started - entry.seconds
   input.close { region }
   util.emit(chip, opts, { type = "result", code = entry.skipped and "skipped" or "written", region = entry,
     text = ("%s: %d bytes at 0x%X %s"):format(region.name, size, region.address,
@@ -231,15 +255,19 @@ local function options(chip, opts, regions)
     fail { code = "unsupported", message = ("the %s's ROM loader takes no compressed data"):format(chip.data.name),
            hint = "leave compress out, or use the flasher stub" }
   end
-  local skip = opts.skip_flashed
+  local skip, comparing = opts.skip_flashed, opts.skip_flashed
+  for i, r in ipairs(regions) do
+    if opts.diff_with and opts.diff_with[i] then r.old = opts.diff_with[i] end
+    comparing = comparing or r.old
+  end
   local why = opts.erase_all and "everything is erased first" or opts.encrypt and "it is encrypted by the chip"
     or chip.sdm and "secure download mode gives no digests"
     or not M.has_md5(chip) and "this ROM loader cannot calculate digests"
-  if skip and why then
+  if comparing and why then
     util.note(chip, opts, "skip_impossible", "what is in flash already cannot be skipped: " .. why)
     skip = false
   end
-  return { regions = regions, skip_flashed = skip, jobs = {} }
+  return { regions = regions, skip_flashed = skip, diff = not why, jobs = {}, old = {} }
 end
 
 --- Everything that can be known before anything is written.
@@ -260,6 +288,9 @@ local function prepare(chip, regions, opts)
       before = before, pad = encrypted and chip.data.flash.encrypted_align or ADDRESS_ALIGN,
       patches = checks.header_patches(chip, r, settings, opts) })
     plan.jobs[r] = { payload = payload, address = r.address - before, encrypted = encrypted, before = before }
+    if plan.diff and r.old and not encrypted then
+      plan.old[r] = diff.load(r, function(old) return checks.header_patches(chip, old, settings, opts) end)
+    end
   end
   return plan
 end
@@ -280,7 +311,8 @@ end
 -- and compared by digest. What was not compared has verified = false in the report, and an event says why.
 -- @param list of { address, path or { data =, ... } }, see esp.input
 -- @param opts { flash_mode, flash_freq, flash_size ("keep", "detect" or a size), spi_connection, compress (nil: with
---   the stub), erase_all, encrypt, ignore_flash_enc_efuse, skip_flashed, force, progress = function(done, total,
+--   the stub), erase_all, encrypt, ignore_flash_enc_efuse, skip_flashed, diff_with = list of old files, one per
+--   region or false, trust_flash_content, force, progress = function(done, total,
 --   info) returning false to cancel, on_event = function(event), reconnect = { tries = 7, pause = 1 } when the
 --   port is lost (false: do not) }
 -- @return list per region { address, name, size, bytes, wire, seconds, verified, skipped, retries } with the totals
@@ -289,17 +321,18 @@ end
 function M.flash(chip, list, opts)
   opts = opts or {}
   local started = require "esp.core.task".now()
-  local report = {}
+  local report, plan = {}, nil
   local regions = input.load_all(list)
   local ok, err = pcall(function()
     if #regions == 0 then error("flash: nothing to write", 0) end
-    local plan = prepare(chip, regions, opts)
+    plan = prepare(chip, regions, opts)
     if opts.erase_all then
       erase.all(chip, { force = opts.force, progress = opts.progress, on_event = opts.on_event })
     end
     for _, r in ipairs(regions) do write_region(chip, r, plan, opts, report) end
   end)
   input.close(regions)
+  if plan then diff.close(plan.old) end
   totals(report, started)
   if not ok then
     if fail.is(err) then err.report = report end
