@@ -36,8 +36,8 @@ function M.stream(chip, job)
   return chip.link:write_flash {
     payload = job.payload, address = job.address, block = block, compress = job.compress,
     begin = { encrypted = encrypted_word(chip, job.encrypted),
-              erase_size = not job.compress and erase.begin_size(chip, job.address, size) or nil },
-    window = 1, attempts = util.config(chip, "write_block_attempts"), status = chip.status_bytes,
+              erase_size = not job.compress and erase.exactly(chip, job.address, size) or nil },
+    window = 1, attempts = util.config(chip, "write_block_attempts"),
     timeout = { begin = util.timeout(chip, "erase_region_timeout_per_mb", size), block = per_block },
     progress = job.progress,
   }
@@ -120,7 +120,7 @@ local function send(chip, region, job, opts, entry, first, last)
       end })
     if not whole then payload:close() end
     if result then
-      entry.retries = entry.retries + (result.retries or 0)
+      entry.retries = entry.retries + (result.retries or 0) + (result.restarts or 0)
       entry.wire = entry.wire + (result.wire or 0)
       entry.begin_seconds = (entry.begin_seconds or 0) + (result.begin_seconds or 0)
       return

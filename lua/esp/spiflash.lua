@@ -174,9 +174,16 @@ function M.write_status(chip, value, count, non_volatile)
   M.command(chip, { opcode = WRITE_DISABLE })
 end
 
+--- Erase one sector (4 KiB) by flash's own command.
+function M.erase_sector(chip, address)
+  M.command(chip, { opcode = WRITE_ENABLE })
+  M.command(chip, { opcode = 0x20, address = address, address_bits = 24 })
+  M.wait_ready(chip)
+end
+
 --- Wait until flash has done what it was told (its busy bit is off).
 function M.wait_ready(chip, polls)
-  for _ = 1, polls or 100 do
+  for _ = 1, polls or 1000 do
     if M.read_status(chip, 1) & 1 == 0 then return end
   end
   fail { code = "flash_failed", message = "flash stays busy", hint = "is it write-protected or without power?" }
