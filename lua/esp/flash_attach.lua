@@ -170,9 +170,9 @@ function M.attach(chip, opts)
   end
   state = { connection = wanted, pins = pins, session = chip.session }
   chip.flash_state, chip.attached = nil, nil
-  M.power_up(chip, opts)
+  util.again(chip, 3, M.power_up, chip, opts)
   if wanted == nil and not chip.stub then
-    value, state.efuse_pins = efuse_pads(chip)
+    value, state.efuse_pins = util.again(chip, 3, efuse_pads, chip)
   end
   if wanted ~= nil or not chip.stub then send_attach(chip, value) end
   state.value = value

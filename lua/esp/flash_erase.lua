@@ -29,16 +29,20 @@ end
 
 --- Prepare to erase exactly a region. Where the ROM would take a sector too many, the last one is erased by flash's
 -- own command and left out of what the ROM is told.
--- @return function(address, size) for the engine: what FLASH_BEGIN is to be told
+-- @return function(address, size) for the engine: what FLASH_BEGIN is to be told. When writing begins anew the last
+--   sector may be left as it is: the same bytes are programmed there again.
 function M.exactly(chip, address, size)
+  local stop = (address + size + util.SECTOR - 1) // util.SECTOR * util.SECTOR
   local _, too_much = M.begin_size(chip, address, size)
-  if not too_much then
-    return function(at, n) return (M.begin_size(chip, at, n)) end
+  if too_much then
+    stop = stop - util.SECTOR
+    spiflash.erase_sector(chip, stop)
   end
-  local last = (address + size - 1) // util.SECTOR * util.SECTOR
-  spiflash.erase_sector(chip, last)
-  return function(at)
-    return (M.begin_size(chip, at, math.max(last - at, 0)))
+  return function(at, n)
+    n = math.max(math.min(n, stop - at), 0)
+    local told, more = M.begin_size(chip, at, n)
+    if more and at + n >= stop then told = M.begin_size(chip, at, math.max(n - util.SECTOR, 0)) end
+    return told
   end
 end
 
@@ -112,7 +116,7 @@ function M.region(chip, address, size, opts)
   local all = type(size) == "string" and size:upper() == "ALL"
   check_multiple(address, "address", true)
   if not all then check_multiple(size, "size") end
-  checks.erasable(chip, opts, address)
+  util.again(chip, 3, checks.erasable, chip, opts, address)
   local known = prepare(chip, opts)
   if all then
     if not known.limit or chip.sdm and not opts.flash_size then
@@ -128,7 +132,7 @@ end
 -- @param opts as for region
 function M.all(chip, opts)
   opts = opts or {}
-  checks.erasable(chip, opts, 0)
+  util.again(chip, 3, checks.erasable, chip, opts, 0)
   local known = prepare(chip, opts)
   local size = known.limit
   if not size or chip.sdm and not opts.flash_size then

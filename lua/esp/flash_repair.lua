@@ -218,23 +218,41 @@ function M.explain(chip, region, job, damage, wanted, found)
   fail(e)
 end
 
---- Where no digest can be had: read the first and the last bytes of a region back.
--- A block that got lost or was written twice shows at the end.
+-- Flash against the file by flash's plain read command; what differs is read again when the line has come to rest.
+local function compare(chip, region, job, from, n)
+  local file = util.ask(job.payload, "read", from, n)
+  local flash
+  for _ = 1, 3 do
+    flash = spiflash.read(chip, job.address + from, n)
+    if flash == file then return end
+    util.settle(chip)
+  end
+  local d = M.difference(file, flash)
+  fail { code = "verify_failed", region = util.about(region), evidence = d,
+         message = ("%s at 0x%X: flash differs from the file; 0x%X %s"):format(region.name, region.address,
+           job.address + from + d.offset, d.text),
+         hint = "write it again, at a lower baud rate if it repeats" }
+end
+
+--- Where no digest can be had: read the first and the last bytes of a region back. A block that got lost or was
+-- written twice shows at the end.
+-- @param all compare everything: slow, for when the line had faults
 -- @return true when they are right, nil when they could not be read
 -- @raise verify_failed
-function M.sample(chip, region, job)
+function M.sample(chip, region, job, all)
   local size = job.payload:size()
   local n = math.min(SAMPLE, size)
-  for _, from in ipairs { 0, size - n } do
-    local ok, flash = pcall(spiflash.read, chip, job.address + from, n)
-    if not ok then return nil end
-    local file = util.ask(job.payload, "read", from, n)
-    if flash ~= file then
-      local d = M.difference(file, flash)
-      fail { code = "verify_failed", region = util.about(region), evidence = d,
-             message = ("%s at 0x%X: flash differs from the file; 0x%X %s"):format(region.name, region.address,
-               job.address + from + d.offset, d.text),
-             hint = "write it again, at a lower baud rate if it repeats" }
+  local places = { 0, size - n }
+  if all then
+    util.stage(chip, nil, "verify", ("%s: the line had faults, reading everything back"):format(region.name))
+    places = {}
+    for from = 0, size - 1, SAMPLE do places[#places + 1] = from end
+  end
+  for _, from in ipairs(places) do
+    local ok, err = pcall(compare, chip, region, job, from, math.min(SAMPLE, size - from))
+    if not ok then
+      if fail.is(err) and util.line_fault(err) then return nil end
+      error(err, 0)
     end
   end
   return true

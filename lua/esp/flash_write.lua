@@ -126,7 +126,8 @@ local function send(chip, region, job, opts, entry, first, last)
       return
     end
     local _, err = pcall(fail, { code = code or "failed", message = message, details = details })
-    local curable = util.LOST_PORT[code] or util.LINE_FAULTS[code] or code == "rom_error"
+    written = details and details.done or written
+    local curable = util.LOST_PORT[code] or util.line_fault(err) or code == "rom_error"
     if not curable then error(half_done(err, region, from + written), 0) end
     local ok, next_from = pcall(function()
       heal(chip, region, opts, err, entry, job.encrypted)
@@ -147,7 +148,7 @@ local function verify(chip, region, job, opts, entry)
     local why = job.encrypted and "it was encrypted by the chip"
       or chip.sdm and "secure download mode does not allow it" or "this ROM loader cannot calculate digests"
     if not job.encrypted and not chip.sdm then
-      entry.sampled = repair.sample(chip, region, job)
+      entry.sampled = repair.sample(chip, region, job, entry.retries > 0)
     end
     util.note(chip, opts, "not_verified", ("%s: not verified, %s%s"):format(region.name, why,
       entry.sampled and " (samples were read back and are right)" or ""), { region = util.about(region) })
@@ -273,20 +274,20 @@ end
 --- Everything that can be known before anything is written.
 local function prepare(chip, regions, opts)
   input.check_overlap(regions, util.SECTOR)
-  checks.run(chip, regions, opts)
+  util.again(chip, 3, checks.run, chip, regions, opts)
   local plan = options(chip, opts, regions)
   checks.header_settings(chip, opts, nil)
   attach.attach(chip, opts)
   local size = attach.set_size(chip, opts.flash_size, opts)
   checks.fits(regions, size.limit, size.capped and "flash beyond 16 MB cannot be reached this way" or nil)
-  if opts.erase_all then checks.erasable(chip, opts) end
+  if opts.erase_all then util.again(chip, 3, checks.erasable, chip, opts) end
   local settings = checks.header_settings(chip, opts, size.header)
   for _, r in ipairs(regions) do
     local encrypted = checks.encrypted(r, opts)
     local before = not chip.stub and r.address % util.SECTOR or 0
     local payload = input.prepare(r, {
       before = before, pad = encrypted and chip.data.flash.encrypted_align or ADDRESS_ALIGN,
-      patches = checks.header_patches(chip, r, settings, opts) })
+      patches = util.again(chip, 3, checks.header_patches, chip, r, settings, opts) })
     plan.jobs[r] = { payload = payload, address = r.address - before, encrypted = encrypted, before = before }
     if plan.diff and r.old and not encrypted then
       plan.old[r] = diff.load(r, function(old) return checks.header_patches(chip, old, settings, opts) end)

@@ -2,6 +2,7 @@
 -- Works on any object with read_reg(address), write_reg(address, value) and data (chip data: spi).
 -- Sources: Technical Reference Manuals, "SPI Controller"; JEDEC JESD216 (SFDP); flash data sheets.
 local fail = require "esp.error"
+local util = require "esp.flash_util"
 local M = {}
 
 local USR_COMMAND, USR_ADDR, USR_DUMMY, USR_MISO, USR_MOSI = 1 << 31, 1 << 30, 1 << 29, 1 << 28, 1 << 27
@@ -80,8 +81,6 @@ local function transfer(chip, c)
   return table.concat(words)
 end
 
-local AGAIN = { timeout = true, bad_reply = true, checksum = true, no_reply = true }
-
 --- Run a SPI command.
 -- @param chip object with read_reg, write_reg and data
 -- @param c { opcode =, data = bytes sent after the address, read_bits = 0 to 512, address =, address_bits =,
@@ -100,13 +99,8 @@ function M.command(chip, c)
   if chip.sdm then
     fail { code = "secure_download_mode", message = "SPI flash commands are not possible in secure download mode" }
   end
-  local attempts = c.attempts or 3
-  while true do
-    local ok, result = pcall(transfer, chip, cmd)
-    if ok then return result:sub(1, (cmd.read_bits + 7) // 8) end
-    attempts = attempts - 1
-    if attempts <= 0 or not (fail.is(result) and AGAIN[result.code]) then error(result, 0) end
-  end
+  local result = util.again(chip, c.attempts or 3, transfer, chip, cmd)
+  return result:sub(1, (cmd.read_bits + 7) // 8)
 end
 
 local function number(bytes)
