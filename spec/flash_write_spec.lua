@@ -321,6 +321,11 @@ describe("writing flash", function()
     assert.matches("flash differs", err.message)
   end)
 
+  it("reads everything back on such a ROM when asked to, and may then call it verified", function()
+    local chip = connect "esp8266"
+    assert.is_true(chip:flash({ { 0x10000, { data = board.noise(1000) } } }, { read_back = true }).verified)
+  end)
+
   it("connects again once when the port is lost, and goes on", function()
     local chip, sim, events = connect "esp32c3"
     local lost, again = 0, 0

@@ -83,7 +83,8 @@ local DAMAGED = { [0x05] = true, [0x07] = true }
 -- @param err error object, or its { code =, details = }
 function M.line_fault(err)
   local details = err.details
-  return LINE_FAULTS[err.code] or err.code == "rom_error" and type(details) == "table" and DAMAGED[details.error] or false
+  if err.code == "rom_error" then return type(details) == "table" and DAMAGED[details.error] == true end
+  return LINE_FAULTS[err.code] == true
 end
 
 --- Call f until it succeeds; faults of the line are forgiven.

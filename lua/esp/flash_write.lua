@@ -148,7 +148,9 @@ local function verify(chip, region, job, opts, entry)
     local why = job.encrypted and "it was encrypted by the chip"
       or chip.sdm and "secure download mode does not allow it" or "this ROM loader cannot calculate digests"
     if not job.encrypted and not chip.sdm then
-      entry.sampled = repair.sample(chip, region, job, entry.retries > 0)
+      local all = opts.read_back or entry.retries > 0
+      entry.sampled = repair.sample(chip, region, job, all)
+      if entry.sampled and all then return true end
     end
     util.note(chip, opts, "not_verified", ("%s: not verified, %s%s"):format(region.name, why,
       entry.sampled and " (samples were read back and are right)" or ""), { region = util.about(region) })
@@ -313,7 +315,7 @@ end
 -- @param list of { address, path or { data =, ... } }, see esp.input
 -- @param opts { flash_mode, flash_freq, flash_size ("keep", "detect" or a size), spi_connection, compress (nil: with
 --   the stub), erase_all, encrypt, ignore_flash_enc_efuse, skip_flashed, diff_with = list of old files, one per
---   region or false, trust_flash_content, force, progress = function(done, total,
+--   region or false, trust_flash_content, read_back (compare every byte where the loader has no digest), force, progress = function(done, total,
 --   info) returning false to cancel, on_event = function(event), reconnect = { tries = 7, pause = 1 } when the
 --   port is lost (false: do not) }
 -- @return list per region { address, name, size, bytes, wire, seconds, verified, skipped, retries } with the totals
