@@ -223,28 +223,56 @@ local function synchronise(chip, o)
   give_up(chip, evidence, o)
 end
 
--- Which chip answers. Returns data, how it showed (text) | data or nil, message for what is not known, fatal
+local INFO_SIZES = { 20, 12 }             -- the second is that of the first chip to have the command
+local UNKNOWN_COMMAND = 0x05
+
+-- Asks for the security information. Returns its bytes | nil, message, code; "rom_error": the chip does not have it.
+-- The answer is looked at here, because nothing is known of the chip yet: a ROM without the command answers eight
+-- times over, under the name of the command before.
+local function ask_security_info(chip)
+  local task = require "esp.core.task"
+  local ok, message, code = chip.link:send(OP.GET_SECURITY_INFO)
+  if not ok then return nil, message, code end
+  local deadline = task.now() + chip.config.timeout
+  repeat
+    local reply
+    reply, message, code = chip.link:receive(math.max(deadline - task.now(), 0))
+    if not reply then break end
+    local body = reply.body or ""
+    if reply.op == OP.GET_SECURITY_INFO then
+      for _, size in ipairs(INFO_SIZES) do
+        if #body >= size + 2 then
+          if body:byte(size + 1) == 0 then return body:sub(1, size) end
+          return nil, "GET_SECURITY_INFO was refused", "rom_error"
+        end
+      end
+      if #body >= 2 and body:byte(1) ~= 0 then return nil, "GET_SECURITY_INFO was refused", "rom_error" end
+    elseif reply.op and #body >= 2 and body:byte(1) ~= 0 and body:byte(2) == UNKNOWN_COMMAND then
+      return nil, "GET_SECURITY_INFO is unknown", "rom_error"
+    end
+  until false
+  return nil, message, code
+end
+
+-- The chip that has secure download mode and does not tell its id.
+local function nameless_chip()
+  for _, id in ipairs(chips.list()) do
+    local data = chips.get(id)
+    if data.security_info == "no_chip_id" then return data end
+  end
+end
+
+-- Which chip answers. Returns data | nil, what is not known, true when there is no help for it
 local function identify(chip, wanted)
   local function read_magic()
     local value, message, code = chip:try_command(OP.READ_REG, ("<I4"):pack(MAGIC_ADDRESS))
     return value, message, code
   end
   -- A chip without the command, named by the user, need not be asked for what it refuses.
-  if wanted and wanted.magic and not wanted.security_info then
-    local value = read_magic()
-    if value == wanted.magic then return wanted end
-  end
-  local value, body, code = chip:try_command(OP.GET_SECURITY_INFO, "", { reply = 12 })
-  if value == nil and code ~= "rom_error" and code ~= "bad_reply" and code ~= "timeout" and code ~= "unsupported" then
-    fail { code = code, message = named(chip, body) }
-  end
-  if not value then
-    -- The ESP32's ROM answers what it does not know eight times over, under the name of another command.
-    listen(chip.port, LONGEST_LOG)
-    chip.link:flush()
-  end
-  if value and #body >= 12 then
-    chip.security = identity.decode_security_info(body)
+  if wanted and wanted.magic and not wanted.security_info and read_magic() == wanted.magic then return wanted end
+  local info, message, code = ask_security_info(chip)
+  if info then
+    chip.security = identity.decode_security_info(info)
     chip.sdm = chip.security.set.secure_download
     local id = chip.security.chip_id
     if id then
@@ -255,22 +283,21 @@ local function identify(chip, wanted)
       end
       return nil, ("unknown chip id %d"):format(id)
     end
+    if chip.sdm then return nameless_chip() end
+  elseif code and code:find "^port_" then
+    fail { code = code, message = named(chip, message) }
+  else
+    listen(chip.port, LONGEST_LOG)
+    chip.link:flush()
   end
-  if chip.sdm then
-    -- Only one chip has the mode and tells no id.
-    for _, id in ipairs(chips.list()) do
-      if chips.get(id).security_info == "no_chip_id" then return chips.get(id) end
-    end
-  end
-  local magic, message, why = read_magic()
+  local magic
+  magic, message, code = read_magic()
   if not magic then
-    if why == "rom_error" and chip.security then
+    if code == "rom_error" and chip.security then
       chip.sdm = true
-      for _, id in ipairs(chips.list()) do
-        if chips.get(id).security_info == "no_chip_id" then return chips.get(id) end
-      end
+      return nameless_chip()
     end
-    fail { code = why, message = named(chip, message) }
+    fail { code = code, message = named(chip, message) }
   end
   local data = chips.by_magic(magic)
   if data then return data end
@@ -383,7 +410,7 @@ local function scan(o)
     tried[#tried + 1] = { port = entry.name, error = result }
   end
   fail { code = #tried == 1 and tried[1].error.code or "port_missing", details = { tried = tried },
-         message = #tried == 0 and "no serial port found"
+         message = #tried == 0 and "no serial port found" or #tried == 1 and tostring(tried[1].error)
            or ("no chip answered on any of %d serial ports"):format(#tried),
          hint = #tried == 1 and tried[1].error.hint or "name the port with --port; `esplua ports` lists them" }
 end
