@@ -28,7 +28,8 @@ static const struct member integers[] = {
     AT(link),               AT(link_addr),         AT(link_value),       AT(vanish),             AT(strap_addr),
     AT(strap[0]),           AT(strap[1]),          AT(boot_code[0]),     AT(boot_code[1]),       AT(jedec_id),
     AT(flash_size),         AT(bootloader_offset), AT(spi_connection),   AT(line_model.paced),   AT(start_download),
-    AT(timing),             AT(usb_vid),           AT(usb_pid),
+    AT(timing),             AT(usb_vid),           AT(usb_pid),            AT(no_purpose),
+    AT(spi_also),
 };
 
 static const struct member numbers[] = {

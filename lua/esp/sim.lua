@@ -323,6 +323,7 @@ function M.describe(given)
     usb_vid = link ~= "uart" and 0x303A or 0,
     usb_pid = link == "usj" and 0x1001 or link == "otg" and data.links.otg or 0,
     link = LINKS[link], link_addr = in_use.address or 0, link_value = in_use[link] or 0,
+    no_purpose = sim.no_purpose or 12, spi_also = sim.spi_also or 0,
     vanish = options.vanish or 0, reenumerate = 0.2,
     strap_addr = data.reset.strap or 0, boot_baud = sim.boot_baud * boot_scale,
     banner = sim.log.banner, line = sim.log.line, waiting = sim.log.waiting,
@@ -353,7 +354,7 @@ end
 -- @param options table: chip = "esp32c3" and the options of doc/sim.md
 -- @return object with :port() :flash(offset, n) :poke_flash(offset, bytes) :efuse_word(block, word) :reg(address)
 --   :reset(mode) :state() :log() :serve{...} :close()
--- @raise bad_argument, unknown_chip, sim_failed
+-- @raise bad_argument, unknown_chip, bad_file
 function M.new(options)
   return fail.check(nil, nil, core.new(M.describe(options)))
 end
@@ -366,6 +367,18 @@ function M.open(url, options)
   local chip = M.new(M.parse(url))
   local port = fail.check(nil, nil, chip:port(url, options and options.baud))
   return port, chip
+end
+
+local NAMES = {
+  [0x02] = "FLASH_BEGIN", [0x03] = "FLASH_DATA", [0x04] = "FLASH_END", [0x05] = "MEM_BEGIN", [0x06] = "MEM_END",
+  [0x07] = "MEM_DATA", [0x08] = "SYNC", [0x09] = "WRITE_REG", [0x0A] = "READ_REG", [0x0B] = "SPI_SET_PARAMS",
+  [0x0D] = "SPI_ATTACH", [0x0E] = "READ_FLASH_SLOW", [0x0F] = "CHANGE_BAUD", [0x10] = "DEFL_BEGIN",
+  [0x11] = "DEFL_DATA", [0x12] = "DEFL_END", [0x13] = "SPI_FLASH_MD5", [0x14] = "GET_SECURITY_INFO",
+}
+
+--- What a command in chip:log() is called.
+function M.command_name(op)
+  return NAMES[op] or ("0x%02X"):format(op)
 end
 
 --- Serve a chip to other programs, one client at a time.

@@ -75,6 +75,8 @@ void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
 static void attach(struct sim_chip *c) {
   const struct sim_config *g = &c->config;
   sim_bus_attach(&c->bus, (struct sim_dev){g->spi.base, 0x100, sim_spi_read, sim_spi_write, &c->spi});
+  if (g->spi_also)
+    sim_bus_attach(&c->bus, (struct sim_dev){g->spi_also, 0x100, sim_spi_read, sim_spi_write, &c->spi});
   sim_bus_attach(&c->bus, (struct sim_dev){g->uart.base, 0x100, sim_uart_read, sim_uart_write, &c->uart});
   sim_bus_attach(&c->bus, (struct sim_dev){g->efuse.base, 0x400, sim_efuse_read, sim_efuse_write, &c->efuse});
   if (g->wdt.wprotect)
@@ -113,6 +115,7 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
   sim_line_init(&c->line, &config->line_model);
   attach(c);
   c->host_baud = 115200;
+  c->en_delay = config->en_delay;
   c->en = c->io0 = 1;
   c->en_rises = c->gone_until = -1;
   c->vanish_left = config->vanish;
@@ -205,6 +208,13 @@ void sim_chip_set_lines(struct sim_chip *c, int dtr, int rts, double now) {
   if (rts >= 0)
     c->rts = rts;
   sim_pins_changed(c);
+}
+
+void sim_chip_drop_received(struct sim_chip *c, double now) {
+  uint8_t dropped[256];
+  sim_chip_run(c, now);
+  while (sim_chip_output(c, dropped, sizeof dropped, now) > 0)
+    ;
 }
 
 int sim_chip_present(const struct sim_chip *c, double now) {

@@ -34,6 +34,7 @@ struct sim_chip {
   int state;
   /* the lines, as the host drives them; and the pins behind the two transistors */
   int dtr, rts, en, io0;
+  double en_delay;   /* seconds that EN takes to rise when both lines are asserted */
   double en_rises;   /* when EN goes high; < 0: no change to come */
   int usb_download;  /* USB-Serial/JTAG: the next reset goes to download mode */
   double host_baud;
@@ -63,6 +64,9 @@ double sim_chip_next(struct sim_chip *c);
 /* The host's side of the serial port. A line of -1 stays as it is. */
 void sim_chip_set_baud(struct sim_chip *c, double baud, double now);
 void sim_chip_set_lines(struct sim_chip *c, int dtr, int rts, double now);
+
+/* The host throws away what it has received so far. */
+void sim_chip_drop_received(struct sim_chip *c, double now);
 
 /* Whether the port is there for the host: not when the cable is cut or a USB device restarts. */
 int sim_chip_present(const struct sim_chip *c, double now);

@@ -42,6 +42,7 @@ struct sim_config {
   int regions;
   struct sim_rom rom;
   struct sim_spi_layout spi;
+  uint32_t spi_also; /* base of another controller that takes the same commands; 0: none */
   struct sim_uart_layout uart;
   struct sim_wdt_layout wdt;
   struct sim_efuse_layout efuse;
@@ -55,6 +56,7 @@ struct sim_config {
       secure_download, download_disabled, dl_encrypt_disabled, soft_dis_jtag, hard_dis_jtag, dis_usb,
       dis_dcache, dis_icache;
   int keys;
+  uint32_t no_purpose; /* what the ROM says of the block after the key blocks */
   /* links */
   int link;                            /* SIM_LINK_... */
   uint32_t link_addr, link_value;      /* the ROM's variable; addr 0: none */

@@ -78,6 +78,8 @@ static void security_info(struct sim_chip *c) {
   b[4] = (uint8_t)sim_field_get(c, &g->crypt_cnt);
   for (int i = 0; i < g->keys; i++)
     b[5 + i] = (uint8_t)sim_field_get(c, &g->key_purpose[i]);
+  for (int i = g->keys; i > 0 && i < SIM_KEYS; i++)
+    b[5 + i] = (uint8_t)g->no_purpose;
   for (int i = 0; i < 4; i++) {
     b[12 + i] = (uint8_t)(g->chip_id >> 8 * i);
     b[16 + i] = (uint8_t)(g->api_version >> 8 * i);

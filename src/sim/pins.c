@@ -20,7 +20,7 @@ static void transistors(struct sim_chip *c) {
   } else if (!c->en && !c->rts) {
     en_goes_high(c);
   } else if (!c->en && c->en_rises < 0) {
-    c->en_rises = c->now + c->config.en_delay;
+    c->en_rises = c->now + c->en_delay;
   }
 }
 

@@ -207,7 +207,7 @@ struct sim_runner *sim_runner_new(const struct sim_config *config, char *error, 
     free(r);
     return NULL;
   }
-  sim_host_init(&r->wrapping, SIM_HOST_RAW, r->chip);
+  sim_host_init(&r->wrapping, SIM_HOST_PORT, r->chip);
   pthread_mutex_init(&r->lock, NULL);
   pthread_attr_t attr;
   pthread_attr_init(&attr);
@@ -276,7 +276,7 @@ int sim_runner_open(struct sim_runner *r, int *fd) {
   } else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
     result = SIM_RUN_FAILED;
   } else {
-    host_arrives(r, pair[0], SIM_HOST_RAW);
+    host_arrives(r, pair[0], SIM_HOST_PORT);
     *fd = pair[1];
   }
   sim_runner_unlock(r);
