@@ -214,7 +214,9 @@ end
 local function send_parts(chip, region, job, plan, opts, entry, parts)
   job.compress = compressed(chip, region, job, opts)
   local from, to = describe_erase(chip, region, job, opts)
-  util.stage(chip, opts, "write", ("%s: writing %d bytes to 0x%X"):format(region.name, region.size, region.address),
+  local what = ("%s: writing %d bytes to 0x%X"):format(region.name, region.size, region.address)
+  if not opts.erase_all then what = ("%s, erasing 0x%X to 0x%X"):format(what, from, to) end
+  util.stage(chip, opts, "write", what,
     { region = util.about(region), index = job.index, count = #plan.regions, erase_from = from, erase_to = to,
       packed = job.compress and util.ask(job.payload, "packed") or nil, parts = parts and #parts })
   for _, part in ipairs(parts or { {} }) do send(chip, region, job, opts, entry, part[1], part[2]) end
@@ -313,11 +315,12 @@ end
 --- Write files to flash. All checks of all files come first; then region by region is written in the order given
 -- and compared by digest. What was not compared has verified = false in the report, and an event says why.
 -- @param list of { address, path or { data =, ... } }, see esp.input
--- @param opts { flash_mode, flash_freq, flash_size ("keep", "detect" or a size), spi_connection, compress (nil: with
---   the stub), erase_all, encrypt, ignore_flash_enc_efuse, skip_flashed, diff_with = list of old files, one per
---   region or false, trust_flash_content, read_back (compare every byte where the loader has no digest), force, progress = function(done, total,
---   info) returning false to cancel, on_event = function(event), reconnect = { tries = 7, pause = 1 } when the
---   port is lost (false: do not) }
+-- @param opts flash_mode, flash_freq, flash_size ("keep", "detect" or a size), spi_connection;
+--   compress (nil: with the stub), erase_all, encrypt, ignore_flash_enc_efuse, force;
+--   skip_flashed, diff_with = list of old files (one per region, or false), trust_flash_content;
+--   read_back: compare every byte where the loader has no digest;
+--   progress = function(done, total, info) returning false to cancel; on_event = function(event);
+--   reconnect = { tries = 7, pause = 1 } for a port that is lost, false: do not
 -- @return list per region { address, name, size, bytes, wire, seconds, verified, skipped, retries } with the totals
 --   bytes, wire, seconds, retries, verified
 -- @raise see doc/errors.md; a failure while writing has `report` with what was done until then
