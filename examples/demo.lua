@@ -12,7 +12,7 @@ print(("Connected to %s on %s: revision v%d.%d, %s"):format(chip.name, port, who
   who.revision.minor, chip:mac()))
 
 local report = chip:flash { { chip.data.bootloader_offset, image } }
-local wrote = report.regions[1]
+local wrote = report[1]
 print(("Wrote %s: %d bytes at 0x%X, %s"):format(image, wrote.bytes, wrote.address,
   wrote.verified and "its MD5 agrees with the chip's" or "not verified"))
 
