@@ -96,6 +96,14 @@ function M.rewrite(chip, job, damage, stream)
   end
 end
 
+--- Whether flash that stayed empty takes at least one sector: then the address got damaged on the way and writing
+-- again helps; flash that is protected or dead takes none.
+function M.takes_sector(chip, job, stream)
+  local n = math.min(util.SECTOR, job.payload:size())
+  M.rewrite(chip, job, { first = 0, last = n }, stream)
+  return require "esp.flash_write".md5(chip, job.address, n) == M.digest(job.payload, 0, n)
+end
+
 local function bits(n)
   local count = 0
   while n ~= 0 do
@@ -237,7 +245,7 @@ end
 --- Where no digest can be had: read the first and the last bytes of a region back. A block that got lost or was
 -- written twice shows at the end.
 -- @param all compare everything: slow, for when the line had faults
--- @return true when they are right, nil when they could not be read
+-- @return true when they are right, nil when a sample could not be read
 -- @raise verify_failed
 function M.sample(chip, region, job, all)
   local size = job.payload:size()
@@ -251,8 +259,11 @@ function M.sample(chip, region, job, all)
   for _, from in ipairs(places) do
     local ok, err = pcall(compare, chip, region, job, from, math.min(SAMPLE, size - from))
     if not ok then
-      if fail.is(err) and util.line_fault(err) then return nil end
-      error(err, 0)
+      if not (fail.is(err) and util.line_fault(err)) then error(err, 0) end
+      if not all then return nil end
+      fail { code = "verify_failed", region = util.about(region), cause = err,
+             message = ("%s at 0x%X: the line had faults, and what was written cannot be read back (%s)")
+               :format(region.name, region.address, err.message), hint = "lower the baud rate, check the cable" }
     end
   end
   return true

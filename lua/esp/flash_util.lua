@@ -76,8 +76,8 @@ local LINE_FAULTS = { timeout = true, bad_reply = true, checksum = true, no_repl
 --- Codes after which the port has to be opened anew.
 M.LOST_PORT = { port_gone = true, port_failed = true }
 
--- Error bytes of a ROM for a request that arrived damaged.
-local DAMAGED = { [0x05] = true, [0x07] = true }
+-- Error bytes of a ROM for a request that arrived damaged; it knows no error 0.
+local DAMAGED = { [0x05] = true, [0x07] = true, [0x00] = true }
 
 --- Whether a failure is the line's, so that asking again may help.
 -- @param err error object, or its { code =, details = }

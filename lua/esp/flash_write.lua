@@ -69,13 +69,17 @@ local function half_done(err, region, done)
   return err
 end
 
+local function attach_again(chip, opts, state)
+  attach.attach(chip, { again = true, spi_connection = state.connection, on_event = opts.on_event })
+  if state.params then attach.set_size(chip, state.params, opts) end
+end
+
 local function reconnect(chip, region, opts, cause)
   util.warn(chip, opts, "connection_lost", ("%s: connection lost (%s), connecting again")
     :format(region.name, cause.message), { region = util.about(region) })
-  local state, size = chip.flash_state, chip.flash_state.params
+  local state = chip.flash_state
   chip:reconnect(opts.reconnect or nil)
-  attach.attach(chip, { again = true, spi_connection = state.connection, on_event = opts.on_event })
-  if size then attach.set_size(chip, size, opts) end
+  attach_again(chip, opts, state)
 end
 
 --- Where to go on after a break: what is in flash for certain, down to a sector's start.
@@ -98,6 +102,8 @@ local function heal(chip, region, opts, err, entry, encrypted)
     reconnect(chip, region, opts, err)
   else
     repair.resync(chip)
+    -- A refusal may come from pins or a size that arrived damaged.
+    if err.code == "rom_error" then attach_again(chip, opts, chip.flash_state) end
   end
 end
 
@@ -167,7 +173,9 @@ local function verify(chip, region, job, opts, entry)
     end
     local last = attempt == 3
     local damage = repair.locate(chip, job, found)
-    if last or damage.empty then repair.explain(chip, region, job, damage, wanted, found) end
+    if last or damage.empty and not repair.takes_sector(chip, job, M.stream) then
+      repair.explain(chip, region, job, damage, wanted, found)
+    end
     entry.repairs = (entry.repairs or 0) + 1
     util.warn(chip, opts, "write_again", ("%s: 0x%X to 0x%X differ from the file, writing them again")
       :format(region.name, job.address + damage.first, job.address + damage.last - 1), { region = util.about(region) })
