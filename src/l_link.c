@@ -199,6 +199,7 @@ static int push_event(lua_State *L, struct lop *u) {
     u->telling = LINK_TRACE;
     return lua_isnil(L, -2) ? (lua_pop(L, 2), -1) : 1;
   }
+  u->events &= ~LINK_TRACE;
   if (u->events & LINK_SINK) {
     u->events &= ~LINK_SINK;
     u->telling = LINK_SINK;
