@@ -266,6 +266,15 @@ static void keep(struct link *k, const uint8_t *p, size_t n) {
   k->keep_len += n;
 }
 
+void link_skip(struct link *k) {
+  while (k->in_at < k->in_len) {
+    size_t used;
+    if (slip_decode(&k->dec, k->in + k->in_at, k->in_len - k->in_at, &used) != SLIP_MORE)
+      k->strays++;
+    k->in_at += used;
+  }
+}
+
 int link_next(struct link *k, struct frame_reply *r) {
   for (;;) {
     if (k->trace_count >= TRACE_TURN)

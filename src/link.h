@@ -127,6 +127,9 @@ int link_write(struct link *k);
 /* Seconds that what is in k->tx takes on the line. */
 double link_line_time(const struct link *k);
 
+/* Drops what has been read so far: nothing of it can answer a request that is still to be sent. */
+void link_skip(struct link *k);
+
 enum {
   LINK_NONE,    /* nothing now: wait */
   LINK_REPLY,   /* *r is a reply */

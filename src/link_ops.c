@@ -42,6 +42,7 @@ static int command_run(struct link_op *o) {
       c->state = COMMAND_SEND;
       break;
     case COMMAND_SEND:
+      link_skip(k);
       err = exchange_begin(k, &c->x, c->op, c->checksum, NULL, 0, c->data, c->len, c->timeout);
       if (err)
         return command_done(c, err);

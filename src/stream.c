@@ -8,6 +8,7 @@ enum {
   SECTOR = 0x1000,
   WINDOW_OF_INFLATE = 0x8000, /* what a loader may have unpacked and not written yet */
   BUF_MIN = 0x8000,
+  QUICK_LEVEL = 6, /* of zlib, for what is used once */
   RESTARTS_PER_ATTEMPT = 4 /* beginnings without any progress that are allowed */
 };
 
@@ -65,8 +66,10 @@ static void begin_at(struct stream_write *w, uint64_t place) {
   w->state = ST_ERASE;
   if (w->compress) {
     w->state = ST_PACK;
-    if (place > 0)
+    if (place > 0) {
       packed_begin(&w->own, w->pl, place, w->total);
+      w->own.level = QUICK_LEVEL;
+    }
   }
 }
 
@@ -93,21 +96,19 @@ static int plan(struct stream_write *w) {
   w->blocks = (uint32_t)((w->size + w->block - 1) / w->block);
   w->state = ST_BEGIN;
   w->erase_address = (uint32_t)(w->address + w->base);
-  w->erase_bytes = rest;
+  w->erase_bytes = w->dirty ? w->dirty - w->base : rest;
   return w->kind == STREAM_FLASH && w->ask_erase;
 }
 
 static uint32_t erase_size(const struct stream_write *w) {
-  uint64_t rest = w->total - w->base;
-  if (w->kind == STREAM_RAM)
-    return (uint32_t)rest;
-  if (w->ask_erase)
+  uint64_t n = w->erase_bytes;
+  if (w->kind == STREAM_FLASH && w->ask_erase)
     return (uint32_t)w->erase_size;
-  if (w->erase_size != STREAM_ERASE_RULE)
+  if (w->kind == STREAM_FLASH && w->erase_size != STREAM_ERASE_RULE)
     return (uint32_t)(w->erase_size > w->base ? w->erase_size - w->base : 0);
   if (w->source && !w->exact)
-    return (uint32_t)((rest + w->block - 1) / w->block * w->block);
-  return (uint32_t)rest;
+    n = (n + w->block - 1) / w->block * w->block;
+  return (uint32_t)n;
 }
 
 static int send_begin(struct stream_write *w) {
@@ -120,6 +121,7 @@ static int send_begin(struct stream_write *w) {
   put_le32(words + 12, w->erase_address);
   put_le32(words + 16, w->encrypted > 0);
   w->x = (struct exchange){.status_bytes = w->o.k->status_bytes, .quick = 1};
+  link_skip(w->o.k);
   w->begun = ev_now();
   w->state = ST_BEGIN_WAIT;
   int err = exchange_begin(w->o.k, &w->x, ops[w->kind][w->source != NULL], 0, words, n, NULL, 0, w->begin_timeout);
@@ -168,6 +170,8 @@ static int send_block(struct stream_write *w) {
   int err = get_block(w, w->sent, &data, &n);
   if (err)
     return fail_payload(w, err), LINK_EPAYLOAD;
+  if (w->sent == w->acked)
+    link_skip(k);
   put_le32(head, (uint32_t)n);
   put_le32(head + 4, w->sent);
   w->x = (struct exchange){.status_bytes = k->status_bytes, .quick = 1};
@@ -212,6 +216,24 @@ static void resync(struct stream_write *w) {
   w->state = ST_SYNC;
 }
 
+/* How far the chip may have written since everything was erased. */
+static int note_dirty(struct stream_write *w) {
+  uint64_t in_stream = (uint64_t)w->sent * w->block, reach;
+  int sure = w->erased && w->fruitless == 0 && !w->exact && w->lag == 0 && w->o.result != LINK_EROM;
+  w->dirty = 0;
+  if (w->kind != STREAM_FLASH || !sure)
+    return 0;
+  reach = in_stream < w->size ? in_stream : w->size;
+  if (w->source) {
+    int err = packed_reach(w->source, reach, &reach);
+    if (err)
+      return err;
+  }
+  if (w->base + reach < w->total)
+    w->dirty = w->base + reach;
+  return 0;
+}
+
 /* After the link is in step again. */
 static int restart(struct stream_write *w) {
   uint64_t place;
@@ -224,6 +246,9 @@ static int restart(struct stream_write *w) {
     return w->source && err != PAYLOAD_ENOMEM ? done(w, link_fail(w->o.k, LINK_EPAYLOAD, 0, "compressed data damaged"))
                                               : done(w, link_fail(w->o.k, LINK_ENOMEM, 0, "not enough memory"));
   w->fruitless = place > w->base ? 0 : w->fruitless + 1;
+  err = note_dirty(w);
+  if (err)
+    return done(w, link_fail(w->o.k, LINK_ENOMEM, 0, "not enough memory"));
   if (w->fruitless > RESTARTS_PER_ATTEMPT * w->attempts)
     return done(w, w->o.result);
   w->restarts++;
@@ -240,12 +265,15 @@ static int fault(struct stream_write *w, int r, int err) {
     final = 1;
   if (final || !may_go_on(w))
     return done(w, err);
-  if (r == EXCHANGE_REFUSED && only_damaged(&w->x.status) && (begins || w->window == 1)) {
-    w->retries++;
-    w->state = begins ? ST_BEGIN : ST_SEND;
-    if (!begins)
-      w->sent = w->acked;
-    return OP_EVENT;
+  if (r == EXCHANGE_REFUSED && only_damaged(&w->x.status)) {
+    w->o.result = LINK_EREPLY;
+    if (begins || (w->lag > 0 && w->window == 1)) { /* a stub takes the same block again */
+      w->retries++;
+      w->state = begins ? ST_BEGIN : ST_SEND;
+      if (!begins)
+        w->sent = w->acked;
+      return OP_EVENT;
+    }
   }
   resync(w);
   return OP_EVENT;
@@ -297,6 +325,7 @@ static int wait_begin(struct stream_write *w) {
   if (r != EXCHANGE_OK)
     return fault(w, r, err);
   w->begin_seconds += ev_now() - w->begun;
+  w->erased = 1;
   w->state = ST_SEND;
   return OP_EVENT;
 }

@@ -2,8 +2,10 @@
  *
  * A block is acknowledged when it has been taken. When an answer is lost or damaged nobody knows whether the chip has
  * the block: sending it again could write it twice, or spoil a compressed stream. So the link is brought in step
- * again with SYNC and writing begins anew, at the last sector that is known to be complete; that sector and what follows
- * are erased again by the new beginning. A block that the chip reports as damaged is sent again, nothing else. */
+ * again with SYNC and writing begins anew, at the last sector that is known to be complete. A ROM also wants a new
+ * beginning after a block that it found damaged: it does not take the same sequence number twice. The first
+ * beginning has erased everything, so a later one erases only what may have been written since; when that does not
+ * help, everything again. */
 #ifndef STREAM_H
 #define STREAM_H
 
@@ -53,6 +55,8 @@ struct stream_write {
   uint64_t fault_at;     /* where in the payload the last fault was */
   int same, fruitless;   /* faults at the same place; new beginnings at the same place */
   uint64_t wire_before;  /* what the link had sent when this began */
+  uint64_t dirty;        /* after a fault: what may be written ends here; behind it all is erased */
+  int erased;            /* a begin command was answered: all is erased but for what was written since */
   uint32_t blocks, sent, acked;
   const struct packed *source;
   struct packed own;     /* for a beginning in the middle */

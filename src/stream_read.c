@@ -15,6 +15,7 @@ static int ask(struct stream_read *r) {
   put_le32(words + 4, left < STREAM_READ_UNIT ? (uint32_t)left : STREAM_READ_UNIT);
   r->x = (struct exchange){.status_bytes = r->o.k->status_bytes, .min = STREAM_READ_UNIT, .quick = 1};
   r->state = ST_WAIT;
+  link_skip(r->o.k);
   return exchange_begin(r->o.k, &r->x, OP_READ_FLASH_SLOW, 0, words, sizeof words, NULL, 0, r->timeout);
 }
 
