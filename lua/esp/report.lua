@@ -293,7 +293,9 @@ end
 function M:listener()
   return function(e)
     local kind = e.type or "note"
-    if kind == "stage" then
+    if kind == "stage" and e.code == "reset" and not self.json then
+      self:say(e.text)                                   -- how the chip is left is worth a line that stays
+    elseif kind == "stage" then
       self:stage(e.text, e)
     elseif kind == "note" or kind == "warning" then
       self[kind](self, e.text or e.code, e)

@@ -45,7 +45,8 @@ end
 
 --- Run with arguments.
 -- @param argv list of words
--- @param o table or nil: input text, env table (false unsets), cwd folder
+-- @param o table or nil: input text, env table (false unsets), cwd folder; interrupt = seconds after which the
+--   program gets SIGINT, again = true: twice
 -- @return { status, out, err }
 function M.run(argv, o)
   o = o or {}
@@ -66,7 +67,13 @@ function M.run(argv, o)
   end
   local program = binary()
   if not program:find "^/" then program = require "esp.core.fs".cwd() .. "/" .. program end
-  words[#words + 1] = "timeout 120 " .. quote(program)
+  if o.interrupt then
+    -- A shell lets programs in the background ignore SIGINT; timeout sets it back and sends it.
+    local limit = o.again and "timeout --signal=INT --kill-after=1" or "timeout --signal=INT"
+    words[#words + 1] = ("%s --preserve-status %g %s"):format(limit, o.interrupt, quote(program))
+  else
+    words[#words + 1] = "timeout 120 " .. quote(program)
+  end
   for _, a in ipairs(argv) do words[#words + 1] = quote(a) end
   local command = table.concat(words, " ")
   if o.cwd then command = ("cd %s && %s"):format(quote(o.cwd), command) end
