@@ -192,6 +192,7 @@ static int push_event(lua_State *L, struct lop *u) {
   struct llink *link = lua_touserdata(L, SLOT_SELF);
   struct link_trace *t = link_trace_next(&link->k);
   u->telling = 0;
+  u->events &= ~LINK_TRACE; /* whether records wait is asked of the link */
   if (t) {
     lua_getiuservalue(L, SLOT_SELF, USER_TRACE);
     push_trace(L, link, t); /* out of memory here loses the record */
