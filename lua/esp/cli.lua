@@ -177,6 +177,7 @@ function M.connect(args, report)
   local settings = require "esp.config".load()
   if settings.file then report:detail("Settings from " .. settings.file) end
   local listener = report:listener()
+  for _, note in ipairs(settings.notes) do listener(note) end
   local chip = require "esp".connect {
     port = args.port, baud = args.baud, chip = args.chip, before = args.before, after = args.after,
     attempts = args.connect_attempts, port_filter = #args.port_filter > 0 and args.port_filter or nil,

@@ -43,49 +43,48 @@ function M.read(path)
   return text
 end
 
+-- What a developer's own settings are must not matter.
+local UNSET = { "LUA_INIT", "LUA_INIT_5_4", "LUA_PATH", "LUA_CPATH", "XDG_STATE_HOME" }
+for _, name in ipairs { "PORT", "BAUD", "CHIP", "BEFORE", "AFTER", "CFGFILE", "FF", "FM", "FS", "CONNECT_ATTEMPTS",
+                        "OPEN_PORT_ATTEMPTS", "PATH" } do
+  table.move({ "ESPLUA_" .. name, "ESPTOOL_" .. name }, 1, 2, #UNSET + 1, UNSET)
+end
+
+-- Starts a command, interrupts it, waits for it, and kills it if it does not end.
+local INTERRUPT = [[%s & p=$!
+(sleep 60; kill -9 $p) > /dev/null 2>&1 & watch=$!
+for i in %s; do sleep %g; kill -INT $p; done
+wait $p; status=$?
+kill $watch; exit $status]]
+
+local function with_interrupt(command, o)
+  return INTERRUPT:format(command, o.again and "1 2" or "1", o.interrupt)
+end
+
 --- Run with arguments.
 -- @param argv list of words
--- @param o table or nil: input text, env table (false unsets), cwd folder; interrupt = seconds after which the
---   program gets SIGINT, again = true: twice
--- @return { status, out, err }
+-- @param o table or nil: input text, env table, cwd folder; interrupt = seconds after which the program gets
+--   SIGINT, again = true: twice; out = file instead of the result's `out`
+-- @return { status, out, err, command }; status is 128 + n for signal n
 function M.run(argv, o)
   o = o or {}
-  local out, err, input = os.tmpname(), os.tmpname(), nil
   local words = { "env" }
-  -- What a developer's own settings are must not matter.
-  for _, name in ipairs { "PORT", "BAUD", "CHIP", "BEFORE", "AFTER", "CFGFILE", "FF", "FM", "FS", "CONNECT_ATTEMPTS",
-                          "OPEN_PORT_ATTEMPTS", "PATH" } do
-    table.move({ "-u", "ESPLUA_" .. name, "-u", "ESPTOOL_" .. name }, 1, 4, #words + 1, words)
-  end
-  table.move({ "-u", "LUA_INIT", "-u", "LUA_INIT_5_4", "-u", "LUA_PATH", "-u", "LUA_CPATH" }, 1, 8, #words + 1, words)
-  for name, value in pairs(o.env or {}) do
-    if value == false then table.move({ "-u", name }, 1, 2, #words + 1, words) end
-  end
+  for _, name in ipairs(UNSET) do table.move({ "-u", name }, 1, 2, #words + 1, words) end
   words[#words + 1] = "HOME=/nonexistent"
-  for name, value in pairs(o.env or {}) do
-    if value then words[#words + 1] = quote(name .. "=" .. value) end
-  end
-  local program = binary()
-  if not program:find "^/" then program = require "esp.core.fs".cwd() .. "/" .. program end
-  if o.interrupt then
-    -- A shell lets programs in the background ignore SIGINT; timeout sets it back and sends it.
-    local limit = o.again and "timeout --signal=INT --kill-after=1" or "timeout --signal=INT"
-    words[#words + 1] = ("%s --preserve-status %g %s"):format(limit, o.interrupt, quote(program))
-  else
-    words[#words + 1] = "timeout 120 " .. quote(program)
-  end
+  for name, value in pairs(o.env or {}) do words[#words + 1] = quote(name .. "=" .. value) end
+  local name = binary()
+  if not name:find "^/" then name = require "esp.core.fs".cwd() .. "/" .. name end
+  words[#words + 1] = quote(name)
   for _, a in ipairs(argv) do words[#words + 1] = quote(a) end
-  local command = table.concat(words, " ")
-  if o.cwd then command = ("cd %s && %s"):format(quote(o.cwd), command) end
-  if o.input then
-    input = os.tmpname()
-    M.write(input, o.input)
-  end
-  command = ("{ %s; } < %s > %s 2> %s"):format(command, input or "/dev/null", out, err)
+  local out, err, input = o.out or os.tmpname(), os.tmpname(), o.input and os.tmpname()
+  if input then M.write(input, o.input) end
+  local command = ("%s < %s > %s 2> %s"):format(table.concat(words, " "), input or "/dev/null", out, err)
+  if o.interrupt then command = with_interrupt(command, o) else command = "timeout -k 5 120 " .. command end
+  if o.cwd then command = ("cd %s || exit 99\n%s"):format(quote(o.cwd), command) end
   local _, how, status = os.execute(command)
-  local result = { status = how == "exit" and status or how .. status, out = M.read(out), err = M.read(err),
-                   command = command }
-  os.remove(out)
+  local result = { status = how == "exit" and status or 128 + status, out = not o.out and M.read(out) or "",
+                   err = M.read(err), command = command }
+  if not o.out then os.remove(out) end
   os.remove(err)
   if input then os.remove(input) end
   return result
