@@ -48,7 +48,7 @@ struct rfc2217 {
 static int flush_out(struct rfc2217 *r) {
   if (r->out_size == 0)
     return 0;
-  int n = port_socket_write(&r->p, r->out, r->out_size);
+  int n = port_tcp_write(&r->p, r->out, r->out_size);
   if (n > 0) {
     r->out_size -= (size_t)n;
     memmove(r->out, r->out + n, r->out_size);
@@ -86,7 +86,7 @@ static int rfc_write(struct port *p, const void *buf, size_t n) {
   size_t used, taken = 0;
   int err = 0;
   if (r->half) { /* completes a byte 255; the caller offers it again, unless it has given up */
-    int done = port_socket_write(p, &iac, 1);
+    int done = port_tcp_write(p, &iac, 1);
     if (done <= 0)
       return done;
     r->half = 0;
@@ -98,7 +98,7 @@ static int rfc_write(struct port *p, const void *buf, size_t n) {
   size_t size = telnet_escape(in + taken, n - taken, encoded, sizeof encoded, &used);
   if (size == 0)
     return (int)taken;
-  int sent = port_socket_write(p, encoded, size);
+  int sent = port_tcp_write(p, encoded, size);
   if (sent < 0)
     return sent;
   for (size_t left = (size_t)sent; left > 0; taken++) {
