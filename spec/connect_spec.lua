@@ -397,6 +397,15 @@ describe("a served chip", function()
     device:close()
   end)
 
+  it("on internal USB is reset in the way that its USB wants, once it says so", function()
+    local device = sim.new { chip = "esp32s3", link = "usj", boot = "flash" }
+    local chip = connect { port = device:serve { rfc2217 = 0 } }
+    assert.equal("esp32s3", chip.id)
+    assert.equal("usj", chip.usb_mode)
+    chip:close()
+    device:close()
+  end)
+
   it("is reached over a pseudo terminal", function()
     local device, url = served { pty = true }
     local chip = connect { port = url, before = "no-reset", after = "no-reset" }

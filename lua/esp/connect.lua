@@ -146,6 +146,14 @@ local function driver_hint(chip)
   return ""
 end
 
+-- Whether there is a loader's answer among bytes: a frame with the direction of one.
+local function has_answer(bytes)
+  for _, frame in ipairs(require("esp.core.slip").decoder():feed(bytes)) do
+    if #frame >= 10 and frame:byte() == 1 then return true end
+  end
+  return false
+end
+
 -- A text with the port's name in front, once.
 local function named(chip, text)
   text = text or ""
@@ -174,8 +182,8 @@ local function give_up(chip, attempts, o)
     code = "wrong_boot_mode"
     message = ("%s is not in download mode, it runs its program%s"):format(name, said ~= "" and ": " .. said or "")
     if log.no_program then message = ("%s is not in download mode: %s"):format(name, said) end
-  elseif last.details and (last.details.frames or 0) > 0 then
-    code, message = "no_sync", ("%s answers, but not as a loader does: %s"):format(name, last.message)
+  elseif what == "garbage" and has_answer(last.received) then
+    code, message = "no_sync", ("%s answers, but not as a loader does"):format(name)
   elseif what == "garbage" then
     code, message = "garbage", ("only noise is received from %s at %d baud"):format(name, chip.baud)
   else
@@ -219,6 +227,11 @@ local function synchronise(chip, o)
     chip:tell { type = "attempt", code = result.code, number = n, of = o.attempts, recipe = result.recipe,
                 received = result.received, text = result.message }
     reset.regain(chip.port, result.code)
+    -- Behind a server no USB identity is seen, but the chip itself says that its USB peripheral was what reset it.
+    if cycle and (bootlog.parse(result.received).reset_name or ""):find "^USB_UART"
+       and not o.config.custom_reset_sequence then
+      cycle = reset.cycle { mode = "usb-reset", config = o.config }
+    end
   end
   give_up(chip, evidence, o)
 end
