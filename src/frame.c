@@ -49,7 +49,10 @@ static int refused(uint8_t status) {
 int frame_status(struct frame_status *s, const struct frame_reply *r, int status_bytes, size_t min) {
   size_t tail = (size_t)status_bytes;
   const uint8_t *at;
-  if (r->len >= min + tail) {
+  if (r->len == min + 2 || r->len == min + 4) { /* 2 or 4, whatever we take the chip for: only the first two count */
+    s->len = min;
+    at = r->body + min;
+  } else if (r->len >= min + tail) {
     s->len = r->len - tail;
     at = r->body + s->len;
   } else if (r->len >= 2 && (min == 0 || refused(r->body[0]))) {
