@@ -30,7 +30,7 @@ local function read_revision(self)
   return true
 end
 
-local mt = { __name = "esp.chip" }
+local mt = { __name = "esp.chip", __methods = Chip }      -- the prompt completes names from __methods
 
 function mt.__index(self, key)
   local method = Chip[key]
