@@ -139,13 +139,22 @@ static int fail_open(struct port *p, int number) {
 /* --- opening
  * ------------------------------------------------------------------------------------------------ */
 
+static int try_baud(struct serial *s, int baud) {
+  return s->sp ? sp_set_baudrate(s->sp, baud) == SP_OK : speed_set(s->p.fd, baud) == 0;
+}
+
+/* Drivers take a rate that they cannot make and choose another: what was set in the end decides. */
 static int set_baud(struct serial *s, int baud) {
-  int ok = s->sp ? sp_set_baudrate(s->sp, baud) == SP_OK : speed_set(s->p.fd, baud) == 0;
+  int before = speed_get(s->p.fd);
+  int ok = try_baud(s, baud);
   if (!ok && (errno == EIO || errno == ENODEV || errno == ENXIO))
     return port_fail_errno(&s->p, "set the rate", errno);
   int real = ok ? speed_get(s->p.fd) : -1;
-  if (!ok || (real > 0 && (real > baud + baud / 20 || real < baud - baud / 20)))
+  if (!ok || (real > 0 && (real > baud + baud / 20 || real < baud - baud / 20))) {
+    if (before > 0)
+      try_baud(s, before);
     return port_fail(&s->p, PORT_EUNSUPPORTED, "the port does not support %d baud", baud);
+  }
   s->p.baud = baud;
   return PORT_OK;
 }

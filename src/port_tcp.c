@@ -100,8 +100,7 @@ static int tcp_request(struct port *p, struct port_request *rq, int why) {
 }
 
 int port_new_tcp(struct port **out, const char *url, int baud, char *error) {
-  static const struct port_ops ops = {"socket",          0,           0,        port_fd_read,
-                                      port_tcp_write, tcp_request, tcp_close};
+  static const struct port_ops ops = {"socket", 0, 0, port_fd_read, port_tcp_write, tcp_request, tcp_close};
   struct dial dial;
   const char *rest;
   if (dial_parse(&dial, url + strlen("socket://"), &rest) != 0 || (*rest && strcmp(rest, "/") != 0)) {
