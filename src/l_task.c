@@ -343,7 +343,8 @@ static int await_here(lua_State *L, struct sched *s, struct ev_op *op, int *over
   int alone = final || s->depth >= SCHED_DEPTH; /* no task goes on then, only operations */
   s->depth++;
   while (!*over) {
-    int interrupted = !final && interrupt_due(s), cancelled = s->current && s->current->cancelling;
+    int interrupted = !final && interrupt_due(s);
+    int cancelled = !final && s->current && s->current->cancelling;
     if (interrupted || cancelled) {
       s->depth--;
       drop(op);
