@@ -9,6 +9,9 @@ local sim = require "esp.sim"
 local task = require "esp.core.task"
 
 local NOTHING = function() return nil end
+
+-- With the collector always running a connection takes a second: then three kinds of chip stand for all.
+local IDS = os.getenv "ESPLUA_GC_STRESS" and { "esp8266", "esp32", "esp32c3" } or chips.list()
 -- Nothing of the machine that runs the specs: no environment, no configuration file.
 local function options(o)
   o.env = o.env or {}
@@ -76,14 +79,14 @@ describe("a failed connection", function()
     it(name .. " is " .. code, function()
       local p, stop = talking_port(text)
       local list, on_event = events()
-      local e = failure { port = p, attempts = 2, on_event = on_event }
+      local e = failure { port = p, attempts = 1, on_event = on_event }
       stop()
       assert.equal(code, e.code)
       assert.is_string(e.hint)
-      assert.equal(2, #e.details.attempts)
+      assert.equal(1, #e.details.attempts)
       if text ~= "" then assert.is_true(#e.details.received > 0) end
       if said then assert.matches(said, tostring(e), 1, true) end
-      assert.equal(2, has(list, "no_lines") and 2)
+      assert.is_truthy(has(list, "no_lines"))
     end)
   end
 
@@ -161,7 +164,7 @@ describe("options", function()
 end)
 
 describe("connecting to a simulated chip", function()
-  for _, id in ipairs(chips.list()) do
+  for _, id in ipairs(IDS) do
     it("finds out that it is " .. id, function()
       local chip <close> = connect { port = "sim:" .. id }
       assert.equal(id, chip.id)
@@ -312,7 +315,7 @@ describe("a chip on internal USB", function()
     end
   end)
 
-  for _, id in ipairs(chips.list()) do
+  for _, id in ipairs(IDS) do
     local data = chips.get(id)
     if data.links.usj and data.uart.link_in_use then
       it("has its watchdogs stopped where they would cut a session: " .. id, function()
@@ -330,7 +333,7 @@ describe("a chip on internal USB", function()
 end)
 
 describe("a baud rate", function()
-  for _, id in ipairs(chips.list()) do
+  for _, id in ipairs(IDS) do
     local data = chips.get(id)
     it(("of %s is raised as its crystal asks"):format(id), function()
       local list, on_event = events()
