@@ -81,7 +81,8 @@ static int l_poke_flash(lua_State *L) {
 /* chip:efuse_word(block, word [, bits to burn]) -> word as burned | nil when there is no such word */
 static int l_efuse_word(lua_State *L) {
   struct lsim *s = check_sim(L);
-  lua_Integer block = luaL_checkinteger(L, 2), word = luaL_checkinteger(L, 3), bits = luaL_optinteger(L, 4, 0);
+  lua_Integer block = luaL_checkinteger(L, 2), word = luaL_checkinteger(L, 3),
+              bits = luaL_optinteger(L, 4, 0);
   luaL_argcheck(L, bits >= 0 && bits <= 0xFFFFFFFF, 4, "out of range");
   struct sim_chip *c = sim_runner_lock(s->runner);
   int there = block >= 0 && block < c->efuse.at.blocks && word >= 0 && word < c->efuse.at.block[block].words;

@@ -54,6 +54,7 @@ static void presets(struct sim_chip *c) {
 
 void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
   c->resets++;
+  c->boot_mode = mode;
   c->busy_until = 0;
   sim_line_flush(&c->line, SIM_TO_CHIP);
   sim_mem_free(&c->bus.mem);
@@ -79,8 +80,9 @@ static void attach(struct sim_chip *c) {
     sim_bus_attach(&c->bus, (struct sim_dev){g->spi_also, 0x100, sim_spi_read, sim_spi_write, &c->spi});
   sim_bus_attach(&c->bus, (struct sim_dev){g->uart.base, 0x100, sim_uart_read, sim_uart_write, &c->uart});
   sim_bus_attach(&c->bus, (struct sim_dev){g->efuse.base, 0x400, sim_efuse_read, sim_efuse_write, &c->efuse});
-  if (g->wdt.wprotect)
-    sim_bus_attach(&c->bus, (struct sim_dev){g->wdt.wprotect & ~0xFFFu, 0x1000, sim_wdt_read, sim_wdt_write, &c->wdt});
+  if (g->wdt.wprotect > g->wdt.config0)
+    sim_bus_attach(&c->bus, (struct sim_dev){g->wdt.config0, g->wdt.wprotect - g->wdt.config0 + 4,
+                                             sim_wdt_read, sim_wdt_write, &c->wdt});
   c->bus.regions = g->regions;
   memcpy(c->bus.region, g->region, sizeof c->bus.region);
 }
@@ -142,7 +144,8 @@ static void clock_to(struct sim_chip *c, double now) {
 
 /* Waiting for SYNC, the ROM measures the rate of what it hears. */
 static void autobaud(struct sim_chip *c) {
-  if (c->config.link == SIM_LINK_UART && c->state == SIM_STATE_DOWNLOAD && !c->loader.connected && c->host_baud > 0)
+  if (c->config.link == SIM_LINK_UART && c->state == SIM_STATE_DOWNLOAD && !c->loader.connected &&
+      c->host_baud > 0)
     sim_uart_divide(&c->uart, c->config.uart.clock, c->host_baud);
 }
 

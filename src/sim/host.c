@@ -4,8 +4,9 @@
 #include <string.h>
 #include <termios.h>
 
-/* Over a network the lines arrive one by one, too far apart for the capacitor that bridges the moment at which
- * both are asserted. So EN stays low until RTS is released, as a server beside the board would have it. */
+/* Over a network the lines arrive one by one, too far apart for the capacitor that bridges the moment at
+ * which both are asserted. So EN stays low until RTS is released, as a server beside the board would have it.
+ */
 static const double NETWORK_EN_DELAY = 5;
 
 void sim_host_init(struct sim_host *h, int kind, struct sim_chip *chip) {
@@ -47,13 +48,24 @@ static void set_baud(struct sim_host *h, const uint8_t *d, size_t n, double now)
 static uint8_t set_control(struct sim_host *h, uint8_t value, double now) {
   struct sim_chip *c = h->chip;
   switch (value) {
-  case RFC2217_DTR_ON: case RFC2217_DTR_OFF: sim_chip_set_lines(c, value == RFC2217_DTR_ON, -1, now); return value;
-  case RFC2217_RTS_ON: case RFC2217_RTS_OFF: sim_chip_set_lines(c, -1, value == RFC2217_RTS_ON, now); return value;
-  case RFC2217_DTR_ASK: return c->dtr ? RFC2217_DTR_ON : RFC2217_DTR_OFF;
-  case RFC2217_RTS_ASK: return c->rts ? RFC2217_RTS_ON : RFC2217_RTS_OFF;
-  case RFC2217_FLOW_ASK: return RFC2217_FLOW_NONE;
-  case RFC2217_BREAK_ASK: return RFC2217_BREAK_OFF;
-  default: return value;
+  case RFC2217_DTR_ON:
+  case RFC2217_DTR_OFF:
+    sim_chip_set_lines(c, value == RFC2217_DTR_ON, -1, now);
+    return value;
+  case RFC2217_RTS_ON:
+  case RFC2217_RTS_OFF:
+    sim_chip_set_lines(c, -1, value == RFC2217_RTS_ON, now);
+    return value;
+  case RFC2217_DTR_ASK:
+    return c->dtr ? RFC2217_DTR_ON : RFC2217_DTR_OFF;
+  case RFC2217_RTS_ASK:
+    return c->rts ? RFC2217_RTS_ON : RFC2217_RTS_OFF;
+  case RFC2217_FLOW_ASK:
+    return RFC2217_FLOW_NONE;
+  case RFC2217_BREAK_ASK:
+    return RFC2217_BREAK_OFF;
+  default:
+    return value;
   }
 }
 
@@ -133,10 +145,11 @@ double sim_host_rate(unsigned long speed) {
   static const struct {
     unsigned long code;
     double baud;
-  } rates[] = {{B9600, 9600},       {B19200, 19200},     {B38400, 38400},     {B57600, 57600},     {B115200, 115200},
-               {B230400, 230400},   {B460800, 460800},   {B500000, 500000},   {B576000, 576000},   {B921600, 921600},
-               {B1000000, 1000000}, {B1152000, 1152000}, {B1500000, 1500000}, {B2000000, 2000000}, {B2500000, 2500000},
-               {B3000000, 3000000}, {B3500000, 3500000}, {B4000000, 4000000}};
+  } rates[] = {{B9600, 9600},       {B19200, 19200},     {B38400, 38400},     {B57600, 57600},
+               {B115200, 115200},   {B230400, 230400},   {B460800, 460800},   {B500000, 500000},
+               {B576000, 576000},   {B921600, 921600},   {B1000000, 1000000}, {B1152000, 1152000},
+               {B1500000, 1500000}, {B2000000, 2000000}, {B2500000, 2500000}, {B3000000, 3000000},
+               {B3500000, 3500000}, {B4000000, 4000000}};
   for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++)
     if (rates[i].code == speed)
       return rates[i].baud;

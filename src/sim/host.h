@@ -5,8 +5,8 @@
 #include "sim/chip.h"
 #include "telnet.h"
 
-/* How the host is connected: inside this process, by a TCP connection that knows nothing of rates (so every rate
- * fits), by RFC 2217, by a pty. */
+/* How the host is connected: inside this process, by a TCP connection that knows nothing of rates (so every
+ * rate fits), by RFC 2217, by a pty. */
 enum { SIM_HOST_PORT, SIM_HOST_SOCKET, SIM_HOST_RFC2217, SIM_HOST_PTY };
 
 struct sim_host {

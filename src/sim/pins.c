@@ -1,5 +1,5 @@
-/* pins.c - what DTR and RTS do to the chip. Sources: ESP-IDF and esptool documentation, "Boot Mode Selection";
- * Technical Reference Manuals, "USB Serial/JTAG Controller". */
+/* pins.c - what DTR and RTS do to the chip. Sources: ESP-IDF and esptool documentation, "Boot Mode
+ * Selection"; Technical Reference Manuals, "USB Serial/JTAG Controller". */
 #include "sim/pins.h"
 
 #include "sim/chip.h"

@@ -36,10 +36,11 @@ void sim_runner_set_lines(struct sim_runner *r, int dtr, int rts);
 void sim_runner_settle(struct sim_runner *r);
 
 /* Serves other programs: on a TCP port (0: any free one; *port is then which), one at a time, wrapped as
- * kind says (SIM_HOST_SOCKET, SIM_HOST_RFC2217), or on a pty (*path, name_size bytes). reset: the chip is reset into download mode when a host comes. Returns 0, or -1 with a line in
- * error. */
+ * kind says (SIM_HOST_SOCKET, SIM_HOST_RFC2217), or on a pty (*path, name_size bytes). reset: the chip is
+ * reset into download mode when a host comes. Returns 0, or -1 with a line in error. */
 int sim_runner_listen(struct sim_runner *r, const char *address, int *port, int kind, int reset, char *error,
                       size_t error_size);
-int sim_runner_pty(struct sim_runner *r, char *path, size_t path_size, int reset, char *error, size_t error_size);
+int sim_runner_pty(struct sim_runner *r, char *path, size_t path_size, int reset, char *error,
+                   size_t error_size);
 
 #endif
