@@ -26,7 +26,7 @@ Options:
 local TAIL = [==[
 
 `esplua COMMAND --help` tells more about a command.
-A script is looked for as a path, then beside the current folder, in ESPLUA_PATH, then among the stock commands.
+A script is looked for as a path, then in the current folder, in ESPLUA_PATH, then among the stock commands.
 ]==]
 
 local function pack()
