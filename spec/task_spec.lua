@@ -135,25 +135,26 @@ describe("a wait", function()
     local log = {}
     local reader = task.spawn(function()
       local lines = coroutine.wrap(function()
-        for _ = 1, 3 do coroutine.yield(assert(b:read(100, 5))) end
+        for _ = 1, 3 do coroutine.yield(assert(b:read(100, 60))) end
         task.sleep(0)
         return "end"
       end)
       for line in lines do
+        if line == "end" then return line end
         log[#log + 1] = line
-        if line == "end" then break end
+        b:write "go on"
       end
     end)
     local writer = task.spawn(function()
       for i = 1, 3 do
         a:write("line " .. i)
-        task.sleep(0.005)
+        assert(a:read(100, 60))
         log[#log + 1] = "writer"
       end
     end)
-    reader:join()
+    assert.same({ true, "end" }, { reader:join() })
     writer:join()
-    assert.same({ "line 1", "writer", "line 2", "writer", "line 3", "end", "writer" }, log)
+    assert.same({ "line 1", "writer", "line 2", "writer", "line 3", "writer" }, log)
   end)
 
   it("passes through coroutines in coroutines, with values and errors on all levels", function()
@@ -321,17 +322,22 @@ describe("cancelling a task", function()
     assert.is_true(t:cancel())
   end)
 
-  it("lets clean-up wait", function()
+  it("lets clean-up wait, even for what another task does", function()
+    local a <close>, b = port.pair()
     local log = {}
     local t = task.spawn(function()
-      local _ <close> = closing(function() task.sleep(0.002); log[#log + 1] = "cleaned" end)
+      local _ <close> = closing(function()
+        assert(b:read(1, 60))
+        log[#log + 1] = "cleaned"
+      end)
       task.sleep(60)
     end)
-    local other = task.spawn(function() task.sleep(0.001); log[#log + 1] = "other" end)
     task.sleep(0)
+    local other = task.spawn(function() log[#log + 1] = "other"; a:write "x" end)
     t:cancel()
     other:join()
     assert.same({ "other", "cleaned" }, log)
+    b:close()
   end)
 
   it("closes the coroutines through which it waited", function()
