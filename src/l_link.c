@@ -383,24 +383,30 @@ static int hex_digit(int c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The digest of a reply: 16 bytes of a stub, 32 hex digits of a ROM. */
-static int finish_md5(lua_State *L, struct lop *u) {
-  const uint8_t *body = u->command.x.reply.body;
-  size_t n = u->command.x.status.len;
-  uint8_t raw[16];
-  int bad = n != 16 && n != 32;
-  if (u->o.result != LINK_OK)
-    return push_failure(L, u);
+/* The digest of a reply: 16 bytes of a stub, 32 hex digits of a ROM. Returns 0 if it is neither. */
+static int get_digest(const uint8_t *body, size_t n, uint8_t *raw) {
+  if (n == 16) {
+    memcpy(raw, body, n);
+    return 1;
+  }
   for (size_t i = 0; n == 32 && i < 16; i++) {
     int high = hex_digit(body[2 * i]), low = hex_digit(body[2 * i + 1]);
-    bad |= high < 0 || low < 0;
+    if (high < 0 || low < 0)
+      return 0;
     raw[i] = (uint8_t)(high << 4 | low);
   }
-  if (bad) {
+  return n == 32;
+}
+
+static int finish_md5(lua_State *L, struct lop *u) {
+  uint8_t raw[16];
+  if (u->o.result != LINK_OK)
+    return push_failure(L, u);
+  if (!get_digest(u->command.x.reply.body, u->command.x.status.len, raw)) {
     u->o.result = link_fail(u->o.k, LINK_EREPLY, OP_FLASH_MD5, "SPI_FLASH_MD5: the answer is no digest");
     return push_failure(L, u);
   }
-  lua_pushlstring(L, n == 32 ? (const char *)raw : (const char *)body, 16);
+  lua_pushlstring(L, (const char *)raw, sizeof raw);
   return 1;
 }
 
