@@ -26,7 +26,7 @@ function M.new(id, options)
   local open = ports.open
   ports.open = function(url) return assert(sim:port(url, 115200)) end
   local ok, chip = pcall(require "esp.connect".connect, {
-    port = "sim:" .. id, config = config, env = {}, after = "no-reset", attempts = options and options.attempts or 3,
+    port = "sim:" .. id, config = config, env = {}, before = "no-reset", after = "no-reset", attempts = options and options.attempts or 3,
     on_event = function(e) events[#events + 1] = e end })
   ports.open = open
   if not ok then
