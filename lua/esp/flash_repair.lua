@@ -6,7 +6,7 @@ local M = {}
 
 local CHUNK = 65536
 local PIECE = 256 * 1024                   -- written again in pieces that may be held in memory
-local SAMPLE = 64
+local SAMPLE, TAIL = 64, 16                 -- bytes read back at once; of the end of a block
 local FEW_BITS = 16
 local PROTECT_BITS = 0x1C                  -- block protection bits of the first status register
 
@@ -242,25 +242,50 @@ local function compare(chip, region, job, from, n)
          hint = "write it again, at a lower baud rate if it repeats" }
 end
 
---- Where no digest can be had: read the first and the last bytes of a region back. A block that got lost or was
--- written twice shows at the end.
--- @param all compare everything: slow, for when the line had faults
--- @return true when they are right, nil when a sample could not be read
--- @raise verify_failed
-function M.sample(chip, region, job, all)
-  local size = job.payload:size()
-  local n = math.min(SAMPLE, size)
-  local places = { 0, size - n }
-  if all then
-    util.stage(chip, nil, "verify", ("%s: the line had faults, reading everything back"):format(region.name))
-    places = {}
-    for from = 0, size - 1, SAMPLE do places[#places + 1] = from end
+-- Where to look in a block: its last bytes that are not all alike. Bytes lost on the way shift all that follows.
+local function telling(job, from, n)
+  local bytes = util.ask(job.payload, "read", from, n)
+  for at = n - TAIL, 0, -TAIL do
+    local window = bytes:sub(at + 1, at + TAIL)
+    if window ~= window:sub(1, 1):rep(#window) then return from + at end
   end
-  for _, from in ipairs(places) do
-    local ok, err = pcall(compare, chip, region, job, from, math.min(SAMPLE, size - from))
+  return from + math.max(n - TAIL, 0)
+end
+
+local function places(chip, job, how)
+  local size, list = job.payload:size(), {}
+  if how == "ends" then
+    local n = math.min(SAMPLE, size)
+    return { { 0, n }, { size - n, n } }
+  end
+  local step = how == "all" and SAMPLE or chip.flash_block
+  for from = 0, size - 1, step do
+    local n = math.min(step, size - from)
+    if how == "all" then
+      list[#list + 1] = { from, n }
+    else
+      local at = telling(job, from, n)
+      list[#list + 1] = { at, math.min(TAIL, size - at) }
+    end
+  end
+  return list
+end
+
+--- Where no digest can be had: read back and compare, which is slow. A block that got lost, was written twice or lost
+-- a byte shows at its end.
+-- @param how "ends": the first and the last bytes; "blocks": the end of each block; "all": every byte
+-- @return true when they are right, nil when the ends could not be read
+-- @raise verify_failed
+function M.sample(chip, region, job, how)
+  if how ~= "ends" then
+    util.stage(chip, nil, "verify", ("%s: reading back %s"):format(region.name,
+      how == "all" and "what was written" or "samples, because the line had faults"))
+  end
+  for _, place in ipairs(places(chip, job, how)) do
+    local ok, err = pcall(compare, chip, region, job, place[1], place[2])
     if not ok then
       if not (fail.is(err) and util.line_fault(err)) then error(err, 0) end
-      if not all then return nil end
+      if how == "ends" then return nil end
       fail { code = "verify_failed", region = util.about(region), cause = err,
              message = ("%s at 0x%X: the line had faults, and what was written cannot be read back (%s)")
                :format(region.name, region.address, err.message), hint = "lower the baud rate, check the cable" }

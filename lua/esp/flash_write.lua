@@ -156,9 +156,9 @@ local function verify(chip, region, job, opts, entry)
     local why = job.encrypted and "it was encrypted by the chip"
       or chip.sdm and "secure download mode does not allow it" or "this ROM loader cannot calculate digests"
     if not job.encrypted and not chip.sdm then
-      local all = opts.read_back or (chip.flash_faults or 0) > 0     -- this line is not to be trusted any more
-      entry.sampled = repair.sample(chip, region, job, all)
-      if entry.sampled and all then return true end
+      local faulty = (chip.flash_faults or 0) > 0            -- this line is not to be trusted any more
+      entry.sampled = repair.sample(chip, region, job, opts.read_back and "all" or faulty and "blocks" or "ends")
+      if opts.read_back then return entry.sampled end
     end
     util.note(chip, opts, "not_verified", ("%s: not verified, %s%s"):format(region.name, why,
       entry.sampled and " (samples were read back and are right)" or ""), { region = util.about(region) })
