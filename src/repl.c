@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <histedit.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 #include <lauxlib.h>
 
-enum { HISTORY_SIZE = 1000, PATH_ROOM = 4096, MAX_MATCHES = 200 };
+enum { HISTORY_SIZE = 1000, PATH_ROOM = 4096, MAX_MATCHES = 200, DROPPED = -1 };
 
 struct repl {
   lua_State *L;
@@ -124,11 +125,19 @@ static int complete(lua_State *L) {
         lua_pushvalue(L, -1);
         collect(L, list, line + at, end - at);
       }
-      if (luaL_getmetafield(L, -1, "__index") != LUA_TTABLE)
-        break;
+      if (luaL_getmetafield(L, holder, "__index") != LUA_TTABLE) {
+        lua_settop(L, holder);
+        if (luaL_getmetafield(L, holder, "__methods") != LUA_TTABLE) /* where __index is a function */
+          break;
+      }
       lua_replace(L, holder);
     }
   }
+  lua_settop(L, list + 1);
+  lua_getglobal(L, "table");
+  lua_getfield(L, -1, "sort");
+  lua_pushvalue(L, list);
+  lua_call(L, 1, 0);
   lua_settop(L, list + 1);
   return 2;
 }
@@ -152,15 +161,15 @@ static size_t common_length(lua_State *L, lua_Integer n) {
 }
 
 static void show_matches(lua_State *L, lua_Integer n) {
+  enum { COLUMNS = 4, WIDTH = 18 };
   fputc('\n', stdout);
   for (lua_Integer i = 1; i <= n && i <= MAX_MATCHES; i++) {
     lua_rawgeti(L, -1, i);
-    printf("%s%s", lua_tostring(L, -1), i % 4 == 0 ? "\n" : "\t");
+    printf("%-*s%s", WIDTH, lua_tostring(L, -1), i % COLUMNS == 0 || i == n ? "\n" : " ");
     lua_pop(L, 1);
   }
   if (n > MAX_MATCHES)
-    fputs("...", stdout);
-  fputc('\n', stdout);
+    fputs("...\n", stdout);
   fflush(stdout);
 }
 
@@ -203,6 +212,13 @@ static unsigned char on_ctrl_c(EditLine *el, int c) {
   return CC_NEWLINE;
 }
 
+static unsigned char on_ctrl_z(EditLine *el, int c) {
+  (void)el;
+  (void)c;
+  kill(0, SIGTSTP); /* the editor gives the terminal back before it stops */
+  return CC_REFRESH;
+}
+
 static char *get_prompt(EditLine *el) {
   struct repl *r;
   el_get(el, EL_CLIENTDATA, &r);
@@ -220,9 +236,11 @@ static void open_editor(struct repl *r) {
   el_set(r->el, EL_CLIENTDATA, r);
   el_set(r->el, EL_PROMPT, get_prompt);
   el_set(r->el, EL_EDITOR, "emacs");
-  el_set(r->el, EL_SETTY, "-d", "intr=", NULL); /* at the prompt Ctrl-C is a key */
+  el_set(r->el, EL_SETTY, "-d", "-isig", NULL); /* at the prompt Ctrl-C and Ctrl-Z are keys */
   el_set(r->el, EL_ADDFN, "complete-name", "complete a Lua name", on_tab);
   el_set(r->el, EL_ADDFN, "drop-line", "drop the line", on_ctrl_c);
+  el_set(r->el, EL_ADDFN, "stop-process", "stop the process", on_ctrl_z);
+  el_set(r->el, EL_BIND, "^Z", "stop-process", NULL);
   el_set(r->el, EL_BIND, "^I", "complete-name", NULL);
   el_set(r->el, EL_BIND, "^C", "drop-line", NULL);
   el_set(r->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
@@ -250,11 +268,12 @@ static void close_editor(struct repl *r) {
 
 static void set_prompt(struct repl *r, int first) {
   lua_State *L = r->L;
-  if (lua_getglobal(L, first ? "_PROMPT" : "_PROMPT2") == LUA_TNIL)
-    snprintf(r->prompt, sizeof r->prompt, "%s", first ? "> " : ">> ");
-  else
-    snprintf(r->prompt, sizeof r->prompt, "%s", luaL_tolstring(L, -1, NULL));
-  lua_settop(L, 0);
+  const char *text = first ? "> " : ">> ";
+  int top = lua_gettop(L);
+  if (lua_getglobal(L, first ? "_PROMPT" : "_PROMPT2") != LUA_TNIL)
+    text = luaL_tolstring(L, -1, NULL);
+  snprintf(r->prompt, sizeof r->prompt, "%s", text);
+  lua_settop(L, top);
 }
 
 /* Pushes a line without its newline. Returns 0 at the end of the input. */
@@ -309,7 +328,8 @@ static int load_expression(lua_State *L) {
   return status;
 }
 
-/* Compiles the statement that begins with the line at index 1, reading on while it is incomplete. */
+/* Compiles the statement that begins with the line at index 1, reading on while it is incomplete.
+ * DROPPED: Ctrl-C was pressed. */
 static int load_statement(struct repl *r) {
   lua_State *L = r->L;
   for (;;) {
@@ -318,18 +338,14 @@ static int load_statement(struct repl *r) {
     int status = luaL_loadbuffer(L, text, n, "=stdin");
     if (!is_incomplete(L, status))
       return status;
-    lua_pushvalue(L, 1); /* set_prompt drops the stack: keep the text in the registry meanwhile */
-    lua_setfield(L, LUA_REGISTRYINDEX, "esplua.line");
-    int more = push_line(r, 0);
-    lua_getfield(L, LUA_REGISTRYINDEX, "esplua.line");
-    if (!more || r->interrupted) {
+    lua_settop(L, 1);
+    if (!push_line(r, 0)) {
       lua_settop(L, 0);
-      if (r->interrupted)
-        return -1;
       lua_pushliteral(L, "stdin: the input ends within a statement");
       return LUA_ERRSYNTAX;
     }
-    lua_insert(L, 1);
+    if (r->interrupted)
+      return DROPPED;
     lua_pushliteral(L, "\n");
     lua_insert(L, 2);
     lua_concat(L, 3);
@@ -365,7 +381,7 @@ void repl_run(lua_State *L, repl_call *call) {
       remember(&r, lua_tostring(L, 1));
     if (status == LUA_OK) {
       run(&r, call);
-    } else if (status != -1) {
+    } else if (status != DROPPED) {
       lua_pushcfunction(L, raise_top);
       lua_insert(L, -2);
       call(L, 1, 0);

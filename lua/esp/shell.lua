@@ -26,7 +26,7 @@ Options:
 local TAIL = [==[
 
 `esplua COMMAND --help` tells more about a command.
-A script is looked for as a path, then beside the current folder, in ESPLUA_PATH, then among the stock commands.
+A script is looked for as a path, then in the current folder, in ESPLUA_PATH, then among the stock commands.
 ]==]
 
 local function pack()
@@ -162,12 +162,29 @@ end
 
 --- Licences of what is inside.
 function M.licenses()
-  return pack().read "doc/licenses.txt" or "The licences are not in this build; see LICENSE in the source.\n"
+  local parts = {}
+  for _, name in ipairs { "notices", "lgpl-3.0", "gpl-3.0", "apache-2.0" } do
+    parts[#parts + 1] = pack().read("doc/licenses/" .. name .. ".txt")
+  end
+  return table.concat(parts, "\n" .. ("-"):rep(78) .. "\n")
 end
 
 local function red(text)
   local ok, term = pcall(require, "esp.core.term")
   return ok and term.colors and term.colors(2) and "\27[31m" .. text .. "\27[0m" or text
+end
+
+-- What there is to say about a caught value.
+local function text_of(err)
+  if type(err) == "string" or type(err) == "number" then return tostring(err) end
+  local mt = getmetatable(err)
+  if mt and mt.__tostring then
+    local ok, text = pcall(tostring, err)
+    if ok then return text end
+  elseif type(err) == "table" and type(err.message) == "string" then
+    return err.message
+  end
+  return ("error object is a %s value"):format(type(err))
 end
 
 --- Tell the user what went wrong.
@@ -177,16 +194,13 @@ end
 function M.failure(err, traceback)
   io.stdout:flush()
   local report = package.loaded["esp.report"]
-  if not (report and rawequal(report.told, err) and err ~= nil) then
-    local text
-    if type(err) == "string" or type(err) == "number" then
-      text = tostring(err)
-    else
-      local mt = getmetatable(err)
-      local ok, s = pcall(tostring, err)
-      text = mt and mt.__tostring and ok and s or ("error object is a %s value"):format(type(err))
-    end
-    io.stderr:write(red("esplua: " .. text), "\n")
+  if report and report.json_wanted then
+    report.new({ json = true }):failure(err)
+  else
+    local code = type(err) == "table" and err.code
+    local ok, term = pcall(require, "esp.core.term")
+    local echo = code == "interrupted" and ok and term.isatty(2) and "\n" or ""      -- behind the "^C"
+    io.stderr:write(echo, red("esplua: " .. text_of(err)), "\n")
     if type(err) == "table" and type(err.hint) == "string" then io.stderr:write("  hint: ", err.hint, "\n") end
   end
   if traceback then io.stderr:write(traceback, "\n") end
