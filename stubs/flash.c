@@ -11,7 +11,7 @@
 
 enum { CHUNK = 64 }; /* the controller's buffer */
 enum { WRITE_ENABLE = 0x06, READ_STATUS = 0x05, PROGRAM = 0x02, ERASE_4K = 0x20, ERASE_64K = 0xD8, ERASE_CHIP = 0xC7,
-       FAST_READ = 0x0B, PROGRAM_4B = 0x12, ERASE_4K_4B = 0x21, ERASE_64K_4B = 0xDC, FAST_READ_4B = 0x0C };
+       READ = 0x03, PROGRAM_4B = 0x12, ERASE_4K_4B = 0x21, ERASE_64K_4B = 0xDC, READ_4B = 0x13 };
 enum { BUSY = 1, ENABLED = 2 };
 
 uint32_t flash_size = 4u << 20;
@@ -100,7 +100,7 @@ static int enable(void) {
 int flash_read(uint32_t address, uint8_t *to, uint32_t n) {
   while (n) {
     uint32_t part = n < CHUNK ? n : CHUNK;
-    int err = command(wide ? FAST_READ_4B : FAST_READ, address, wide ? 32 : 24, 8, 0, part);
+    int err = command(wide ? READ_4B : READ, address, wide ? 32 : 24, 0, 0, part);
     if (err)
       return err;
     io_poll();
