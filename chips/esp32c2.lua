@@ -99,7 +99,7 @@ return {
   },
   stub = { default = true, skip_revisions = { 0 } },
   sim = {
-    boot_baud = 115200, boot_crystal = 40, crystal = 26, mac = "08:3a:8d:12:34:56", revision = 100, api_version = 0,
+    boot_baud = 115200, boot_crystal = 40, crystal = 26, mac = "08:3a:8d:12:34:56", revision = 100, api_version = 1,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {
       banner = "ESP-ROM:esp8684-api2-20220127\r\nBuild:Jan 27 2022\r\n",
@@ -112,6 +112,7 @@ return {
       watchdog = { 0x10, "RTCWDT_RTC_RST" },
     },
     fields = { package = 0, block_minor = 1 },
+    registers = { [0x40001000] = 0x7C41A06F },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },
   checked = { connect = "document", flash = "document" },

@@ -111,7 +111,7 @@ return {
   },
   stub = { default = true, skip_with_secure_boot = true },
   sim = {
-    boot_baud = 115200, crystal = 40, mac = "60:55:f9:12:34:56", revision = 4, api_version = 0,
+    boot_baud = 115200, crystal = 40, mac = "60:55:f9:12:34:56", revision = 4, api_version = 3,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {
       banner = "ESP-ROM:esp32c3-api1-20210207\r\nBuild:Feb  7 2021\r\n",
@@ -124,7 +124,8 @@ return {
       watchdog = { 0x10, "RTCWDT_RTC_RST" }, usb = { 0x15, "USB_UART_CHIP_RESET" },
     },
     fields = { package = 0, block_minor = 1, block_major = 1 },
+    registers = { [0x40001000] = 0x1B31506F },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "rom", log = "rom", flash = "document" },
 }

@@ -116,7 +116,7 @@ return {
   },
   stub = { default = true },
   sim = {
-    boot_baud = 115200, crystal = 48, mac = "d0:cf:13:12:34:56", revision = 100, api_version = 0,
+    boot_baud = 115200, crystal = 48, mac = "d0:cf:13:12:34:56", revision = 100, api_version = 2,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {
       banner = "ESP-ROM:esp32c5-eco2-20250121\r\nBuild:Jan 21 2025\r\n",
@@ -129,7 +129,7 @@ return {
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },
     },
     fields = { package = 0, block_minor = 2, mac_ext = 0xFFFE },
-    registers = { [0x60096110] = 48 << 24 },
+    registers = { [0x40001000] = 0x5FD1406F, [0x60096110] = 48 << 24 },
     sync_value = 0x20120707,
   },
   checked = { connect = "document", flash = "document" },

@@ -126,6 +126,7 @@ return {
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },
     },
     fields = { package = 0, block_minor = 3, mac_ext = 0xFFFE },
+    registers = { [0x40001000] = 0x2CE0806F },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },
   checked = { connect = "document", flash = "document" },

@@ -110,7 +110,7 @@ return {
   },
   stub = { default = true },
   sim = {
-    boot_baud = 115200, crystal = 40, mac = "b0:cb:d8:12:34:56", revision = 100, api_version = 0,
+    boot_baud = 115200, crystal = 40, mac = "b0:cb:d8:12:34:56", revision = 100, api_version = 3,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {
       banner = "ESP-ROM:esp32c61-eco3-20250228\r\nBuild:Feb 28 2025\r\n",
@@ -123,6 +123,7 @@ return {
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },
     },
     fields = { package = 0, block_minor = 1 },
+    registers = { [0x40001000] = 0x7211606F },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },
   checked = { connect = "document", flash = "document" },

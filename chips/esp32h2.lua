@@ -122,6 +122,7 @@ return {
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },
     },
     fields = { package = 0, block_minor = 2, mac_ext = 0xFFFE },
+    registers = { [0x40001000] = 0xD7B73E80 },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },
   checked = { connect = "document", flash = "document" },

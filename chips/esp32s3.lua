@@ -142,6 +142,7 @@ return {
       watchdog = { 0x10, "RTCWDT_RTC_RST" }, usb = { 0x15, "USB_UART_CHIP_RESET" },
     },
     fields = { package = 0, block_minor = 3, block_major = 1 },
+    registers = { [0x40001000] = 0x00000009 },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },
   checked = { connect = "document", flash = "document" },

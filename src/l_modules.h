@@ -5,7 +5,16 @@
 #include <lauxlib.h>
 
 /* One luaopen_ function per l_ file. */
-#define L_MODULES(M)
+#define L_MODULES(M) \
+  M("esp.core.task", luaopen_esp_core_task) \
+  M("esp.core.port", luaopen_esp_core_port) \
+  M("esp.core.fs", luaopen_esp_core_fs) \
+  M("esp.core.term", luaopen_esp_core_term) \
+  M("esp.core.sim", luaopen_esp_core_sim) \
+  M("esp.core.slip", luaopen_esp_core_slip) \
+  M("esp.core.digest", luaopen_esp_core_digest) \
+  M("esp.core.zlib", luaopen_esp_core_zlib) \
+  M("esp.core.payload", luaopen_esp_core_payload)
 
 #define M(name, open) int open(lua_State *L);
 L_MODULES(M)

@@ -95,6 +95,9 @@ end
 -- @param write function(address, word)
 -- @raise plain error when the value does not fit
 function M.field_set(field, value, read, write)
+  local room = 0
+  for _, part in ipairs(field) do room = room + part[3] end
+  if value >> room ~= 0 then error(("value 0x%X does not fit its field"):format(value), 2) end
   local rest = value
   for _, part in ipairs(field) do
     local address, lsb, width = part[1], part[2], part[3]
@@ -102,7 +105,6 @@ function M.field_set(field, value, read, write)
     write(address, (read(address) & ~mask | (rest << lsb) & mask) & 0xFFFFFFFF)
     rest = rest >> width
   end
-  if rest ~= 0 then error(("value 0x%X does not fit its field"):format(value), 2) end
 end
 
 

@@ -65,7 +65,7 @@ local function map(key_kind, value_kind)
   return function(value, path, report, data)
     if type(value) ~= "table" then return report(path, "is not a table") end
     for key, item in pairs(value) do
-      local at = ("%s[%s]"):format(path, tostring(key))
+      local at = (type(key) == "string" and "%s.%s" or "%s[%s]"):format(path, tostring(key))
       key_kind(key, at, report, data)
       value_kind(item, at, report, data)
     end
@@ -96,7 +96,8 @@ local function field(value, path, report, data)
 end
 
 local function field_name(value, path, report, data)
-  if not data.efuse.fields[value] then report(path, "names an unknown field: " .. tostring(value)) end
+  local fields = type(data.efuse) == "table" and data.efuse.fields
+  if type(fields) ~= "table" or not fields[value] then report(path, "names an unknown field: " .. tostring(value)) end
 end
 
 -- { text, FIELD NAME = value, ... }

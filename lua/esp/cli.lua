@@ -1,0 +1,222 @@
+--- The front end of a command: arguments, help, connecting, reporting, exit status.
+-- A script declares its arguments and is called with them; esp.cli.parser describes declarations.
+--
+--   local cli = require "esp.cli"
+--   local args = cli.parse { summary = "...", examples = { "erase 0x10000 64k" }, cli.connection,
+--                            { "offset", type = "address", optional = true, help = "..." } }
+--   cli.with_chip(args, function(chip, report) ... end)
+local parser = require "esp.cli.parser"
+local M = {}
+
+local BEFORE = { "default-reset", "usb-reset", "no-reset", "no-reset-no-sync" }
+local AFTER = { "hard-reset", "soft-reset", "no-reset", "no-reset-stub", "watchdog-reset" }
+local SIZES = { "keep", "detect", "256KB", "512KB", "1MB", "2MB", "2MB-c1", "4MB", "4MB-c1", "8MB", "16MB", "32MB",
+                "64MB", "128MB" }
+local FREQS = { "keep", "80m", "60m", "64m", "48m", "40m", "32m", "30m", "26m", "24m", "20m", "16m", "15m", "12m" }
+
+--- Options of every command that talks to a chip.
+M.connection = {
+  { "--port", "-p", type = "string", metavar = "PORT", env = "ESPLUA_PORT",
+    help = "serial device, socket://HOST:PORT, rfc2217://HOST:PORT or sim:CHIP; without it all ports are tried" },
+  { "--baud", "-b", type = "int", min = 1, max = 100000000, metavar = "RATE", env = "ESPLUA_BAUD",
+    help = "bits per second while working (115200)" },
+  { "--chip", "-c", type = "chip", metavar = "CHIP", env = "ESPLUA_CHIP", help = "the chip it must be (auto)" },
+  { "--port-filter", type = "string", many = true, follow = "^%a+=", metavar = "KEY=VALUE",
+    help = "try only ports with this vid, pid, name or serial; may be repeated" },
+  { "--before", type = "choice", choices = BEFORE, metavar = "RESET", env = "ESPLUA_BEFORE",
+    help = "reset before connecting: " .. table.concat(BEFORE, ", ") },
+  { "--after", "-a", type = "choice", choices = AFTER, metavar = "RESET", env = "ESPLUA_AFTER",
+    help = "reset at the end: " .. table.concat(AFTER, ", ") },
+  { "--connect-attempts", type = "int", metavar = "N", help = "how often connecting is tried, 0 for no end (7)" },
+  { "--no-stub", help = "use the chip's ROM loader only" },
+  { "--override-vddsdio", type = "choice", choices = { "1.8V", "1.9V", "OFF" }, metavar = "VOLTAGE",
+    help = "ESP32: set the supply of the flash to 1.8V, 1.9V or OFF; take care" },
+  { "--trace", "-t", excludes = "--silent", help = "show every packet" },
+}
+
+--- Where the flash chip is.
+M.spi = {
+  { "--spi-connection", "-sc", type = "string", metavar = "PINS",
+    help = "SPI, HSPI or five pin numbers: CLK,Q,D,HD,CS" },
+}
+
+--- What is said about flash in the header of a bootloader image.
+M.flash_parameters = {
+  { "--flash-mode", "-fm", type = "choice", choices = { "keep", "qio", "qout", "dio", "dout" }, default = "keep",
+    metavar = "MODE", env = "ESPLUA_FM", help = "keep, qio, qout, dio or dout" },
+  { "--flash-freq", "-ff", type = "choice", choices = FREQS, default = "keep", metavar = "FREQ", env = "ESPLUA_FF",
+    help = "keep, or a frequency such as 40m" },
+  { "--flash-size", "-fs", type = "choice", choices = SIZES, default = "keep", metavar = "SIZE", env = "ESPLUA_FS",
+    help = "keep, detect, or a size such as 4MB" },
+}
+
+--- The size of the flash, for commands that do not change a header.
+M.flash_size = { M.flash_parameters[3] }
+
+--- No progress bar, please.
+M.progress = { { "--no-progress", help = "no progress bar" } }
+
+local COMMON = {
+  { "--json", help = "write events as JSON, one object per line" },
+  { "--verbose", "-v", help = "say more" },
+  { "--silent", "-s", excludes = "--verbose", help = "say nothing but errors" },
+  { "--help", "-h", help = "this text" },
+}
+
+-- Set while a declaration is only looked at: see M.declaration.
+local capture = nil
+
+--- The name of the running command: "flash" for scripts/flash.lua.
+local function command_name()
+  local name = type(arg) == "table" and arg[0] or "esplua"
+  return (name:gsub("^.*[/\\]", ""):gsub("%.lua$", ""))
+end
+
+local function complete(decl)
+  local whole = setmetatable({}, { __index = decl })
+  for i, entry in ipairs(decl) do whole[i] = entry end
+  whole[#whole + 1] = COMMON
+  return whole
+end
+
+--- Parse without side effects.
+-- @param decl declaration
+-- @param argv list of words
+-- @return as esp.cli.parser gives it
+-- @raise usage, file_missing, ...
+function M.read(decl, argv)
+  return parser.parse(complete(decl), argv)
+end
+
+--- The help text of a declaration.
+function M.help(decl, name, width, command)
+  return require "esp.cli.help".text(complete(decl), "esplua " .. name, width or 80, command)
+end
+
+--- Parse the command line of the running script. --help prints and exits; a wrong command line is raised.
+-- @param decl declaration
+-- @param argv list of words; those of the script when absent
+-- @return table of values, as esp.cli.parser says
+function M.parse(decl, argv)
+  if capture then error(setmetatable({ decl = decl }, capture), 0) end
+  argv = argv or arg or {}
+  local name = command_name()
+  local ok, args = pcall(M.read, decl, argv)
+  if ok and args.help then
+    local has_term, term = pcall(require, "esp.core.term")
+    local width = has_term and term.isatty(1) and term.width() or 80
+    io.stdout:write(M.help(decl, name, math.min(width, 100), args.command))
+    io.stdout:flush()
+    os.exit(0, true)
+  end
+  if not ok then
+    local err = args
+    if type(err) == "table" and err.code == "usage" and not err.hint then
+      err.hint = ("`esplua %s --help` shows what is accepted"):format(name)
+    end
+    for _, word in ipairs(argv) do
+      if word == "--json" then M.report({ json = true }):failure(err) break end
+    end
+    error(err, 0)
+  end
+  args.script = name
+  return args
+end
+
+--- The declaration of a script, without running the rest of it.
+-- @param text source of the script
+-- @param name string
+-- @return declaration | nil when the script declares nothing
+function M.declaration(text, name)
+  capture = { __name = "esp.cli.capture" }
+  local mark = capture
+  local chunk = load(text, "@" .. name, "t")
+  local ok, caught
+  if chunk then ok, caught = pcall(chunk) end
+  capture = nil
+  if chunk and not ok and getmetatable(caught) == mark then return complete(caught.decl) end
+  return nil
+end
+
+--- The report that goes with arguments.
+function M.report(args)
+  return require "esp.report".new { json = args.json, verbose = args.verbose, silent = args.silent,
+                                    no_progress = args.no_progress }
+end
+
+--- Run the work of a command and report how it ended. What fails goes on to the program, which prints it.
+-- @param args as M.parse gives them
+-- @param fn function(report)
+function M.run(args, fn)
+  local report = M.report(args)
+  report:emit("start", { schema = 1, program = "esplua", version = require "esp.version", command = args.script })
+  local _ <close> = setmetatable({}, { __close = function(_, err)
+    if err ~= nil then report:failure(err) end
+  end })
+  local result = fn(report)
+  report:done()
+  return result
+end
+
+-- What is known of the chip without asking it much, for the first line and the first event.
+local function introduce(chip, report)
+  local ok, info = pcall(chip.info, chip)
+  if not ok then
+    if type(info) ~= "table" or info.code == "interrupted" or info.code == "cancelled" then error(info, 0) end
+    info = { name = chip.name }
+  end
+  report:emit("connected", { chip = chip.id, name = info.name, port = chip.url, mac = info.mac, baud = chip.baud,
+                             revision = info.revision and info.revision.text, secure_download = chip.sdm })
+  report:say(("%s%s%s on %s"):format(info.name, info.revision and " revision " .. info.revision.text or "",
+                                     info.mac and ", MAC " .. info.mac or "", chip.url))
+end
+
+--- Connect as the options of M.connection, the environment and the configuration file say.
+-- @param args as M.parse gives them
+-- @param report of esp.report
+-- @return chip
+function M.connect(args, report)
+  local settings = require "esp.config".load()
+  if settings.file then report:detail("Settings from " .. settings.file) end
+  local listener = report:listener()
+  local chip = require "esp".connect {
+    port = args.port, baud = args.baud, chip = args.chip, before = args.before, after = args.after,
+    attempts = args.connect_attempts, port_filter = #args.port_filter > 0 and args.port_filter or nil,
+    no_stub = args.no_stub, override_vddsdio = args.override_vddsdio, config = settings,
+    trace = args.trace and function(p) report:packet(p) end or nil,
+    on_event = function(e)
+      if e.code ~= "connected" then listener(e) end
+    end,
+  }
+  local ok, err = pcall(introduce, chip, report)
+  if not ok then
+    chip:close()
+    error(err, 0)
+  end
+  return chip
+end
+
+--- Fill in what the environment says about flash parameters.
+local function environment_defaults(args)
+  local names = { "flash_mode", "flash_freq", "flash_size" }
+  local env
+  for _, name in ipairs(names) do
+    if args[name] ~= nil and not args.given[name] then
+      env = env or require "esp.config".environment()
+      if env[name] then args[name] = env[name] end
+    end
+  end
+end
+
+--- Connect, do the work, reset and let go of the port on every way out.
+-- @param args as M.parse gives them
+-- @param fn function(chip, report)
+function M.with_chip(args, fn)
+  return M.run(args, function(report)
+    environment_defaults(args)
+    local chip <close> = M.connect(args, report)
+    return fn(chip, report)
+  end)
+end
+
+return M

@@ -1,0 +1,268 @@
+--- Attaching flash: power, pins, a test that it answers, its size.
+local fail = require "esp.error"
+local chips = require "esp.chips"
+local spiflash = require "esp.spiflash"
+local util = require "esp.flash_util"
+local M = {}
+
+local SPI_SET_PARAMS, SPI_ATTACH, FLASH_BEGIN = 0x0B, 0x0D, 0x02
+local PIN_NAMES = { "clk", "q", "d", "hd", "cs" }
+local ROM_LIMIT = 16 * 1024 * 1024          -- what ROM loaders and most stubs can address
+local FALLBACK_SIZE = 4 * 1024 * 1024
+local PAGE, STATUS_MASK = 256, 0xFFFF
+
+--- The five pins of a connection, from "6,17,8,11,16" or a list.
+local function pin_list(text)
+  local pins = {}
+  if type(text) == "table" then
+    pins = text
+  else
+    for word in (text .. ","):gmatch "%s*([^,]*)%s*," do pins[#pins + 1] = math.tointeger(tonumber(word)) or word end
+  end
+  if #pins ~= 5 then
+    fail { code = "bad_argument", message = ("SPI connection '%s': five pin numbers are needed (CLK,Q,D,HD,CS)")
+      :format(type(text) == "table" and table.concat(text, ",") or text), hint = "or SPI, or HSPI" }
+  end
+  return pins
+end
+
+local function in_ranges(pin, ranges)
+  for _, r in ipairs(ranges) do
+    if pin >= r[1] and pin <= r[2] then return true end
+  end
+  return false
+end
+
+local function ranges_text(ranges)
+  local t = {}
+  for i, r in ipairs(ranges) do t[i] = r[1] == r[2] and tostring(r[1]) or r[1] .. "-" .. r[2] end
+  return table.concat(t, ", ")
+end
+
+--- The word that SPI_ATTACH takes for a connection.
+-- @param data chip data
+-- @param connection nil, "SPI", "HSPI", "CLK,Q,D,HD,CS" or a list of five pins
+-- @return value, pins or nil, list of those pins that are in use for USB
+-- @raise bad_argument naming the pin and what is allowed; unsupported
+function M.connection(data, connection)
+  if connection == nil then return 0 end
+  if not data.rom.attach then
+    fail { code = "unsupported", message = "the SPI connection cannot be chosen on the " .. data.name }
+  end
+  if type(connection) == "string" and connection:upper() == "SPI" then return 0 end
+  if type(connection) == "string" and connection:upper() == "HSPI" then return 1 end
+  local pins, usb, allowed = pin_list(connection), {}, data.flash.pins
+  for i, pin in ipairs(pins) do
+    local most = data.flash.pin_max and data.flash.pin_max[PIN_NAMES[i]]
+    if math.type(pin) ~= "integer" or not in_ranges(pin, allowed) or most and pin > most then
+      fail { code = "bad_argument",
+             message = ("SPI connection: %s pin %s is not possible on the %s")
+               :format(PIN_NAMES[i]:upper(), pin, data.name),
+             hint = "pins allowed: " .. ranges_text(allowed) .. (most and ", this one up to " .. most or "") }
+    end
+    for _, u in ipairs(data.flash.usb_pins or {}) do
+      if u == pin then usb[#usb + 1] = pin end
+    end
+  end
+  local clk, q, d, hd, cs = table.unpack(pins)
+  return hd << 24 | cs << 18 | d << 12 | q << 6 | clk, pins, usb
+end
+
+--- Pads of flash inside the package, from eFuse.
+local function efuse_pads(chip)
+  local fields = chip.data.flash.efuse_pads
+  if not fields or chip.sdm then return 0 end
+  local function read(address) return chip:read_reg(address) end
+  local pin, any = {}, 0
+  for _, name in ipairs(PIN_NAMES) do
+    local value = chips.field_get(fields[name], read)
+    any = any | value
+    if fields.renumber == "skip_30_31" and value >= 30 then value = value + 2 end
+    pin[name] = value
+  end
+  if any == 0 then return 0 end
+  return pin.hd << 24 | pin.cs << 18 | pin.d << 12 | pin.q << 6 | pin.clk, pin
+end
+
+local function revision_in(list, revision)
+  for _, r in ipairs(list) do
+    if r == revision then return true end
+  end
+  return false
+end
+
+local function run_step(chip, step)
+  local address, value = step[1], step.value
+  if not value then
+    local old = chip:read_reg(address)
+    if step.if_set and old & step.if_set ~= step.if_set then return end
+    value = (old | (step.set or 0)) & ~(step.clear or 0) & 0xFFFFFFFF
+  end
+  chip:write_reg(address, value)
+  if step.wait then require "esp.core.task".sleep(step.wait) end
+end
+
+--- Switch on the supply of flash where the chip leaves that to us (chip data: flash.power_up).
+function M.power_up(chip, opts)
+  local entries = chip.data.flash.power_up
+  if not entries or chip.sdm then return end
+  local revision = chip.revision_number
+  for _, entry in ipairs(entries) do
+    local holds = not entry.when or chips.field_get(entry.when, function(a) return chip:read_reg(a) end) ~= 0
+    if holds and revision_in(entry.revisions, revision) then
+      util.note(chip, opts, "flash_power_up", "switching on the supply of flash")
+      for _, step in ipairs(entry.steps) do run_step(chip, step) end
+      return
+    end
+  end
+end
+
+local function send_attach(chip, value)
+  if chip.stub or chip.data.rom.attach then
+    local data = ("<I4"):pack(value)
+    if not chip.stub and chip.data.rom.attach_legacy_word then data = data .. "\0\0\0\0" end
+    util.command(chip, "attaching flash", SPI_ATTACH, data)
+  else
+    -- This ROM knows no attach command; announcing a write of nothing has the same effect.
+    util.command(chip, "attaching flash", FLASH_BEGIN, ("<I4I4I4I4"):pack(0, 0, chip.data.rom.flash_block, 0))
+  end
+end
+
+--- Whether anything answers on the pins; warns when not.
+local function test_connection(chip, opts)
+  local ok, head = pcall(spiflash.sfdp, chip, 0, 4)
+  local id = spiflash.read_id(chip)
+  if ok and head == "SFDP" or not spiflash.nobody(id) then return id, true end
+  util.warn(chip, opts, "flash_silent",
+    ("flash does not answer (id 0x%06X); reading and writing will fail"):format(id),
+    { hint = opts.spi_connection and "are these pins free for flash, and wired to it?"
+        or "check its connections, and what else hangs on these pins" })
+  return id, false
+end
+
+local function cure(chip, opts)
+  local ok, result = pcall(spiflash.cure_xmc, chip)
+  if ok and result == "cured" then
+    util.note(chip, opts, "xmc_cured", "XMC flash had started wrongly and was put right")
+  elseif ok and result == "failed" then
+    util.warn(chip, opts, "xmc_failed", "XMC flash has started wrongly and could not be put right",
+              { hint = "switch the board off and on again" })
+  elseif not ok and not (fail.is(result) and result.code == "flash_failed") then
+    error(result, 0)
+  end
+end
+
+--- Attach flash and find out its size.
+-- Runs once per connection; again when other pins are asked for.
+-- @param opts { spi_connection =, on_event = , again = true }
+-- @return { value =, id =, answers =, size = bytes or nil }
+function M.attach(chip, opts)
+  opts = opts or {}
+  local wanted = opts.spi_connection
+  local state = chip.flash_state
+  if type(wanted) == "table" then wanted = table.concat(wanted, ",") end
+  local current = state and state.session == chip.session and chip.attached ~= nil
+  if current and not opts.again and (wanted == nil or wanted == state.connection) then return state end
+  local value, pins, usb = M.connection(chip.data, wanted)
+  if usb and #usb > 0 then
+    util.warn(chip, opts, "usb_pins", ("pin %s also carries USB"):format(table.concat(usb, " and ")),
+              { hint = "flash there cuts a USB link to this chip" })
+  end
+  state = { connection = wanted, pins = pins, session = chip.session }
+  chip.flash_state, chip.attached = nil, nil
+  M.power_up(chip, opts)
+  if wanted == nil and not chip.stub then
+    value, state.efuse_pins = efuse_pads(chip)
+  end
+  if wanted ~= nil or not chip.stub then send_attach(chip, value) end
+  state.value = value
+  if not chip.sdm then
+    cure(chip, opts)
+    state.id, state.answers = test_connection(chip, opts)
+    util.again(chip, 3, spiflash.soft_reset, chip)
+    state.size = M.detect_size(chip, state)
+  end
+  chip.flash_state, chip.attached = state, true
+  return state
+end
+
+--- Size in bytes: by the id, else by what flash says of itself.
+function M.detect_size(chip, state)
+  local size = spiflash.size_of_id(state.id)
+  if size or not state.answers then return size end
+  local ok, told = pcall(spiflash.size_of_sfdp, chip)
+  return ok and told or nil
+end
+
+local function set_params(chip, size)
+  if not (chip.stub or chip.data.rom.params) then return end
+  util.command(chip, "setting the flash size", SPI_SET_PARAMS,
+    ("<I4I4I4I4I4I4"):pack(0, size, util.BLOCK64, util.SECTOR, PAGE, STATUS_MASK))
+  chip.flash_state.params = size
+end
+
+--- Tell the loader the size of flash and settle what is put into the image header.
+-- @param wanted "keep" (the default), "detect", a size of this chip ("4MB") or bytes
+-- @return { header = name for the image header or nil, limit = bytes that writing must stay below or nil,
+--   size = bytes told to the loader or nil }
+-- @raise bad_argument, flash_size_unknown (detecting in secure download mode)
+function M.set_size(chip, wanted, opts)
+  local state = chip.flash_state
+  wanted = wanted or "keep"
+  local result = {}
+  if wanted == "keep" then
+    result.size = state.size
+  elseif wanted == "detect" then
+    if chip.sdm then
+      fail { code = "flash_size_unknown", message = "the size of flash cannot be detected in secure download mode",
+             hint = "give the flash size" }
+    end
+    result.size = state.size
+    if not state.size then
+      util.warn(chip, opts, "flash_size_unknown",
+                ("unknown size of flash (id 0x%06X), taking 4MB"):format(state.id), { hint = "give the flash size" })
+      result.size = FALLBACK_SIZE
+    end
+    result.header = M.header_size(chip.data, util.size_name(result.size))
+  else
+    local name = type(wanted) == "number" and util.size_name(wanted) or wanted
+    result.header = M.header_size(chip.data, name)
+    result.size = util.size_bytes(result.header)
+    if state.size and result.size > state.size then
+      util.warn(chip, opts, "flash_size_larger", ("flash size %s is given, the chip has %s")
+        :format(result.header, util.size_name(state.size)))
+    end
+  end
+  result.limit = result.size
+  if wanted ~= "keep" and state.size then result.limit = math.min(state.size, result.size) end
+  if wanted == "detect" and not state.size then result.limit = nil end
+  if result.size then
+    set_params(chip, result.size)
+    if result.size > ROM_LIMIT and not (chip.stub and chip.data.flash.big == "stub") then
+      util.note(chip, opts, "flash_beyond_16mb", "only the first 16 MB of flash can be reached"
+        .. (chip.data.flash.big and " without the stub" or " on this chip"))
+      result.limit = math.min(result.limit or ROM_LIMIT, ROM_LIMIT)
+      result.capped = true
+    end
+  end
+  return result
+end
+
+--- A size's name as this chip's header knows it.
+-- @raise bad_argument with the sizes that are known
+function M.header_size(data, name)
+  for known in pairs(data.flash.sizes) do
+    if known:upper() == tostring(name):upper() then return known end
+  end
+  local all = {}
+  for known in pairs(data.flash.sizes) do all[#all + 1] = known end
+  table.sort(all, function(a, b)
+    local x, y = util.size_bytes(a), util.size_bytes(b)
+    if x ~= y then return x < y end
+    return a < b
+  end)
+  fail { code = "bad_argument", message = ("flash size '%s' is unknown to the %s"):format(name, data.name),
+         hint = "one of keep, detect, " .. table.concat(all, ", ") }
+end
+
+return M

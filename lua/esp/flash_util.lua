@@ -1,0 +1,127 @@
+--- What the flash methods share: events, time-outs, sizes by name, trying again.
+local fail = require "esp.error"
+local M = {}
+
+M.SECTOR = 0x1000
+M.BLOCK64 = 0x10000
+local MIB = 1024 * 1024
+
+-- Used where the chip object has no configuration of its own; the values of section "Configuration file".
+local DEFAULTS = {
+  timeout = 3, chip_erase_timeout = 120, max_timeout = 240, md5_timeout_per_mb = 8,
+  erase_region_timeout_per_mb = 40, erase_write_timeout_per_mb = 40, write_block_attempts = 3,
+}
+
+--- A configured value.
+function M.config(chip, key)
+  local value = chip.config and chip.config[key]
+  if value == nil then value = DEFAULTS[key] end
+  return value
+end
+
+--- A time-out that grows with the size: seconds per MB, never less than for an ordinary command.
+function M.timeout(chip, key, size)
+  local t = math.max(M.config(chip, "timeout"), M.config(chip, key) * size / MIB)
+  return math.min(t, M.config(chip, "max_timeout"))
+end
+
+--- Tell whoever listens: the call's on_event, else the connection's.
+-- @param event { type = "note" | "warning" | "stage", code = stable word, text = for people, ... }
+function M.emit(chip, opts, event)
+  local listener = opts and opts.on_event or chip.on_event
+  if listener then listener(event) end
+end
+
+--- What an event or an error says of a region.
+function M.about(region)
+  return { name = region.name, address = region.address, size = region.size }
+end
+
+function M.warn(chip, opts, code, text, more)
+  local e = more or {}
+  e.type, e.code, e.text = "warning", code, text
+  M.emit(chip, opts, e)
+end
+
+function M.note(chip, opts, code, text, more)
+  local e = more or {}
+  e.type, e.code, e.text = "note", code, text
+  M.emit(chip, opts, e)
+end
+
+--- Start of a part of the work that takes time.
+function M.stage(chip, opts, code, text, more)
+  local e = more or {}
+  e.type, e.code, e.text = "stage", code, text
+  M.emit(chip, opts, e)
+end
+
+--- "4MB" to 4194304; also "512KB" and "2MB-c1". nil when it is no size.
+function M.size_bytes(name)
+  local n, unit = tostring(name):upper():match "^(%d+)([KM])B?%-?C?1?$"
+  if not n then return nil end
+  return tonumber(n) * (unit == "K" and 1024 or MIB)
+end
+
+--- 4194304 to "4MB".
+function M.size_name(bytes)
+  if bytes % MIB == 0 then return bytes // MIB .. "MB" end
+  if bytes % 1024 == 0 then return bytes // 1024 .. "KB" end
+  return bytes .. " bytes"
+end
+
+--- Codes of failures of the line, after which asking again may help.
+M.LINE_FAULTS = { timeout = true, bad_reply = true, checksum = true, no_reply = true, nothing_received = true }
+--- Codes after which the port has to be opened anew.
+M.LOST_PORT = { port_gone = true, port_failed = true }
+
+--- Call f until it succeeds; faults of the line are forgiven.
+-- @param attempts how often at most
+-- @param f function that raises
+function M.again(chip, attempts, f, ...)
+  while true do
+    local result = table.pack(pcall(f, ...))
+    if result[1] then return table.unpack(result, 2, result.n) end
+    local err = result[2]
+    attempts = attempts - 1
+    if attempts <= 0 or not (fail.is(err) and M.LINE_FAULTS[err.code]) then error(err, 0) end
+    chip.flash_faults = (chip.flash_faults or 0) + 1
+    M.settle(chip)
+  end
+end
+
+--- After a disturbed exchange: let stragglers arrive, then drop them.
+function M.settle(chip)
+  local link = chip.link
+  if link and link.flush then pcall(link.flush, link) end
+end
+
+--- Pass on what a primitive of the link returned, or raise its failure as an error object.
+-- @param what put before the message
+-- @return everything the primitive returned
+function M.raise(what, hint, ...)
+  local first, message, code, details = ...
+  if first == nil and message ~= nil then
+    fail { code = code or "failed", message = what .. ": " .. tostring(message), hint = hint, details = details }
+  end
+  return ...
+end
+
+--- A command without data worth keeping, tried again when the line fails. Only for what may run twice.
+function M.command(chip, what, op, data, options)
+  options = options or {}
+  return M.again(chip, options.attempts or 3, function()
+    return M.raise(what, options.hint, chip.link:command(op, data, {
+      timeout = options.timeout or M.config(chip, "timeout"), status = chip.status_bytes,
+      reply = options.reply, checksum = options.checksum }))
+  end)
+end
+
+--- Turn false from a progress callback into the error "cancelled".
+function M.progress(opts, done, total, info)
+  if opts and opts.progress and opts.progress(done, total, info) == false then
+    fail { code = "cancelled", message = "cancelled", done = done, total = total }
+  end
+end
+
+return M

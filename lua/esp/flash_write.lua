@@ -1,0 +1,310 @@
+--- Writing flash: files to regions, each written, compared with its digest, reported.
+local fail = require "esp.error"
+local attach = require "esp.flash_attach"
+local checks = require "esp.flash_checks"
+local erase = require "esp.flash_erase"
+local input = require "esp.input"
+local repair = require "esp.flash_repair"
+local util = require "esp.flash_util"
+local M = {}
+
+local EXPANDS = 64                         -- how many times its size a compressed block is taken to stand for
+local STUCK = 3                            -- breaks in one place before writing is given up
+local ADDRESS_ALIGN = 4                    -- the end is filled up to this with 0xFF
+
+function M.has_md5(chip)
+  return not chip.sdm and (chip.stub or chip.data.rom.md5) and true or false
+end
+
+--- The word in FLASH_BEGIN that says whether the chip encrypts; nil where there is no such word.
+local function encrypted_word(chip, encrypted)
+  if chip.stub or chip.data.rom.encrypted_word then return encrypted and 1 or 0 end
+  return nil
+end
+
+--- One run of the engine. Returns what it returns: a result, or nil, message, code, details.
+-- @param job { payload =, address =, compress =, encrypted =, progress = }
+function M.stream(chip, job)
+  local size = job.payload:size()
+  local block = chip.flash_block
+  local per_block = util.timeout(chip, "erase_write_timeout_per_mb", block)
+  if job.compress then
+    -- A compressed block may stand for many times its size, and ROM writes it before it answers.
+    per_block = util.timeout(chip, "erase_write_timeout_per_mb", math.min(size, block * EXPANDS))
+  end
+  return chip.link:write_flash {
+    payload = job.payload, address = job.address, block = block, compress = job.compress,
+    begin = { encrypted = encrypted_word(chip, job.encrypted),
+              erase_size = not job.compress and erase.begin_size(chip, job.address, size) or nil },
+    window = 1, attempts = util.config(chip, "write_block_attempts"), status = chip.status_bytes,
+    timeout = { begin = util.timeout(chip, "erase_region_timeout_per_mb", size), block = per_block },
+    progress = job.progress,
+  }
+end
+
+--- Digest of a range of flash, as the chip calculates it.
+-- @return 16 bytes
+-- @raise unsupported; what the link raises
+function M.md5(chip, address, size)
+  if not M.has_md5(chip) then
+    fail { code = "unsupported", message = chip.sdm and "digests are not possible in secure download mode"
+      or ("the %s's ROM loader cannot calculate digests"):format(chip.data.name) }
+  end
+  local timeout = util.timeout(chip, "md5_timeout_per_mb", size)
+  return util.again(chip, 3, function()
+    return util.raise("digest of flash", nil, chip.link:md5 { address = address, size = size, timeout = timeout })
+  end)
+end
+
+-- The fault that a region ends with says what is in flash now.
+local function half_done(err, region, done)
+  if not fail.is(err) then return err end
+  if not err.region then
+    err.region = util.about(region)
+    local state = done and ("%d of %d bytes were written"):format(done, region.size) or "its sectors may be erased"
+    err.message = ("%s at 0x%X: %s; this region is not complete (%s)")
+      :format(region.name, region.address, err.message, state)
+  end
+  return err
+end
+
+local function reconnect(chip, region, opts, cause)
+  util.warn(chip, opts, "connection_lost", ("%s: connection lost (%s), connecting again")
+    :format(region.name, cause.message), { region = util.about(region) })
+  local state, size = chip.flash_state, chip.flash_state.params
+  chip:reconnect()
+  attach.attach(chip, { again = true, spi_connection = state.connection, on_event = opts.on_event })
+  if size then attach.set_size(chip, size, opts) end
+end
+
+--- Where to go on after a break: what is in flash for certain, down to a sector's start.
+local function resume_at(chip, job, from, written)
+  if not job.compress then
+    local last = (job.payload:size() - 1) // util.SECTOR * util.SECTOR
+    return math.min(math.max(from, (from + written) // util.SECTOR * util.SECTOR), last)
+  end
+  -- How far the ROM came in a compressed stream is not known: the digests tell.
+  if not M.has_md5(chip) or job.encrypted then return from end
+  return math.max(from, repair.locate_first(chip, job, from))
+end
+
+-- After a break: reach the chip again. A lost port is opened anew, once per region and never when encrypting.
+local function heal(chip, region, opts, err, entry, encrypted)
+  entry.retries = entry.retries + 1
+  if util.LOST_PORT[err.code] then
+    if encrypted or entry.reconnects then error(err, 0) end
+    entry.reconnects = 1
+    reconnect(chip, region, opts, err)
+  else
+    repair.resync(chip)
+  end
+end
+
+--- Send a region. A break is healed, and writing goes on where it stopped.
+local function send(chip, region, job, opts, entry)
+  local total, from, stuck = job.payload:size(), 0, 0
+  while true do
+    local written = 0
+    local payload = from == 0 and job.payload or input.tail(region, from)
+    local result, message, code, details = M.stream(chip, {
+      payload = payload, address = job.address + from, encrypted = job.encrypted,
+      compress = job.compress and (from == 0 or payload:packed()) and true or false,
+      progress = function(done, _, wire)
+        written = done
+        if opts.progress then return opts.progress(math.min(from + done, total), total, job.info(wire)) end
+      end })
+    if from > 0 then payload:close() end
+    if result then
+      entry.retries = entry.retries + (result.retries or 0)
+      entry.wire = entry.wire + (result.wire or 0)
+      entry.begin_seconds = (entry.begin_seconds or 0) + (result.begin_seconds or 0)
+      return
+    end
+    local _, err = pcall(fail, { code = code or "failed", message = message, details = details })
+    local curable = util.LOST_PORT[code] or util.LINE_FAULTS[code] or code == "rom_error"
+    if not curable then error(half_done(err, region, from + written), 0) end
+    local ok, next_from = pcall(function()
+      heal(chip, region, opts, err, entry, job.encrypted)
+      return resume_at(chip, job, from, written)
+    end)
+    if not ok then error(half_done(next_from, region, from + written), 0) end
+    stuck = next_from > from and 1 or stuck + 1
+    if stuck >= STUCK then error(half_done(err, region, from + written), 0) end
+    from = next_from
+    util.warn(chip, opts, "write_again", ("%s: %s; going on at 0x%X"):format(region.name, message, job.address + from),
+              { region = util.about(region) })
+  end
+end
+
+--- Compare with the digest; a difference is looked for, written again once, and at last explained.
+local function verify(chip, region, job, opts, entry)
+  if job.encrypted or not M.has_md5(chip) then
+    local why = job.encrypted and "it was encrypted by the chip"
+      or chip.sdm and "secure download mode does not allow it" or "this ROM loader cannot calculate digests"
+    if not job.encrypted and not chip.sdm then
+      entry.sampled = repair.sample(chip, region, job)
+    end
+    util.note(chip, opts, "not_verified", ("%s: not verified, %s%s"):format(region.name, why,
+      entry.sampled and " (samples were read back and are right)" or ""), { region = util.about(region) })
+    return false
+  end
+  util.stage(chip, opts, "verify", ("%s: verifying"):format(region.name), { region = util.about(region) })
+  local size, wanted = job.payload:size(), job.payload:md5()
+  for attempt = 1, 3 do
+    local found = M.md5(chip, job.address, size)
+    if found == wanted then return true end
+    if attempt == 1 then
+      found = M.md5(chip, job.address, size)        -- one wrong bit in the answer looks like wrong flash
+      if found == wanted then return true end
+    end
+    local last = attempt == 3
+    local damage = repair.locate(chip, job, found)
+    if last or damage.empty then repair.explain(chip, region, job, damage, wanted, found) end
+    entry.repairs = (entry.repairs or 0) + 1
+    util.warn(chip, opts, "write_again", ("%s: 0x%X to 0x%X differ from the file, writing them again")
+      :format(region.name, job.address + damage.first, job.address + damage.last - 1), { region = util.about(region) })
+    repair.rewrite(chip, job, damage, M.stream)
+  end
+end
+
+local function already_there(chip, job)
+  return M.md5(chip, job.address, job.payload:size()) == job.payload:md5()
+end
+
+local function describe_erase(chip, region, job, opts)
+  local stop = (job.address + job.payload:size() + util.SECTOR - 1) // util.SECTOR * util.SECTOR
+  local start = region.address // util.SECTOR * util.SECTOR
+  if start ~= region.address and not opts.erase_all then
+    util.note(chip, opts, "neighbour_lost", ("%s: 0x%X is not the start of a sector, 0x%X bytes before it are erased")
+      :format(region.name, region.address, region.address - start), { region = util.about(region) })
+  end
+  return start, stop - 1
+end
+
+--- Whether this region is sent compressed; says so when compression was wanted and does not pay.
+local function compressed(chip, region, job, opts)
+  local want = opts.compress
+  if want == nil then want = chip.stub and true or false end
+  if not want then return false end
+  local packed = job.payload:packed()
+  if packed then return true end
+  util.note(chip, opts, "not_compressed", ("%s: compressing does not make it smaller, sent as it is")
+    :format(region.name), { region = util.about(region) })
+  return false
+end
+
+local function write_region(chip, region, plan, opts, report)
+  local job = plan.jobs[region]
+  local size = job.payload:size()
+  local entry = { address = region.address, name = region.name, size = region.size, bytes = size, wire = 0,
+                  seconds = 0, verified = false, skipped = false, retries = 0, encrypted = job.encrypted or nil }
+  report[#report + 1] = entry
+  local started = require "esp.core.task".now()
+  local index = #report
+  job.info = function(wire)
+    return { region = util.about(region), name = region.name, address = region.address, index = index, count = #plan.regions,
+             wire = wire, phase = "write" }
+  end
+  if plan.skip_flashed and not job.encrypted and already_there(chip, job) then
+    entry.skipped, entry.verified = true, true
+    util.note(chip, opts, "already_flashed", ("%s: already in flash at 0x%X"):format(region.name, region.address),
+              { region = util.about(region) })
+  else
+    job.compress = compressed(chip, region, job, opts)
+    local from, to = describe_erase(chip, region, job, opts)
+    util.stage(chip, opts, "write", ("%s: writing %d bytes to 0x%X"):format(region.name, region.size, region.address),
+      { region = util.about(region), index = index, count = #plan.regions, erase_from = from, erase_to = to,
+        packed = job.compress and job.payload:packed() or nil })
+    send(chip, region, job, opts, entry)
+    entry.seconds = require "esp.core.task".now() - started
+    entry.verified = verify(chip, region, job, opts, entry)
+  end
+  entry.verify_seconds = require "esp.core.task".now() - started - entry.seconds
+  input.close { region }
+  util.emit(chip, opts, { type = "result", code = entry.skipped and "skipped" or "written", region = entry,
+    text = ("%s: %d bytes at 0x%X %s"):format(region.name, size, region.address,
+      entry.skipped and "were there already" or entry.verified and "written and verified" or "written") })
+end
+
+local function options(chip, opts, regions)
+  if opts.compress and not chip.stub and not chip.data.rom.deflate then
+    fail { code = "unsupported", message = ("the %s's ROM loader takes no compressed data"):format(chip.data.name),
+           hint = "leave compress out, or use the flasher stub" }
+  end
+  local skip = opts.skip_flashed
+  local why = opts.erase_all and "everything is erased first" or opts.encrypt and "it is encrypted by the chip"
+    or chip.sdm and "secure download mode gives no digests"
+    or not M.has_md5(chip) and "this ROM loader cannot calculate digests"
+  if skip and why then
+    util.note(chip, opts, "skip_impossible", "what is in flash already cannot be skipped: " .. why)
+    skip = false
+  end
+  return { regions = regions, skip_flashed = skip, jobs = {} }
+end
+
+--- Everything that can be known before anything is written.
+local function prepare(chip, regions, opts)
+  input.check_overlap(regions, util.SECTOR)
+  checks.run(chip, regions, opts)
+  local plan = options(chip, opts, regions)
+  checks.header_settings(chip, opts, nil)
+  attach.attach(chip, opts)
+  local size = attach.set_size(chip, opts.flash_size, opts)
+  checks.fits(regions, size.limit, size.capped and "flash beyond 16 MB cannot be reached this way" or nil)
+  if opts.erase_all then checks.erasable(chip, opts) end
+  local settings = checks.header_settings(chip, opts, size.header)
+  for _, r in ipairs(regions) do
+    local encrypted = checks.encrypted(r, opts)
+    local before = not chip.stub and r.address % util.SECTOR or 0
+    local payload = input.prepare(r, {
+      before = before, pad = encrypted and chip.data.flash.encrypted_align or ADDRESS_ALIGN,
+      patches = checks.header_patches(chip, r, settings, opts) })
+    plan.jobs[r] = { payload = payload, address = r.address - before, encrypted = encrypted, before = before }
+  end
+  return plan
+end
+
+local function totals(report, started)
+  report.bytes, report.wire, report.retries, report.verified = 0, 0, 0, #report > 0
+  for _, e in ipairs(report) do
+    report.bytes = report.bytes + (e.skipped and 0 or e.bytes)
+    report.wire = report.wire + e.wire
+    report.retries = report.retries + e.retries + (e.repairs or 0)
+    report.verified = report.verified and e.verified
+  end
+  report.seconds = require "esp.core.task".now() - started
+  return report
+end
+
+--- Write files to flash. All checks of all files come first; then region by region is written in the order given
+-- and compared by digest. What was not compared has verified = false in the report, and an event says why.
+-- @param list of { address, path or { data =, ... } }, see esp.input
+-- @param opts { flash_mode, flash_freq, flash_size ("keep", "detect" or a size), spi_connection, compress (nil: with
+--   the stub), erase_all, encrypt, ignore_flash_enc_efuse, skip_flashed, force, progress = function(done, total,
+--   info) returning false to cancel, on_event = function(event) }
+-- @return list per region { address, name, size, bytes, wire, seconds, verified, skipped, retries } with the totals
+--   bytes, wire, seconds, retries, verified
+-- @raise see doc/errors.md; a failure while writing has `report` with what was done until then
+function M.flash(chip, list, opts)
+  opts = opts or {}
+  local started = require "esp.core.task".now()
+  local report = {}
+  local regions = input.load_all(list)
+  local ok, err = pcall(function()
+    if #regions == 0 then error("flash: nothing to write", 0) end
+    local plan = prepare(chip, regions, opts)
+    if opts.erase_all then
+      erase.all(chip, { force = opts.force, progress = opts.progress, on_event = opts.on_event })
+    end
+    for _, r in ipairs(regions) do write_region(chip, r, plan, opts, report) end
+  end)
+  input.close(regions)
+  totals(report, started)
+  if not ok then
+    if fail.is(err) then err.report = report end
+    error(err, 0)
+  end
+  return report
+end
+
+return M

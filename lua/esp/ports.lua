@@ -1,0 +1,171 @@
+--- Choosing and opening the port: device names and URLs, the list of ports, filters, the order of trial.
+local fail = require "esp.error"
+local M = {}
+
+local ESPRESSIF_VID = 0x303A
+
+local OPEN_HINTS = {
+  port_missing = "is the board plugged in? `esplua ports` lists what is there",
+  port_busy = "another program holds it: close its monitor or terminal",
+  port_denied = "add yourself to the group dialout (uucp on Arch), then log in again",
+}
+
+--- Open a port by name.
+-- @param url string: "/dev/ttyUSB0", "COM3", "socket://host:port", "rfc2217://host:port", "sim:esp32c3?..."
+-- @param opts table or nil: baud (115200)
+-- @return port object of esp.core.port
+-- @raise port_missing, port_busy, port_denied, port_failed, ...
+function M.open(url, opts)
+  if type(url) ~= "string" or url == "" then error("ports.open: a port's name is needed", 2) end
+  local p, message, code, more
+  if url:find "^sim:" then
+    p, message, code = require("esp.sim").open(url, opts)
+  else
+    p, message, code, more = require("esp.core.port").open(url, opts)
+  end
+  if not p then
+    code = code or "port_failed"
+    if not (message or ""):find(url, 1, true) then message = ("%s: %s"):format(url, message or "cannot be opened") end
+    fail { code = code, message = message, hint = more and more.hint or OPEN_HINTS[code], port = url }
+  end
+  return p
+end
+
+-- What a port is worth trying: 1 Espressif's own USB, 2 a USB adapter, 3 anything else.
+local function rank(entry)
+  if entry.usb and entry.usb.vid == ESPRESSIF_VID then return 1 end
+  local name = entry.name:lower()
+  for _, mark in ipairs { "ttyusb", "ttyacm", "usbserial", "usbmodem", "wchusb", "slab_usb" } do
+    if name:find(mark, 1, true) then return 2 end
+  end
+  return 3
+end
+
+-- Ports of macOS that are never a board.
+local SKIPPED = { "Bluetooth%-Incoming%-Port$", "wlan%-debug$", "cu%.debug%-console$" }
+
+--- Put ports in the order in which they are tried, leaving out those that cannot be a board.
+-- @param list as M.list gives it
+-- @return new list
+function M.order(list)
+  local out = {}
+  for _, entry in ipairs(list) do
+    local skip = entry.kind == "bluetooth"
+    for _, pattern in ipairs(SKIPPED) do skip = skip or entry.name:find(pattern) ~= nil end
+    if not skip then out[#out + 1] = { entry = entry, rank = rank(entry), at = #out } end
+  end
+  table.sort(out, function(a, b)
+    if a.rank ~= b.rank then return a.rank < b.rank end
+    return a.at < b.at
+  end)
+  for i, item in ipairs(out) do out[i] = item.entry end
+  return out
+end
+
+local FILTERS = { vid = "number", pid = "number", name = "text", serial = "text" }
+
+--- Read filters such as "vid=0x303a", "name=usb", "serial=7c:df".
+-- @param words list of strings, or a table { vid = 0x303a, serial = "7c:df" } (value or list of values)
+-- @return { vid = {numbers}, pid = {numbers}, name = {texts}, serial = {texts} }, empty keys absent
+-- @raise bad_argument
+function M.parse_filters(words)
+  local filters = {}
+  local function add(key, text, word)
+    local kind = FILTERS[key]
+    if not kind then
+      fail { code = "bad_argument", message = ("port filter %q: unknown key"):format(word),
+             hint = "vid=NUMBER, pid=NUMBER, name=TEXT or serial=TEXT" }
+    end
+    local value
+    if kind == "number" then
+      value = math.tointeger(tonumber(text))
+      if not value or value < 0 or value > 0xFFFF then
+        fail { code = "bad_argument", message = ("port filter %q: not a number from 0 to 0xFFFF"):format(word) }
+      end
+    else
+      value = tostring(text):lower()
+      if value == "" then
+        fail { code = "bad_argument", message = ("port filter %q: nothing to look for"):format(word) }
+      end
+    end
+    filters[key] = filters[key] or {}
+    table.insert(filters[key], value)
+  end
+  for key, value in pairs(words or {}) do
+    if type(key) == "string" then
+      for _, v in ipairs(type(value) == "table" and value or { value }) do add(key, v, key .. "=" .. tostring(v)) end
+    else
+      local name, text = tostring(value):match "^%s*(%a+)%s*=%s*(.-)%s*$"
+      if not name then
+        fail { code = "bad_argument", message = ("port filter %q: expected KEY=VALUE"):format(tostring(value)),
+               hint = "vid=NUMBER, pid=NUMBER, name=TEXT or serial=TEXT" }
+      end
+      add(name:lower(), text, value)
+    end
+  end
+  return filters
+end
+
+local function any(list, test)
+  if not list then return true end
+  for _, value in ipairs(list) do
+    if test(value) then return true end
+  end
+  return false
+end
+
+local function contains(text)
+  text = (text or ""):lower()
+  return function(part) return text:find(part, 1, true) ~= nil end
+end
+
+--- Keep the ports that filters let through: values of one key are alternatives, all keys must agree.
+-- @param list as M.list gives it
+-- @param words as M.parse_filters takes them
+function M.filter(list, words)
+  local filters = M.parse_filters(words)
+  local out = {}
+  for _, entry in ipairs(list) do
+    local usb = entry.usb or {}
+    if any(filters.vid, function(n) return usb.vid == n end)
+       and any(filters.pid, function(n) return usb.pid == n end)
+       and any(filters.name, contains(entry.name))
+       and any(filters.serial, contains(usb.serial)) then
+      out[#out + 1] = entry
+    end
+  end
+  return out
+end
+
+--- The serial ports of this machine.
+-- @param opts table or nil: filter (see parse_filters); all: also those that cannot be a board
+-- @return list of { name, description, kind, usb = {vid, pid, serial, manufacturer, product, location} or nil }
+function M.list(opts)
+  opts = opts or {}
+  local list = fail.check("list of ports", nil, require("esp.core.port").list())
+  list = opts.all and list or M.order(list)
+  return opts.filter and M.filter(list, opts.filter) or list
+end
+
+--- The USB identity of an open port.
+-- Links such as /dev/serial/by-id/... lead to the device; the two names of a macOS port are one device.
+-- @param port open port
+-- @param url the name it was opened by
+-- @return { vid, pid, ... } or nil
+function M.usb_identity(port, url)
+  local info = port:info()
+  if info.usb and info.usb.vid then return info.usb end
+  if info.kind ~= "serial" then return nil end
+  local names = { [url] = true }
+  if info.name then names[info.name] = true end
+  for name in pairs { [url] = true, [info.name or url] = true } do
+    names[name:gsub("^/dev/tty%.", "/dev/cu.")] = true
+  end
+  local ok, list = pcall(M.list, { all = true })
+  for _, entry in ipairs(ok and list or {}) do
+    if names[entry.name] then return entry.usb end
+  end
+  return nil
+end
+
+return M

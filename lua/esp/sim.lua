@@ -1,0 +1,384 @@
+--- Simulated chips: `sim:CHIP[?option=value&...]` as a port, and the object behind it.
+--
+--     local port = sim.open "sim:esp32c3?flash=board.bin&rate=real"
+--     local chip <close> = sim.new { chip = "esp32", revision = 301, sdm = true }
+--     local port = chip:port()
+--     print(chip:serve { tcp = 5555 })
+--
+-- doc/sim.md lists the options. They are the same in a URL and in a table.
+local fail = require "esp.error"
+local chips = require "esp.chips"
+require "esp.core.port"   -- makes the class of the ports
+local core = require "esp.core.sim"
+local M = {}
+
+local LINKS = { uart = 0, usj = 1, otg = 2 }
+local SECURITY = { no_chip_id = 1, full = 2 }
+local LAYOUTS = { otp_words = 0, esp32 = 1, blocks = 2 }
+local RESETS = { "power_on", "external", "software", "watchdog", "usb" }
+local FAULTS = { "drop", "flip", "dup", "stall", "noise", "loss" }
+
+local function bad(message, hint)
+  fail { code = "bad_argument", message = message, hint = hint }
+end
+
+-- Options -------------------------------------------------------------------------------------------------
+
+local function number(name, text)
+  local n = tonumber(text)
+  if not n or n ~= n or n < 0 or n > 1e15 then bad(("simulated chip: %s=%s is not a number"):format(name, text)) end
+  return n
+end
+
+local function integer(name, text)
+  local n = math.tointeger(number(name, text))
+  if not n then bad(("simulated chip: %s=%s is not a whole number"):format(name, text)) end
+  return n
+end
+
+local function probability(name, text)
+  local p = number(name, text)
+  if p > 1 then bad(("simulated chip: %s=%s is not between 0 and 1"):format(name, text)) end
+  return p
+end
+
+local function flag(name, value)
+  local word = tostring(value)
+  if word == "" or word == "1" or word == "yes" or word == "true" then return true end
+  if word == "0" or word == "no" or word == "false" then return false end
+  bad(("simulated chip: %s is 1 or 0, not %q"):format(name, tostring(value)))
+end
+
+local function choice(...)
+  local allowed = { ... }
+  return function(name, value)
+    for _, a in ipairs(allowed) do
+      if a == value then return a end
+    end
+    bad(("simulated chip: %s=%s"):format(name, tostring(value)), "one of " .. table.concat(allowed, ", "))
+  end
+end
+
+local function text(_, value) return tostring(value) end
+
+local function size(name, value)
+  local digits, unit = tostring(value):upper():match "^(%w+)([KM])B?$"
+  if not digits or not tonumber(digits) then digits, unit = tostring(value), "" end
+  local factor = unit == "K" and 1024 or unit == "M" and 1 << 20 or 1
+  local n = tonumber(digits) and math.tointeger(tonumber(digits) * factor)
+  if not n or n < 65536 or n > 1 << 28 or n & (n - 1) ~= 0 then
+    bad(("simulated chip: %s=%s is not the size of a flash"):format(name, tostring(value)), "like 4MB; a power of two")
+  end
+  return n
+end
+
+local function revision(name, value)
+  local major, minor = tostring(value):match "^v?(%d+)%.(%d+)$"
+  if major then return tonumber(major) * 100 + tonumber(minor) end
+  return integer(name, value)
+end
+
+local function purposes(_, value)
+  if type(value) == "table" then return value end
+  local list = {}
+  for item in tostring(value):gmatch "[^,]+" do list[#list + 1] = tonumber(item) or item end
+  return list
+end
+
+-- Every option: how its value is read.
+local OPTIONS = {
+  chip = text, flash = text, efuse = text, flash_size = size, flash_id = integer, mac = text, revision = revision,
+  crystal = number, link = choice("uart", "usj", "otg"), boot = choice("download", "flash"),
+  rate = choice("fast", "real"), timing = choice("none", "real"), latency = number, stall_time = number,
+  unplug = integer, seed = integer, vanish = integer, en_delay = number, spi_connection = integer,
+  sdm = flag, secure_boot = flag, flash_encryption = flag, dl_encrypt_disabled = flag, keys = purposes,
+  fields = function(_, value) return value end,
+}
+for _, name in ipairs(FAULTS) do
+  OPTIONS[name] = probability
+  OPTIONS["in_" .. name] = probability
+end
+local SHORT = { rev = "revision", xtal = "crystal" }
+
+local function check_options(given)
+  local options = { fields = {} }
+  for name, value in pairs(given) do
+    name = SHORT[name] or name
+    local field = name:match "^efuse%.(.+)$"
+    if field then
+      options.fields[field] = integer(name, value)
+    elseif not OPTIONS[name] then
+      bad(("simulated chip: unknown option %q"):format(name), "doc/sim.md lists them")
+    else
+      options[name] = OPTIONS[name](name, value)
+    end
+  end
+  if not options.chip then bad("simulated chip: which?", "sim:esp32c3") end
+  return options
+end
+
+--- Take a URL apart.
+-- @param url "sim:CHIP[?name=value&...]"; %XX stands for a byte
+-- @return table of options
+-- @raise bad_argument
+function M.parse(url)
+  local chip, query = url:match "^sim:/*([%w%-_]+)%??(.*)$"
+  if not chip then bad(("%s: not the name of a simulated chip"):format(url), "like sim:esp32c3?flash=board.bin") end
+  local options = { chip = chip }
+  for pair in query:gmatch "[^&]+" do
+    local name, value = pair:match "^([^=]+)=?(.*)$"
+    if not name then bad(("%s: option %q has no name"):format(url, pair)) end
+    options[name] = value:gsub("%%(%x%x)", function(h) return string.char(tonumber(h, 16)) end)
+  end
+  return options
+end
+
+-- The description that the C core takes ---------------------------------------------------------------------
+
+local function regions(data)
+  local list = {}
+  for name, r in pairs(data.memory) do
+    if not r.alias_of then
+      list[#list + 1] = { r[1], r[2] - 1, r.flash and 2 or name:match "_mask$" and 1 or 0 }
+    end
+  end
+  return list
+end
+
+local function commands(rom, security_info)
+  local all = 0
+  for op = 0x02, 0x0A do all = all | 1 << op end
+  if rom.params then all = all | 1 << 0x0B end
+  if rom.attach then all = all | 1 << 0x0D end
+  if rom.read_slow then all = all | 1 << 0x0E end
+  if rom.change_baud then all = all | 1 << 0x0F end
+  if rom.deflate then all = all | 7 << 0x10 end
+  if rom.md5 then all = all | 1 << 0x13 end
+  if security_info then all = all | 1 << 0x14 end
+  local secure = 0
+  for _, op in ipairs { 0x02, 0x03, 0x04, 0x08, 0x0B, 0x0D, 0x0F, 0x14 } do secure = secure | all & 1 << op end
+  return all, secure
+end
+
+local function efuse_blocks(efuse)
+  local list = {}
+  for i, block in ipairs(efuse.blocks) do
+    local protect, hide = efuse.write_protect or {}, efuse.read_protect or {}
+    list[i] = { block[2], block[3], efuse.write and efuse.write[i] or 0, protect[i] or -1, hide[i] or -1 }
+  end
+  return list
+end
+
+local function word_of_block0(efuse, address)
+  return (address - efuse.base - efuse.blocks[1][2]) // 4
+end
+
+local function efuse_layout(efuse)
+  local wr, rd, coding = efuse.fields.write_disable, efuse.fields.read_disable, efuse.fields.coding_scheme
+  local layout = {
+    kind = LAYOUTS[efuse.layout], base = efuse.base, pgm_data = efuse.pgm_data, conf = efuse.conf,
+    status = efuse.status, cmd = efuse.cmd, conf_write = efuse.conf_write, conf_read = efuse.conf_read,
+    wr_dis_mask = wr and (1 << wr[1][3]) - 1 or 0, rd_dis = 0xFFFF, coding = 0xFFFF,
+  }
+  if rd then
+    layout.rd_dis, layout.rd_dis_lsb = word_of_block0(efuse, rd[1][1]), rd[1][2]
+    layout.rd_dis_mask = (1 << rd[1][3]) - 1
+  end
+  if coding then layout.coding, layout.coding_lsb = word_of_block0(efuse, coding[1][1]), coding[1][2] end
+  return layout
+end
+
+local function set_field(words, field, value)
+  chips.field_set(field, value, function(a) return words[a] or 0 end, function(a, w) words[a] = w end)
+end
+
+local function key_purpose(data, wanted)
+  if type(wanted) == "number" then return math.tointeger(wanted) end
+  for value, name in pairs(data.security.key_purpose_names or {}) do
+    if name == wanted then return value end
+  end
+  bad(("%s has no key purpose %q"):format(data.name, tostring(wanted)))
+end
+
+local function security_bits(words, data, options)
+  local s = data.security
+  local function set(option, field, value)
+    if not options[option] then return end
+    if not field then bad(("%s has no such eFuse: %s"):format(data.name, option)) end
+    set_field(words, field, value)
+  end
+  set("sdm", data.efuse.fields.secure_download, 1)
+  set("secure_boot", s.secure_boot or s.secure_boot_v1, 1)
+  set("flash_encryption", s.flash_crypt_cnt, 1)
+  set("dl_encrypt_disabled", s.dl_encrypt_disabled, 1)
+  for i, wanted in ipairs(options.keys or {}) do
+    local field = s.key_purposes and s.key_purposes[i]
+    if not field then bad(("%s has no key block %d"):format(data.name, i - 1)) end
+    set_field(words, field, key_purpose(data, wanted))
+  end
+end
+
+-- Words at addresses become fuses where there are some, else fixed words.
+local function place(words, efuse)
+  local fuses, presets = {}, {}
+  for address, word in pairs(words) do
+    local found
+    for i, block in ipairs(efuse.blocks) do
+      local at = address - efuse.base - block[2]
+      if at >= 0 and at < block[3] * 4 and not found then
+        fuses[#fuses + 1] = { i - 1, at // 4, word }
+        found = true
+      end
+    end
+    if not found then presets[#presets + 1] = { address, word } end
+  end
+  return fuses, presets
+end
+
+-- MHz that the ROM believes its crystal to have.
+local function believed_crystal(data, crystal, words)
+  local fix = data.baud_fix
+  local function get(field) return chips.field_get(field, function(a) return words[a] or 0 end) end
+  if not fix then return crystal end
+  if fix.rom_crystal then return fix.rom_crystal end
+  if fix.rom_crystal_field then
+    local mhz = get(fix.rom_crystal_field)
+    return mhz > 0 and mhz or crystal
+  end
+  if fix.calibration then
+    local hz = get(fix.calibration) * 15625 * get(fix.oscillator) / 40
+    return hz > 0 and hz / 1e6 or crystal
+  end
+  return crystal
+end
+
+local function flash_id(options, sim, bytes)
+  if options.flash_id then return options.flash_id end
+  local capacity = sim.flash_id.device & 0xFF
+  if bytes then
+    capacity = 0
+    while 1 << capacity < bytes do capacity = capacity + 1 end
+  end
+  return sim.flash_id.manufacturer << 16 | sim.flash_id.device & 0xFF00 | capacity
+end
+
+local function file_size(path)
+  local f = path and io.open(path, "rb")
+  if not f then return nil end
+  local bytes = f:seek "end"
+  f:close()
+  return bytes and bytes > 0 and bytes or nil
+end
+
+local function link_of(data, options)
+  local link = options.link or (data.links.uart and "uart" or data.links.usj and "usj" or "otg")
+  if not data.links[link] then bad(("%s has no %s link"):format(data.name, link)) end
+  return link
+end
+
+--- The description of a chip for the C core, from chip data and options.
+-- @param given table of options
+-- @return table
+-- @raise bad_argument, unknown_chip
+function M.describe(given)
+  local options = check_options(given)
+  local data = chips.get(options.chip)
+  local rev = options.revision or data.sim.revision
+  data = chips.at_revision(data, rev)
+  local sim, rom = data.sim, data.rom
+  local words = chips.initial(data, { mac = options.mac, revision = rev, fields = options.fields })
+  security_bits(words, data, options)
+  local crystal = options.crystal or data.crystal.fixed or sim.crystal
+  local divider = data.crystal.divider or 1
+  local link = link_of(data, options)
+  local in_use = chips.for_revision(data.uart.link_in_use, rev) or {}
+  local known_size = options.flash_size or file_size(options.flash)
+  local bytes = known_size or 1 << (sim.flash_id.device & 0xFF)
+  local all, secure = commands(rom, data.security_info)
+  local boot_scale = sim.boot_crystal and crystal / sim.boot_crystal or 1
+  if data.magic then words[0x40001000] = data.magic end
+  local fuses, presets = place(words, data.efuse)
+  local spi, wdt = data.spi, data.watchdog.rtc or {}
+  local d = {
+    regions = regions(data), presets = presets, fuses = fuses, efuse_blocks = efuse_blocks(data.efuse),
+    rom = {
+      status_bytes = rom.status_bytes, commands = all, sdm_commands = secure, encrypted_word = rom.encrypted_word,
+      erase_quirk = rom.erase_quirk == "head_sectors", security = SECURITY[data.security_info] or 0,
+      ram_block = rom.ram_block, flash_size = rom.params and 2 << 20 or 4 << 20,
+    },
+    spi = {
+      base = spi.base, usr = spi.usr, usr1 = spi.usr1, usr2 = spi.usr2, mosi_dlen = spi.mosi_dlen or 0,
+      miso_dlen = spi.miso_dlen or 0, w0 = spi.w0, addr_msb = spi.addr_msb,
+    },
+    uart = {
+      base = data.uart.base, clkdiv = data.uart.clkdiv - data.uart.base, date = data.uart.date - data.uart.base,
+      date_value = 0x15122500, clock = crystal * divider * 1e6,
+      rom_clock = believed_crystal(data, crystal, words) * divider * 1e6,
+    },
+    wdt = { wprotect = wdt.wprotect, config0 = wdt.config0, config1 = wdt.config1, key = wdt.key },
+    efuse = efuse_layout(data.efuse), chip_id = data.image_chip_id or 0, api_version = sim.api_version or 0,
+    secure_boot = data.security.secure_boot, crypt_cnt = data.security.flash_crypt_cnt,
+    secure_download = data.efuse.fields.secure_download, download_disabled = data.efuse.fields.download_disabled,
+    dl_encrypt_disabled = data.security.dl_encrypt_disabled,
+    usb_vid = link ~= "uart" and 0x303A or 0,
+    usb_pid = link == "usj" and 0x1001 or link == "otg" and data.links.otg or 0,
+    link = LINKS[link], link_addr = in_use.address or 0, link_value = in_use[link] or 0,
+    vanish = options.vanish or 0, reenumerate = 0.2,
+    strap_addr = data.reset.strap or 0, boot_baud = sim.boot_baud * boot_scale,
+    banner = sim.log.banner, line = sim.log.line, waiting = sim.log.waiting,
+    jedec_id = flash_id(options, sim, known_size), flash_size = bytes, bootloader_offset = data.bootloader_offset,
+    flash_file = options.flash, efuse_file = options.efuse, spi_connection = options.spi_connection or 0,
+    line_model = {
+      paced = options.rate == "real", latency = options.latency or 0, stall_time = options.stall_time or 0.5,
+    },
+    faults_to_host = {}, faults_to_chip = {}, seed = options.seed or 1, unplug = options.unplug or 0,
+    en_delay = options.en_delay or 0.002, start_download = options.boot ~= "flash", timing = options.timing == "real",
+  }
+  for _, name in ipairs(FAULTS) do
+    d.faults_to_host[name], d.faults_to_chip[name] = options[name], options["in_" .. name]
+  end
+  for i, field in ipairs(data.security.key_purposes or {}) do d[("key_purpose[%d]"):format(i - 1)] = field end
+  for i, mode in ipairs { "download", "flash" } do
+    d[("boot_code[%d]"):format(i - 1)], d[("boot_name[%d]"):format(i - 1)] = sim.boot[mode][1], sim.boot[mode][2]
+    d[("strap[%d]"):format(i - 1)] = sim.boot[mode][1]
+  end
+  for i, cause in ipairs(RESETS) do
+    local r = sim.resets[cause] or sim.resets.power_on
+    d[("reset_code[%d]"):format(i - 1)], d[("reset_name[%d]"):format(i - 1)] = r[1], r[2]
+  end
+  return d
+end
+
+--- Make a simulated chip.
+-- @param options table: chip = "esp32c3" and the options of doc/sim.md
+-- @return object with :port() :flash(offset, n) :poke_flash(offset, bytes) :efuse_word(block, word) :reg(address)
+--   :reset(mode) :state() :log() :serve{...} :close()
+-- @raise bad_argument, unknown_chip, sim_failed
+function M.new(options)
+  return fail.check(nil, nil, core.new(M.describe(options)))
+end
+
+--- Make a simulated chip and open its port. The chip lives as long as the port or the object.
+-- @param url "sim:CHIP[?options]"
+-- @return port, chip
+-- @raise as new
+function M.open(url, options)
+  local chip = M.new(M.parse(url))
+  local port = fail.check(nil, nil, chip:port(url, options and options.baud))
+  return port, chip
+end
+
+--- Serve a chip to other programs, one client at a time.
+-- @param where table: tcp = port, rfc2217 = port (0 picks one) or pty = true; host = address to listen on (127.0.0.1);
+--   reset_on_connect = true puts the chip into download mode when a client comes
+-- @return URL that other programs use
+-- @raise port_busy, port_failed
+function core.methods:serve(where)
+  local host = where.host or "127.0.0.1"
+  if where.pty then return (fail.check(nil, nil, self:pty(where.reset_on_connect))) end
+  local kind = where.rfc2217 and "rfc2217" or "socket"
+  local port = fail.check(nil, nil, self:listen(kind, host, where.rfc2217 or where.tcp or 0, where.reset_on_connect))
+  return ("%s://%s:%d"):format(kind, host == "0.0.0.0" and "localhost" or host, port)
+end
+
+return M

@@ -1,0 +1,2 @@
+--- The version of esplua: MAJOR.MINOR.PATCH, https://semver.org
+return "0.1.0"

@@ -1,0 +1,57 @@
+#!/usr/bin/env esplua
+-- Writes files to flash. All checks of all files come before the first byte; what was written is compared by digest.
+local cli = require "esp.cli"
+local fail = require "esp.error"
+
+local args = cli.parse {
+  summary = "Write files to flash and verify them.",
+  details = "Files are raw binary or Intel HEX. A bootloader image gets the flash mode, frequency and size that are "
+    .. "given. @FILE stands for the arguments in FILE, such as flash_args in a build folder of ESP-IDF.",
+  examples = {
+    "flash 0x10000 app.bin",
+    "flash -p /dev/ttyUSB0 -b 921600 0x0 bootloader.bin 0x8000 partitions.bin 0x10000 app.bin",
+    "flash --flash-mode dio --flash-size detect 0x0 bootloader.bin",
+    "flash @flash_args",
+    "flash -p sim:esp32c3 0x0 hello.bin --json",
+  },
+  { "files", type = { "address", "file" }, many = true, optional = true, metavar = "ADDRESS FILE",
+    help = "where to, and what; the address of a HEX file does not count" },
+  { "--erase-all", "-e", help = "erase all of flash first" },
+  { "--compress", "-z", excludes = "--no-compress", help = "send compressed data, also without the stub" },
+  { "--no-compress", "-u", help = "send data as it is" },
+  { "--encrypt", help = "let the chip encrypt what is written" },
+  { "--encrypt-files", type = { "address", "file" }, many = true, excludes = "--encrypt", metavar = "ADDRESS FILE",
+    help = "files that the chip encrypts, beside others" },
+  { "--ignore-flash-enc-efuse", aliases = { "--ignore-flash-encryption-efuse-setting" },
+    help = "encrypt although eFuses say that it cannot work" },
+  { "--skip-flashed", help = "do not write what is in flash already" },
+  { "--force", help = "write in spite of security settings, or an image for another chip" },
+  cli.flash_parameters, cli.spi, cli.progress, cli.connection,
+}
+
+local list = {}
+for _, pair in ipairs(args.files) do list[#list + 1] = { pair[1], pair[2] } end
+for _, pair in ipairs(args.encrypt_files) do list[#list + 1] = { pair[1], pair[2], encrypt = true } end
+if #list == 0 then
+  fail { code = "usage", message = "argument ADDRESS FILE is missing",
+         hint = "for example: esplua flash 0x10000 app.bin" }
+end
+if #args.encrypt_files > 0 then
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+end
+local compress = nil
+if args.compress then compress = true elseif args.no_compress then compress = false end
+
+cli.with_chip(args, function(chip, report)
+  local done = chip:flash(list, {
+    flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
+    spi_connection = args.spi_connection, compress = compress, erase_all = args.erase_all, encrypt = args.encrypt,
+    ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed, force = args.force,
+    progress = report:bar "Writing",
+  })
+  report:result({ bytes = done.bytes, wire = done.wire, seconds = done.seconds, retries = done.retries,
+                  verified = done.verified, regions = table.move(done, 1, #done, 1, {}) },
+    ("%s in %.1f s%s%s"):format(report.bytes(done.bytes), done.seconds,
+      done.seconds > 0 and (" (%s)"):format(report.rate(done.bytes / done.seconds)) or "",
+      done.retries > 0 and (", with %d retries: check cable and baud rate"):format(done.retries) or ""))
+end)

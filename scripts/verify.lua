@@ -1,0 +1,50 @@
+#!/usr/bin/env esplua
+-- Compares flash with files. All files are looked at, whatever the first ones show.
+local cli = require "esp.cli"
+local fail = require "esp.error"
+
+local args = cli.parse {
+  summary = "Compare flash with files.",
+  examples = {
+    "verify 0x10000 app.bin",
+    "verify --diff 0x0 bootloader.bin 0x8000 partitions.bin",
+  },
+  { "files", type = { "address", "file" }, many = true, metavar = "ADDRESS FILE",
+    help = "where, and what should be there" },
+  { "--diff", "-d", help = "show the bytes that differ" },
+  cli.flash_parameters, cli.spi, cli.progress, cli.connection,
+}
+
+local function show(report, region)
+  local list = region.differences or {}
+  report:emit("compared", { name = region.name, address = region.address, size = region.size, equal = region.equal,
+                            file_md5 = region.file_md5, flash_md5 = region.flash_md5,
+                            differences = region.differences and { count = list.count,
+                              first = list[1] and list[1].address } })
+  report:say(("%s: %s at 0x%X %s"):format(region.name, report.bytes(region.size), region.address,
+                                           region.equal and "verified" or "DIFFERS from flash"))
+  if not args.diff then return end
+  for _, d in ipairs(list) do
+    report:emit("difference", d)
+    report:say(("  0x%08X  flash %02X  file %02X"):format(d.address, d.flash, d.file))
+  end
+  if (list.count or 0) > #list then report:say(("  and %d more bytes"):format(list.count - #list)) end
+end
+
+cli.with_chip(args, function(chip, report)
+  local wrong = {}
+  for _, pair in ipairs(args.files) do
+    local _, details = chip:verify(pair[1], pair[2], {
+      diff = args.diff, flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
+      spi_connection = args.spi_connection, progress = report:bar "Comparing",
+    })
+    for _, region in ipairs(details) do
+      show(report, region)
+      if not region.equal then wrong[#wrong + 1] = ("%s at 0x%X"):format(region.name, region.address) end
+    end
+  end
+  if #wrong > 0 then
+    fail { code = "verify_failed", message = "flash does not hold " .. table.concat(wrong, ", "),
+           hint = not args.diff and "--diff shows which bytes differ" or nil }
+  end
+end)

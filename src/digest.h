@@ -1,0 +1,37 @@
+/* digest.h - message digests. A thin layer over mbedtls, so that nothing else depends on it. */
+#ifndef DIGEST_H
+#define DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <mbedtls/md.h>
+
+enum { DIGEST_MAX = 64 }; /* bytes of the longest digest */
+
+struct digest {
+  mbedtls_md_context_t ctx;
+  size_t size; /* bytes of the result; 0: not begun */
+};
+
+/* Bytes of the digest called name ("md5", "sha1", "sha256", "sha384", "sha512"); 0 if there is none. */
+size_t digest_size(const char *name);
+
+/* Begins. To be ended by digest_free. Returns 0, or -1 for an unknown name or without memory; d may
+ * be freed then too. */
+int digest_begin(struct digest *d, const char *name);
+
+void digest_update(struct digest *d, const void *data, size_t n);
+
+/* Stores d->size bytes. Only digest_free may follow. */
+void digest_end(struct digest *d, uint8_t *out);
+
+/* Wipes and frees. Twice is fine, and so is a zeroed d. */
+void digest_free(struct digest *d);
+
+/* All at once. Returns the bytes stored in out (DIGEST_MAX is enough), 0 on failure. */
+size_t digest_of(const char *name, const void *data, size_t n, uint8_t *out);
+
+/* The CRC of zip files and Ethernet. crc: of what came before, 0 at first. */
+uint32_t digest_crc32(uint32_t crc, const void *data, size_t n);
+
+#endif

@@ -1,0 +1,260 @@
+/* l_sim.c - the Lua module esp.core.sim: simulated chips. */
+#include "l_core.h"
+#include "l_port.h"
+#include "l_sim_config.h"
+#include "sim/simport.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SIM_TYPE "esp.sim"
+
+struct lsim {
+  struct sim_runner *runner; /* NULL: closed */
+  size_t log_seen;
+};
+
+static struct lsim *check_sim(lua_State *L) {
+  struct lsim *s = luaL_checkudata(L, 1, SIM_TYPE);
+  luaL_argcheck(L, s->runner, 1, "the simulated chip is closed");
+  return s;
+}
+
+/* sim.new(description) -> chip | nil, message, code. lua/esp/sim.lua makes the description. */
+static int l_new(lua_State *L) {
+  struct sim_config config;
+  char error[320];
+  l_sim_config(L, 1, &config);
+  struct lsim *s = lua_newuserdatauv(L, sizeof *s, 0);
+  *s = (struct lsim){NULL, 0};
+  luaL_setmetatable(L, SIM_TYPE);
+  s->runner = sim_runner_new(&config, error, sizeof error);
+  return s->runner ? 1 : l_fail(L, "sim_failed", "%s", error);
+}
+
+/* chip:port([url [, baud]]) -> open port | nil, message, code */
+static int l_sim_port(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  const char *url = luaL_optstring(L, 2, "sim:");
+  lua_Integer baud = luaL_optinteger(L, 3, 115200);
+  luaL_argcheck(L, baud > 0 && baud <= PORT_BAUD_MAX, 3, "baud rate out of range");
+  struct port **slot = l_newport(L);
+  *slot = sim_port_new(s->runner, url, (int)baud);
+  if (!*slot)
+    return luaL_error(L, "not enough memory");
+  struct port_request rq;
+  port_request(&rq, *slot, PORT_OPEN, 0, 0);
+  rq.op.step(&rq.op, EV_START);
+  return rq.result == PORT_OK ? 1 : l_portfail(L, *slot, rq.result);
+}
+
+/* chip:flash(offset, n) -> bytes, as they are in the cells */
+static int l_flash(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  lua_Integer offset = luaL_checkinteger(L, 2), n = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, offset >= 0 && offset <= 0xFFFFFFFF, 2, "out of range");
+  luaL_argcheck(L, n >= 0 && n <= 0x10000000, 3, "out of range");
+  luaL_Buffer b;
+  char *out = luaL_buffinitsize(L, &b, n > 0 ? (size_t)n : 1);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  sim_flash_read(&c->flash, (uint32_t)offset, (uint8_t *)out, (size_t)n);
+  sim_runner_unlock(s->runner);
+  luaL_pushresultsize(&b, (size_t)n);
+  return 1;
+}
+
+/* chip:poke_flash(offset, bytes): sets cells, whatever was there */
+static int l_poke_flash(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  lua_Integer offset = luaL_checkinteger(L, 2);
+  size_t n;
+  const char *data = luaL_checklstring(L, 3, &n);
+  luaL_argcheck(L, offset >= 0 && offset <= 0xFFFFFFFF, 2, "out of range");
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  sim_flash_poke(&c->flash, (uint32_t)offset, (const uint8_t *)data, n);
+  sim_runner_unlock(s->runner);
+  return 0;
+}
+
+/* chip:efuse_word(block, word [, bits to burn]) -> word as burned | nil when there is no such word */
+static int l_efuse_word(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  lua_Integer block = luaL_checkinteger(L, 2), word = luaL_checkinteger(L, 3), bits = luaL_optinteger(L, 4, 0);
+  luaL_argcheck(L, bits >= 0 && bits <= 0xFFFFFFFF, 4, "out of range");
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  int there = block >= 0 && block < c->efuse.at.blocks && word >= 0 && word < c->efuse.at.block[block].words;
+  uint32_t value = 0;
+  if (there) {
+    sim_efuse_set(&c->efuse, (int)block, (int)word, (uint32_t)bits);
+    if (bits)
+      c->efuse.save_failed |= sim_efuse_save(&c->efuse) != 0;
+    value = c->efuse.cell[block][word];
+  }
+  sim_runner_unlock(s->runner);
+  if (there)
+    lua_pushinteger(L, value);
+  else
+    luaL_pushfail(L);
+  return 1;
+}
+
+/* chip:reg(address [, value]) -> value, as the loader would read it */
+static int l_reg(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  lua_Integer addr = luaL_checkinteger(L, 2), value = luaL_optinteger(L, 3, 0);
+  luaL_argcheck(L, addr >= 0 && addr <= 0xFFFFFFFF, 2, "out of range");
+  luaL_argcheck(L, value >= 0 && value <= 0xFFFFFFFF, 3, "out of range");
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  if (!lua_isnoneornil(L, 3))
+    sim_bus_write(&c->bus, (uint32_t)addr, (uint32_t)value);
+  uint32_t now = sim_bus_read(&c->bus, (uint32_t)addr);
+  sim_runner_unlock(s->runner);
+  lua_pushinteger(L, now);
+  return 1;
+}
+
+/* chip:reset([mode = "download"|"flash"]): as the reset button does, with the boot button held or not */
+static int l_reset(lua_State *L) {
+  static const char *const modes[] = {"download", "flash", NULL};
+  struct lsim *s = check_sim(L);
+  int mode = luaL_checkoption(L, 2, "download", modes);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  sim_chip_reset(c, SIM_RST_POWER_ON, mode);
+  sim_runner_unlock(s->runner);
+  return 0;
+}
+
+/* chip:state() -> { mode, baud, host_baud, resets, connected, secure, entry, dtr, rts, burns } */
+static int l_state(lua_State *L) {
+  static const char *const names[] = {"reset", "download", "app", "hung"};
+  struct lsim *s = check_sim(L);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  int state = c->state, dtr = c->dtr, rts = c->rts;
+  double baud = sim_uart_baud(&c->uart), host = c->host_baud;
+  lua_Integer resets = c->resets, entry = c->loader.entry, burns = c->efuse.burned;
+  int connected = c->loader.connected, secure = c->loader.secure;
+  sim_runner_unlock(s->runner);
+  lua_createtable(L, 0, 10);
+  lua_pushstring(L, names[state]);
+  lua_setfield(L, -2, "mode");
+  lua_pushnumber(L, baud);
+  lua_setfield(L, -2, "baud");
+  lua_pushnumber(L, host);
+  lua_setfield(L, -2, "host_baud");
+  lua_pushinteger(L, resets);
+  lua_setfield(L, -2, "resets");
+  lua_pushinteger(L, entry);
+  lua_setfield(L, -2, "entry");
+  lua_pushinteger(L, burns);
+  lua_setfield(L, -2, "burns");
+  lua_pushboolean(L, connected);
+  lua_setfield(L, -2, "connected");
+  lua_pushboolean(L, secure);
+  lua_setfield(L, -2, "secure");
+  lua_pushboolean(L, dtr);
+  lua_setfield(L, -2, "dtr");
+  lua_pushboolean(L, rts);
+  lua_setfield(L, -2, "rts");
+  return 1;
+}
+
+static void push_event(lua_State *L, const struct sim_event *e) {
+  lua_createtable(L, 0, 8);
+  lua_pushnumber(L, e->time);
+  lua_setfield(L, -2, "time");
+  lua_pushinteger(L, e->op);
+  lua_setfield(L, -2, "op");
+  lua_pushinteger(L, e->size);
+  lua_setfield(L, -2, "size");
+  lua_pushinteger(L, e->a);
+  lua_setfield(L, -2, "a");
+  lua_pushinteger(L, e->b);
+  lua_setfield(L, -2, "b");
+  lua_pushinteger(L, e->value);
+  lua_setfield(L, -2, "value");
+  lua_pushboolean(L, !e->status);
+  lua_setfield(L, -2, "ok");
+  if (e->status) {
+    lua_pushinteger(L, e->error);
+    lua_setfield(L, -2, "error");
+  }
+}
+
+/* chip:log() -> list of the commands served since the last call, how many were forgotten in between */
+static int l_log(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  size_t total, n = 0, lost = 0;
+  struct sim_event *copy = lua_newuserdatauv(L, SIM_LOG * sizeof *copy, 0);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  total = c->log_count;
+  n = total - s->log_seen;
+  if (n > SIM_LOG) {
+    lost = n - SIM_LOG;
+    n = SIM_LOG;
+  }
+  for (size_t i = 0; i < n; i++)
+    copy[i] = c->log[(total - n + i) % SIM_LOG];
+  sim_runner_unlock(s->runner);
+  s->log_seen = total;
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 0; i < n; i++) {
+    push_event(L, &copy[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_pushinteger(L, (lua_Integer)lost);
+  return 2;
+}
+
+/* chip:listen(kind = "socket"|"rfc2217", address, port [, reset]) -> port | nil, message, code */
+static int l_listen(lua_State *L) {
+  static const char *const kinds[] = {"socket", "rfc2217", NULL};
+  struct lsim *s = check_sim(L);
+  int kind = luaL_checkoption(L, 2, NULL, kinds) ? SIM_HOST_RFC2217 : SIM_HOST_RAW;
+  const char *address = luaL_checkstring(L, 3);
+  lua_Integer port = luaL_checkinteger(L, 4);
+  luaL_argcheck(L, port >= 0 && port <= 65535, 4, "port number out of range");
+  int number = (int)port;
+  char error[200];
+  if (sim_runner_listen(s->runner, address, &number, kind, lua_toboolean(L, 5), error, sizeof error) != 0)
+    return l_fail(L, "port_busy", "%s", error);
+  lua_pushinteger(L, number);
+  return 1;
+}
+
+/* chip:pty([reset]) -> path | nil, message, code */
+static int l_pty(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  char error[200], path[128];
+  if (sim_runner_pty(s->runner, path, sizeof path, lua_toboolean(L, 2), error, sizeof error) != 0)
+    return l_fail(L, "port_failed", "%s", error);
+  lua_pushstring(L, path);
+  return 1;
+}
+
+/* chip:close(): ports that are still open keep the chip going */
+static int l_close(lua_State *L) {
+  struct lsim *s = luaL_checkudata(L, 1, SIM_TYPE);
+  struct sim_runner *r = s->runner;
+  s->runner = NULL;
+  if (r)
+    sim_runner_drop(r);
+  return 0;
+}
+
+static const luaL_Reg methods[] = {
+    {"port", l_sim_port}, {"flash", l_flash}, {"poke_flash", l_poke_flash}, {"efuse_word", l_efuse_word},
+    {"reg", l_reg},       {"reset", l_reset}, {"state", l_state},           {"log", l_log},
+    {"listen", l_listen}, {"pty", l_pty},     {"close", l_close},           {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
+
+int luaopen_esp_core_sim(lua_State *L) {
+  l_newclass(L, SIM_TYPE, methods, metamethods);
+  luaL_newlib(L, functions);
+  luaL_getmetatable(L, SIM_TYPE);
+  lua_getfield(L, -1, "__index"); /* sim.methods: lua/esp/sim.lua adds to them */
+  lua_setfield(L, -3, "methods");
+  lua_pop(L, 1);
+  return 1;
+}

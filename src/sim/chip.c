@@ -1,0 +1,217 @@
+/* chip.c - the simulated chip: its parts put together, its clock, its resets. */
+#include "sim/chip.h"
+
+#include "sim/boot.h"
+#include "sim/garble.h"
+#include "sim/pins.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t sim_field_get(struct sim_chip *c, const struct sim_field *f) {
+  uint32_t value = 0;
+  int shift = 0;
+  for (int i = 0; i < f->parts; i++) {
+    uint32_t mask = f->part[i].width >= 32 ? 0xFFFFFFFF : (1u << f->part[i].width) - 1;
+    if (shift < 32)
+      value |= (sim_bus_read(&c->bus, f->part[i].addr) >> f->part[i].lsb & mask) << shift;
+    shift += f->part[i].width;
+  }
+  return value;
+}
+
+double sim_chip_baud(struct sim_chip *c) {
+  return c->config.link == SIM_LINK_UART ? sim_uart_baud(&c->uart) : 0;
+}
+
+void sim_chip_send(struct sim_chip *c, const uint8_t *data, size_t n, double baud) {
+  double at = c->busy_until > c->now ? c->busy_until : c->now;
+  sim_line_send(&c->line, SIM_TO_HOST, data, n, baud, baud > 0 ? c->host_baud : 0, at);
+}
+
+void sim_chip_take_time(struct sim_chip *c, double seconds) {
+  if (!c->config.timing)
+    return;
+  if (c->busy_until < c->now)
+    c->busy_until = c->now;
+  c->busy_until += seconds;
+}
+
+void sim_chip_log(struct sim_chip *c, struct sim_event e) {
+  if (!c->log)
+    c->log = calloc(SIM_LOG, sizeof *c->log);
+  if (c->log)
+    c->log[c->log_count++ % SIM_LOG] = e;
+}
+
+static void presets(struct sim_chip *c) {
+  for (int i = 0; i < c->config.presets; i++)
+    sim_bus_preset(&c->bus, c->config.preset[i].addr, c->config.preset[i].value);
+  if (c->config.link_addr)
+    sim_bus_preset(&c->bus, c->config.link_addr, c->config.link_value);
+}
+
+void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
+  c->resets++;
+  c->busy_until = 0;
+  sim_line_flush(&c->line, SIM_TO_CHIP);
+  sim_mem_free(&c->bus.mem);
+  presets(c);
+  if (c->config.strap_addr)
+    sim_bus_preset(&c->bus, c->config.strap_addr, c->config.strap[mode]);
+  sim_efuse_load(&c->efuse);
+  sim_wdt_reset(&c->wdt);
+  sim_spi_init(&c->spi, &c->config.spi, &c->nor);
+  sim_uart_divide(&c->uart, c->config.uart.clock, c->config.boot_baud);
+  c->flash_connected = 0;
+  sim_loader_reset(c);
+  if (mode == SIM_BOOT_DOWNLOAD && sim_field_get(c, &c->config.download_disabled))
+    mode = SIM_BOOT_FLASH;
+  c->state = mode == SIM_BOOT_DOWNLOAD ? SIM_STATE_DOWNLOAD : SIM_STATE_APP;
+  sim_boot_print(c, cause, mode);
+}
+
+static void attach(struct sim_chip *c) {
+  const struct sim_config *g = &c->config;
+  sim_bus_attach(&c->bus, (struct sim_dev){g->spi.base, 0x100, sim_spi_read, sim_spi_write, &c->spi});
+  sim_bus_attach(&c->bus, (struct sim_dev){g->uart.base, 0x100, sim_uart_read, sim_uart_write, &c->uart});
+  sim_bus_attach(&c->bus, (struct sim_dev){g->efuse.base, 0x400, sim_efuse_read, sim_efuse_write, &c->efuse});
+  if (g->wdt.wprotect)
+    sim_bus_attach(&c->bus, (struct sim_dev){g->wdt.wprotect & ~0xFFFu, 0x1000, sim_wdt_read, sim_wdt_write, &c->wdt});
+  c->bus.regions = g->regions;
+  memcpy(c->bus.region, g->region, sizeof c->bus.region);
+}
+
+struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size_t error_size) {
+  struct sim_chip *c = calloc(1, sizeof *c);
+  int fresh = 0;
+  if (!c) {
+    snprintf(error, error_size, "no memory for a simulated chip");
+    return NULL;
+  }
+  c->config = *config;
+  c->flash.fd = -1;
+  if (sim_flash_open(&c->flash, config->flash_size, config->flash_file, error, error_size) != 0 ||
+      sim_efuse_open(&c->efuse, &config->efuse, config->efuse_file, &fresh, error, error_size) != 0) {
+    sim_chip_free(c);
+    return NULL;
+  }
+  c->config.flash_file = c->config.efuse_file = NULL;
+  if (fresh) {
+    for (int i = 0; i < config->fuses; i++)
+      sim_efuse_set(&c->efuse, config->fuse[i].block, config->fuse[i].word, config->fuse[i].bits);
+    if (sim_efuse_save(&c->efuse) != 0) {
+      snprintf(error, error_size, "eFuse file %s: cannot be written", config->efuse_file);
+      sim_chip_free(c);
+      return NULL;
+    }
+  }
+  sim_nor_init(&c->nor, &c->flash, config->jedec_id, &c->flash_connected);
+  sim_uart_init(&c->uart, &config->uart);
+  sim_wdt_init(&c->wdt, &config->wdt, &c->now);
+  sim_line_init(&c->line, &config->line_model);
+  attach(c);
+  c->host_baud = 115200;
+  c->en = c->io0 = 1;
+  c->en_rises = c->gone_until = -1;
+  c->vanish_left = config->vanish;
+  sim_chip_reset(c, SIM_RST_POWER_ON, config->start_download ? SIM_BOOT_DOWNLOAD : SIM_BOOT_FLASH);
+  return c;
+}
+
+void sim_chip_free(struct sim_chip *c) {
+  if (!c)
+    return;
+  sim_loader_free(c);
+  sim_line_free(&c->line);
+  sim_flash_close(&c->flash);
+  sim_efuse_close(&c->efuse);
+  sim_bus_free(&c->bus);
+  free(c->log);
+  free(c);
+}
+
+static void clock_to(struct sim_chip *c, double now) {
+  if (now > c->now)
+    c->now = now;
+}
+
+/* Waiting for SYNC, the ROM measures the rate of what it hears. */
+static void autobaud(struct sim_chip *c) {
+  if (c->config.link == SIM_LINK_UART && c->state == SIM_STATE_DOWNLOAD && !c->loader.connected && c->host_baud > 0)
+    sim_uart_divide(&c->uart, c->config.uart.clock, c->host_baud);
+}
+
+void sim_chip_input(struct sim_chip *c, const uint8_t *data, size_t n, double now) {
+  clock_to(c, now);
+  sim_chip_run(c, now);
+  autobaud(c);
+  double chip_baud = sim_chip_baud(c);
+  sim_line_send(&c->line, SIM_TO_CHIP, data, n, c->host_baud, chip_baud, c->now);
+  sim_chip_run(c, now);
+}
+
+size_t sim_chip_output(struct sim_chip *c, uint8_t *out, size_t max, double now) {
+  clock_to(c, now);
+  return sim_line_take(&c->line, SIM_TO_HOST, out, max, c->now);
+}
+
+static void usb_restart(struct sim_chip *c) {
+  if (c->config.link == SIM_LINK_UART)
+    return;
+  c->gone_until = c->now + c->config.reenumerate;
+  c->gone = 1;
+}
+
+void sim_chip_run(struct sim_chip *c, double now) {
+  uint8_t byte;
+  clock_to(c, now);
+  sim_pins_run(c);
+  if (c->wdt.due >= 0 && c->now >= c->wdt.due) {
+    sim_chip_reset(c, SIM_RST_WATCHDOG, c->io0 ? SIM_BOOT_FLASH : SIM_BOOT_DOWNLOAD);
+    usb_restart(c);
+  }
+  while (c->busy_until <= c->now && sim_line_take(&c->line, SIM_TO_CHIP, &byte, 1, c->now) == 1)
+    if (c->state == SIM_STATE_DOWNLOAD)
+      sim_loader_byte(c, byte);
+}
+
+static void sooner(double *best, double t) {
+  if (t >= 0 && (*best < 0 || t < *best))
+    *best = t;
+}
+
+double sim_chip_next(struct sim_chip *c) {
+  double best = -1, in = sim_line_next(&c->line, SIM_TO_CHIP);
+  if (in >= 0)
+    sooner(&best, in > c->busy_until ? in : c->busy_until);
+  sooner(&best, sim_line_next(&c->line, SIM_TO_HOST));
+  sooner(&best, c->en ? -1 : c->en_rises);
+  sooner(&best, c->wdt.due);
+  sooner(&best, c->gone_until > c->now ? c->gone_until : -1);
+  return best;
+}
+
+void sim_chip_set_baud(struct sim_chip *c, double baud, double now) {
+  sim_chip_run(c, now);
+  c->host_baud = baud;
+}
+
+void sim_chip_set_lines(struct sim_chip *c, int dtr, int rts, double now) {
+  sim_chip_run(c, now);
+  if (dtr >= 0)
+    c->dtr = dtr;
+  if (rts >= 0)
+    c->rts = rts;
+  sim_pins_changed(c);
+}
+
+int sim_chip_present(const struct sim_chip *c, double now) {
+  return !c->line.cut && (c->gone_until < 0 || now >= c->gone_until);
+}
+
+void sim_chip_opened(struct sim_chip *c, double now) {
+  sim_chip_run(c, now);
+  c->gone = 0;
+}

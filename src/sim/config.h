@@ -1,0 +1,85 @@
+/* config.h - what makes a simulated chip this chip. Filled from the files in chips/; no chip is known by name here. */
+#ifndef SIM_CONFIG_H
+#define SIM_CONFIG_H
+
+#include "sim/bus.h"
+#include "sim/efuse.h"
+#include "sim/line.h"
+#include "sim/spi.h"
+#include "sim/uart.h"
+#include "sim/wdt.h"
+
+enum { SIM_LINK_UART, SIM_LINK_USJ, SIM_LINK_OTG };
+enum { SIM_SECURITY_NONE, SIM_SECURITY_NO_CHIP_ID, SIM_SECURITY_FULL };
+enum { SIM_TEXT = 160, SIM_FIELD_PARTS = 4, SIM_PRESETS = 24, SIM_KEYS = 7, SIM_FUSES = 64 };
+
+/* A value in registers: parts of `width` bits from bit `lsb` of the word at an address, lowest part first. */
+struct sim_field {
+  int parts;
+  struct { uint32_t addr; int lsb, width; } part[SIM_FIELD_PARTS];
+};
+
+enum {
+  SIM_RST_POWER_ON, SIM_RST_EXTERNAL, SIM_RST_SOFTWARE, SIM_RST_WATCHDOG, SIM_RST_USB, SIM_RSTS
+};
+enum { SIM_BOOT_DOWNLOAD, SIM_BOOT_FLASH };
+
+struct sim_rom {
+  int status_bytes;      /* 2 or 4 */
+  uint32_t commands;     /* bit n: command n is known */
+  uint32_t sdm_commands; /* the same in secure download mode */
+  int encrypted_word;    /* FLASH_BEGIN has a fifth word */
+  int encrypted_write;   /* ... and it may be set */
+  int erase_quirk;       /* ESP8266: the erase routine clears the sectors of the first block twice */
+  int security;          /* SIM_SECURITY_... */
+  uint32_t ram_block;    /* largest packet */
+  uint32_t flash_size;   /* what the ROM assumes before SPI_SET_PARAMS */
+  uint32_t sync_value;   /* fixed value in SYNC replies; 0: the first word of the request */
+};
+
+struct sim_config {
+  struct sim_region region[SIM_BUS_REGIONS];
+  int regions;
+  struct sim_rom rom;
+  struct sim_spi_layout spi;
+  struct sim_uart_layout uart;
+  struct sim_wdt_layout wdt;
+  struct sim_efuse_layout efuse;
+  struct { uint32_t addr, value; } preset[SIM_PRESETS];
+  int presets;
+  struct { int block, word; uint32_t bits; } fuse[SIM_FUSES]; /* burned before delivery */
+  int fuses;
+  uint32_t chip_id, api_version;
+  /* where the security state is in eFuses; parts == 0: the chip has no such thing */
+  struct sim_field secure_boot, aggressive_revoke, key_revoke[3], crypt_cnt, key_purpose[SIM_KEYS],
+      secure_download, download_disabled, dl_encrypt_disabled, soft_dis_jtag, hard_dis_jtag, dis_usb,
+      dis_dcache, dis_icache;
+  int keys;
+  /* links */
+  int link;                            /* SIM_LINK_... */
+  uint32_t link_addr, link_value;      /* the ROM's variable; addr 0: none */
+  int usb_vid, usb_pid;                /* what the host's system sees; 0: a UART behind some adapter */
+  double reenumerate;                  /* seconds for which the port is gone after a reset on USB */
+  int vanish;                          /* how many resets by the lines make the port go away too */
+  uint32_t strap_addr;                 /* strapping register; 0: none */
+  uint32_t strap[2];                   /* its value per boot mode */
+  /* what is printed */
+  double boot_baud;
+  char banner[SIM_TEXT], line[SIM_TEXT], waiting[SIM_TEXT];
+  uint32_t boot_code[2];
+  char boot_name[2][SIM_TEXT];
+  struct { uint32_t code; char name[40]; } reset[SIM_RSTS];
+  /* flash */
+  uint32_t jedec_id;
+  uint32_t flash_size; /* bytes; 0: the size of the file */
+  const char *flash_file, *efuse_file;
+  uint32_t bootloader_offset;
+  uint32_t spi_connection; /* SPI_ATTACH with this word finds the flash; 0: the default pads */
+  /* the line */
+  struct sim_line_config line_model;
+  double en_delay;     /* seconds that EN takes to rise when both lines are asserted */
+  int start_download;  /* power on in download mode */
+  int timing;          /* flash operations and register delays take their time */
+};
+
+#endif

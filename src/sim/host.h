@@ -1,0 +1,23 @@
+/* host.h - how a host's bytes are wrapped on the way to the chip: not at all, or as RFC 2217. */
+#ifndef SIM_HOST_H
+#define SIM_HOST_H
+
+#include "sim/chip.h"
+
+struct sim_host {
+  int kind; /* SIM_HOST_... of runner.h */
+  struct sim_chip *chip;
+};
+
+void sim_host_init(struct sim_host *h, int kind, struct sim_chip *chip);
+
+/* Bytes from the host's descriptor. */
+void sim_host_input(struct sim_host *h, const uint8_t *data, size_t n, double now);
+
+/* Bytes for it, at most max. */
+size_t sim_host_output(struct sim_host *h, uint8_t *out, size_t max, double now);
+
+/* Bits per second of a termios speed constant; 0: unknown. */
+double sim_host_rate(unsigned long speed);
+
+#endif

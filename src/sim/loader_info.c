@@ -1,0 +1,109 @@
+/* loader_info.c - the other commands: SYNC, registers, flash set-up, reading, digest, rate, security state. */
+#include "sim/chip.h"
+
+#include <mbedtls/md5.h>
+#include <string.h>
+
+enum { REG_ENTRY = 16, READ_MAX = 64, MD5_CHUNK = 4096 };
+
+static void write_registers(struct sim_chip *c, const uint8_t *body, size_t n) {
+  if (n > SIM_BODY_MAX)
+    n = SIM_BODY_MAX;
+  for (size_t i = 0; i + REG_ENTRY <= n; i += REG_ENTRY) {
+    uint32_t addr = sim_word(body + i, 0), value = sim_word(body + i, 1), mask = sim_word(body + i, 2);
+    sim_chip_take_time(c, sim_word(body + i, 3) * 1e-6);
+    sim_bus_write(&c->bus, addr, mask == 0xFFFFFFFF ? value : (sim_bus_read(&c->bus, addr) & ~mask) | (value & mask));
+  }
+}
+
+static int read_slow(struct sim_chip *c, uint32_t addr, uint32_t len) {
+  if (len > READ_MAX)
+    return SIM_ERR_READ_LENGTH;
+  len = (len + 3) & ~3u; /* flash is read in words */
+  if (!sim_loader_in_flash(c, addr, len))
+    return SIM_ERR_READ;
+  if (c->flash_connected)
+    sim_flash_read(&c->flash, addr, c->loader.body, len);
+  else
+    memset(c->loader.body, 0xFF, len);
+  c->loader.error = 0;
+  return SIM_OK;
+}
+
+static int md5(struct sim_chip *c, uint32_t addr, uint32_t len) {
+  static const char digits[] = "0123456789abcdef";
+  uint8_t chunk[MD5_CHUNK], digest[16];
+  if (len > INT32_MAX)
+    len = 0; /* the length is signed there */
+  if (len > 0 && !sim_loader_in_flash(c, addr, (len + 3) & ~3u))
+    return SIM_ERR_READ;
+  mbedtls_md5_context md;
+  mbedtls_md5_init(&md);
+  mbedtls_md5_starts_ret(&md);
+  while (len > 0) {
+    uint32_t n = len < MD5_CHUNK ? len : MD5_CHUNK;
+    if (c->flash_connected)
+      sim_flash_read(&c->flash, addr, chunk, n);
+    else
+      memset(chunk, 0xFF, n);
+    mbedtls_md5_update_ret(&md, chunk, n);
+    addr += n, len -= n;
+  }
+  mbedtls_md5_finish_ret(&md, digest);
+  mbedtls_md5_free(&md);
+  for (int i = 0; i < 16; i++) {
+    c->loader.body[2 * i] = (uint8_t)digits[digest[i] >> 4];
+    c->loader.body[2 * i + 1] = (uint8_t)digits[digest[i] & 15];
+  }
+  c->loader.error = 0;
+  return SIM_OK;
+}
+
+static void security_info(struct sim_chip *c) {
+  const struct sim_config *g = &c->config;
+  const struct sim_field *flag[] = {&g->secure_boot,   &g->aggressive_revoke, &g->secure_download, &g->key_revoke[0],
+                                    &g->key_revoke[1], &g->key_revoke[2],     &g->soft_dis_jtag,   &g->hard_dis_jtag,
+                                    &g->dis_usb,       &g->dis_dcache,        &g->dis_icache};
+  uint8_t *b = c->loader.body;
+  uint32_t flags = 0;
+  for (size_t i = 0; i < sizeof flag / sizeof flag[0]; i++) {
+    uint32_t v = sim_field_get(c, flag[i]);
+    if (flag[i] == &g->soft_dis_jtag)
+      v = (uint32_t)__builtin_popcount(v) & 1; /* an odd number of bits */
+    flags |= (uint32_t)(v != 0) << i;
+  }
+  memset(b, 0, 20);
+  for (int i = 0; i < 4; i++)
+    b[i] = (uint8_t)(flags >> 8 * i);
+  b[4] = (uint8_t)sim_field_get(c, &g->crypt_cnt);
+  for (int i = 0; i < g->keys; i++)
+    b[5 + i] = (uint8_t)sim_field_get(c, &g->key_purpose[i]);
+  for (int i = 0; i < 4; i++) {
+    b[12 + i] = (uint8_t)(g->chip_id >> 8 * i);
+    b[16 + i] = (uint8_t)(g->api_version >> 8 * i);
+  }
+}
+
+static int set_params(struct sim_chip *c, const uint8_t *body, size_t n) {
+  if (n != 24)
+    return SIM_ERR_FORMAT;
+  c->loader.flash_size = sim_word(body, 1);
+  return SIM_OK;
+}
+
+int sim_cmd_info(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n) {
+  struct sim_loader *l = &c->loader;
+  uint32_t first = sim_word(body, 0), second = sim_word(body, 1);
+  switch (op) {
+  case SIM_OP_SYNC: l->value = first; l->error = 0; return SIM_OK;
+  case SIM_OP_WRITE_REG: write_registers(c, body, n); l->error = 0; return SIM_OK;
+  case SIM_OP_READ_REG: l->value = sim_bus_read(&c->bus, first); l->error = 0; return SIM_OK;
+  case SIM_OP_SPI_SET_PARAMS: return set_params(c, body, n);
+  case SIM_OP_SPI_ATTACH: c->flash_connected = first == c->config.spi_connection; l->error = 0; return SIM_OK;
+  case SIM_OP_READ_FLASH_SLOW: return read_slow(c, first, second);
+  case SIM_OP_CHANGE_BAUD: l->new_baud = first; l->error = 0; return SIM_OK;
+  case SIM_OP_MD5: return n > 0x1810 ? SIM_ERR_FORMAT : md5(c, first, second);
+  case SIM_OP_SECURITY_INFO: security_info(c); return SIM_OK;
+  default: return SIM_ERR_FORMAT;
+  }
+}

@@ -1,0 +1,130 @@
+/* spi.c - SPI1 registers. Source: Technical Reference Manuals, "SPI Controller" / "SPI Flash". */
+#include "sim/spi.h"
+
+#include <string.h>
+
+enum { CMD = 0x00, ADDR = 0x04 };
+#define CMD_USR (1u << 18)
+#define USR_COMMAND (1u << 31)
+#define USR_ADDR (1u << 30)
+#define USR_MISO (1u << 28)
+#define USR_MOSI (1u << 27)
+
+void sim_spi_init(struct sim_spi *spi, const struct sim_spi_layout *at, struct sim_nor *nor) {
+  *spi = (struct sim_spi){.at = *at, .nor = nor};
+}
+
+static void words_to_bytes(const uint32_t *w, uint8_t *b, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    b[i] = (uint8_t)(w[i / 4] >> i % 4 * 8);
+}
+
+static void bytes_to_words(const uint8_t *b, uint32_t *w, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    w[i / 4] = (w[i / 4] & ~(0xFFu << i % 4 * 8)) | (uint32_t)b[i] << i % 4 * 8;
+}
+
+static void run(struct sim_spi *s, uint8_t opcode, uint32_t addr, int addr_bytes, uint32_t mosi_bits,
+                uint32_t miso_bits) {
+  uint8_t tx[64], rx[64];
+  size_t ntx = (mosi_bits + 7) / 8, nrx = (miso_bits + 7) / 8;
+  ntx = ntx < sizeof tx ? ntx : sizeof tx;
+  nrx = nrx < sizeof rx ? nrx : sizeof rx;
+  words_to_bytes(s->w, tx, ntx);
+  sim_nor_command(s->nor, opcode, addr, addr_bytes, tx, ntx, rx, nrx);
+  bytes_to_words(rx, s->w, nrx);
+  if (miso_bits % 8 && nrx) /* the last byte is not full */
+    s->w[(nrx - 1) / 4] &= ~((0xFFu >> miso_bits % 8) << (nrx - 1) % 4 * 8);
+}
+
+static void user_command(struct sim_spi *s) {
+  uint32_t addr_bits = s->usr & USR_ADDR ? (s->usr1 >> 26 & 0x3F) + 1 : 0;
+  uint32_t mosi = s->at.mosi_dlen ? s->mosi_dlen & 0x3FF : s->usr1 >> 17 & 0x1FF;
+  uint32_t miso = s->at.miso_dlen ? s->miso_dlen & 0x3FF : s->usr1 >> 8 & 0x1FF;
+  uint32_t addr = s->addr;
+  if (addr_bits > 32)
+    addr_bits = 32;
+  if (addr_bits > 0 && s->at.addr_msb)
+    addr >>= 32 - addr_bits;
+  else if (addr_bits > 0 && addr_bits < 32)
+    addr &= (1u << addr_bits) - 1;
+  if (!(s->usr & USR_COMMAND))
+    return; /* nothing that the flash would understand */
+  run(s, (uint8_t)s->usr2, addr, (int)addr_bits / 8, s->usr & USR_MOSI ? mosi + 1 : 0,
+      s->usr & USR_MISO ? miso + 1 : 0);
+}
+
+/* The commands that the controller has a bit for. Length of a program: bits 24..31 of the address. */
+static void ready_made(struct sim_spi *s, uint32_t bits) {
+  uint32_t addr = s->addr & 0xFFFFFF, len = (s->addr >> 24 & 0x3F) * 8;
+  if (bits & 1u << 30)
+    run(s, 0x06, 0, 0, 0, 0);
+  if (bits & 1u << 29)
+    run(s, 0x04, 0, 0, 0, 0);
+  if (bits & 1u << 28) {
+    s->w[0] = 0;
+    run(s, 0x9F, 0, 0, 0, 24);
+  }
+  if (bits & 1u << 27) {
+    s->w[0] = 0;
+    run(s, 0x05, 0, 0, 0, 8);
+  }
+  if (bits & 1u << 26)
+    run(s, 0x01, 0, 0, 8, 0);
+  if (bits & 1u << 25)
+    run(s, 0x02, addr, 3, len ? len : 512, 0);
+  if (bits & 1u << 24)
+    run(s, 0x20, addr, 3, 0, 0);
+  if (bits & 1u << 23)
+    run(s, 0xD8, addr, 3, 0, 0);
+  if (bits & 1u << 22)
+    run(s, 0xC7, 0, 0, 0, 0);
+  if (bits & 1u << 21)
+    run(s, 0xB9, 0, 0, 0, 0);
+  if (bits & 1u << 20)
+    run(s, 0xAB, 0, 0, 0, 0);
+}
+
+static uint32_t *named(struct sim_spi *s, uint32_t offset) {
+  if (offset == ADDR)
+    return &s->addr;
+  if (offset == s->at.usr)
+    return &s->usr;
+  if (offset == s->at.usr1)
+    return &s->usr1;
+  if (offset == s->at.usr2)
+    return &s->usr2;
+  if (s->at.mosi_dlen && offset == s->at.mosi_dlen)
+    return &s->mosi_dlen;
+  if (s->at.miso_dlen && offset == s->at.miso_dlen)
+    return &s->miso_dlen;
+  if (offset >= s->at.w0 && offset < s->at.w0 + 64 && offset % 4 == 0)
+    return &s->w[(offset - s->at.w0) / 4];
+  return NULL;
+}
+
+int sim_spi_read(void *ctx, uint32_t offset, uint32_t *value) {
+  struct sim_spi *s = ctx;
+  uint32_t *r = named(s, offset);
+  if (offset == CMD)
+    *value = 0; /* every command is over at once */
+  else if (r)
+    *value = *r;
+  else
+    return 0;
+  return 1;
+}
+
+int sim_spi_write(void *ctx, uint32_t offset, uint32_t value) {
+  struct sim_spi *s = ctx;
+  uint32_t *r = named(s, offset);
+  if (offset == CMD && value & CMD_USR)
+    user_command(s);
+  else if (offset == CMD)
+    ready_made(s, value);
+  else if (r)
+    *r = value;
+  else
+    return 0;
+  return 1;
+}

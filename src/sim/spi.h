@@ -1,0 +1,28 @@
+/* spi.h - the SPI controller that the flash hangs on (SPI1): user-defined and ready-made flash commands. */
+#ifndef SIM_SPI_H
+#define SIM_SPI_H
+
+#include "sim/nor.h"
+
+struct sim_spi_layout {
+  uint32_t base;
+  uint32_t usr, usr1, usr2;       /* offsets of registers */
+  uint32_t mosi_dlen, miso_dlen;  /* 0: the lengths are fields of usr1 (ESP8266) */
+  uint32_t w0;                    /* first of 16 data words */
+  int addr_msb;                   /* the address register is sent from its top bit on */
+};
+
+struct sim_spi {
+  struct sim_spi_layout at;
+  struct sim_nor *nor;
+  uint32_t addr, usr, usr1, usr2, mosi_dlen, miso_dlen;
+  uint32_t w[16];
+};
+
+void sim_spi_init(struct sim_spi *spi, const struct sim_spi_layout *at, struct sim_nor *nor);
+
+/* Register access for the bus: 0 when the offset is none of ours. */
+int sim_spi_read(void *spi, uint32_t offset, uint32_t *value);
+int sim_spi_write(void *spi, uint32_t offset, uint32_t value);
+
+#endif
