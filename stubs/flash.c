@@ -1,168 +1,226 @@
 /* flash.c - the flash chip, through the user commands of the SPI1 controller. */
 #include "stub.h"
 
-/* Bits of SPI_USER_REG and SPI_CMD_REG: the same on every chip (soc/spi_reg.h, soc/spi_mem_reg.h). */
+/* Offsets and bits that are the same on every chip (soc/spi_reg.h, soc/spi_mem_reg.h). */
+#define SPI_CMD (SPI1_BASE + 0x00)
+#define SPI_ADDRESS (SPI1_BASE + 0x04)
+#define SPI_CTRL (SPI1_BASE + 0x08)
+#define CMD_USR 0x00040000u
+#define CTRL_FAST_MODES 0x01906000u /* FREAD_QIO, FREAD_DIO, FREAD_QUAD, FREAD_DUAL, FASTRD_MODE */
 #define USR_COMMAND 0x80000000u
 #define USR_ADDRESS 0x40000000u
-#define USR_DUMMY 0x20000000u
 #define USR_MISO 0x10000000u
 #define USR_MOSI 0x08000000u
-#define CMD_USR 0x00040000u
 
 enum { CHUNK = 64 }; /* the controller's buffer */
 enum { WRITE_ENABLE = 0x06, READ_STATUS = 0x05, PROGRAM = 0x02, ERASE_4K = 0x20, ERASE_64K = 0xD8, ERASE_CHIP = 0xC7,
        READ = 0x03, PROGRAM_4B = 0x12, ERASE_4K_4B = 0x21, ERASE_64K_4B = 0xDC, READ_4B = 0x13 };
-enum { BUSY = 1, ENABLED = 2 };
+enum { BUSY = 1, ENABLED = 2, PROTECTION = 0x3C };
+#define BIG (1u << 24) /* from here on addresses have 32 bits */
 
-uint32_t flash_size = 4u << 20;
-static int wide;
+uint32_t flash_size;
+static uint32_t pending; /* looks at the status that what was begun last may take; 0: it is done */
+static uint32_t saved[3]; /* what the ROM's functions expect to find in the controller */
 
-void flash_wide(int on) {
-  wide = on;
-}
-
-static uint32_t buffer[CHUNK / 4];
-
-/* One command. address_bits 0: none. mosi and miso: bytes to send from and to receive into `buffer`. */
-static int command(uint32_t op, uint32_t address, uint32_t address_bits, uint32_t dummy, uint32_t mosi, uint32_t miso) {
+/* One command; no address where it is NO_ADDRESS. mosi and miso: bytes that it sends from and receives into the
+ * controller's buffer. */
+#define NO_ADDRESS 0xFFFFFFFFu
+static int command(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) {
   uint32_t user = USR_COMMAND, user1 = 0;
-  if (address_bits) {
+  if (address != NO_ADDRESS) {
+    int wide = flash_size > BIG;
     user |= USR_ADDRESS;
-    user1 |= (address_bits - 1) << 26;
-    REG_WRITE(SPI1_BASE + SPI_ADDR, SPI_ADDRESS_LEFT ? address << (32 - address_bits) : address);
-  }
-  if (dummy) {
-    user |= USR_DUMMY;
-    user1 |= dummy - 1;
+    user1 = (wide ? 31u : 23u) << 26;
+    REG_WRITE(SPI_ADDRESS, SPI_ADDRESS_LEFT && !wide ? address << 8 : address);
   }
   if (mosi)
     user |= USR_MOSI;
   if (miso)
     user |= USR_MISO;
-#ifdef SPI_LENGTHS_IN_USER1 /* ESP8266 */
+#ifdef SPI_MOSI_DLEN
+  REG_WRITE(SPI1_BASE + SPI_MOSI_DLEN, mosi ? mosi * 8 - 1 : 0);
+  REG_WRITE(SPI1_BASE + SPI_MISO_DLEN, miso ? miso * 8 - 1 : 0);
+#else /* ESP8266 */
   if (mosi)
     user1 |= (mosi * 8 - 1) << 17;
   if (miso)
     user1 |= (miso * 8 - 1) << 8;
-#else
-  if (mosi)
-    REG_WRITE(SPI1_BASE + SPI_MOSI_DLEN, mosi * 8 - 1);
-  if (miso)
-    REG_WRITE(SPI1_BASE + SPI_MISO_DLEN, miso * 8 - 1);
 #endif
   REG_WRITE(SPI1_BASE + SPI_USER, user);
   REG_WRITE(SPI1_BASE + SPI_USER1, user1);
   REG_WRITE(SPI1_BASE + SPI_USER2, 7u << 28 | op);
-  for (uint32_t i = 0; i < mosi; i += 4)
-    REG_WRITE(SPI1_BASE + SPI_W0 + i, buffer[i >> 2]);
-  REG_WRITE(SPI1_BASE + SPI_CMD, CMD_USR);
-  for (uint32_t i = 0; REG_READ(SPI1_BASE + SPI_CMD) & CMD_USR; i++) {
+  REG_WRITE(SPI_CMD, CMD_USR);
+  for (uint32_t i = 1; REG_READ(SPI_CMD) & CMD_USR; i++) {
     if (i == 1000000)
       return FLASH_TIMEOUT;
-    if ((i & 15) == 15)
+    if ((i & 15) == 0)
       io_poll();
   }
-  for (uint32_t i = 0; i < miso; i += 4)
-    buffer[i >> 2] = REG_READ(SPI1_BASE + SPI_W0 + i);
   return OK;
 }
 
 static int status(uint32_t *out) {
-  int err = command(READ_STATUS, 0, 0, 0, 0, 1);
-  *out = buffer[0] & 0xFF;
+  int err = command(READ_STATUS, NO_ADDRESS, 0, 1);
+  *out = REG_READ(SPI1_BASE + SPI_W0) & 0xFF;
   return err;
 }
 
-/* Waits until the flash is no longer busy; at most `rounds` looks, each some microseconds. */
-static int wait_ready(uint32_t rounds) {
-  for (uint32_t i = 0; i < rounds; i++) {
+int flash_ready(void) {
+  while (pending) {
     uint32_t s;
     int err = status(&s);
-    if (err)
-      return err;
     io_poll();
-    if (!(s & BUSY))
+    if (!err && !(s & BUSY)) {
+      pending = 0;
       return OK;
+    }
+    if (!--pending || err)
+      return FLASH_TIMEOUT;
   }
-  return FLASH_TIMEOUT;
+  return OK;
 }
 
-static int enable(void) {
-  uint32_t s;
-  int err = command(WRITE_ENABLE, 0, 0, 0, 0, 0);
+/* Begins what changes the flash and lets it run: it may take so many looks at the status. A look takes some
+ * microseconds, so these are limits far beyond what any data sheet has: about 1 s, 10 s, 5 minutes. */
+enum { LOOKS_PROGRAM = 200000, LOOKS_ERASE = 2000000, LOOKS_CHIP = 100000000 };
+static int change(uint32_t op, uint32_t address, const uint32_t *from, uint32_t n, uint32_t looks) {
+  uint32_t s = 0;
+  int err = command(WRITE_ENABLE, NO_ADDRESS, 0, 0);
   if (!err)
     err = status(&s);
-  if (!err && (s & (BUSY | ENABLED)) != ENABLED)
-    err = FLASH_FAILED; /* protected, or nobody there */
-  return err;
+  if (err)
+    return err;
+  if ((s & (BUSY | ENABLED)) != ENABLED)
+    return FLASH_FAILED; /* nobody there, or it does not listen */
+  for (uint32_t i = 0; i < n; i += 4)
+    REG_WRITE(SPI1_BASE + SPI_W0 + i, *from++);
+  pending = looks;
+  return command(op, address, n, 0);
 }
 
+int flash_in_range(uint32_t address, uint32_t size) {
+  return address <= flash_size && size <= flash_size - address;
+}
+
+/* `to` need not be aligned, but is faster when it is. */
 int flash_read(uint32_t address, uint8_t *to, uint32_t n) {
-  while (n) {
+  int err = flash_ready();
+  while (n && !err) {
     uint32_t part = n < CHUNK ? n : CHUNK;
-    int err = command(wide ? READ_4B : READ, address, wide ? 32 : 24, 0, 0, part);
-    if (err)
-      return err;
+    err = command(flash_size > BIG ? READ_4B : READ, address, 0, part);
+    for (uint32_t i = 0; i < part; i += 4) {
+      uint32_t w = REG_READ(SPI1_BASE + SPI_W0 + i);
+      if (!((uintptr_t)to & 3) && part - i >= 4)
+        *(uint32_t *)(void *)(to + i) = w;
+      else
+        for (uint32_t k = i; k < part && k < i + 4; k++, w >>= 8)
+          to[k] = (uint8_t)w;
+    }
     io_poll();
-    const uint8_t *from = (const uint8_t *)buffer;
-    for (uint32_t i = 0; i < part; i++)
-      to[i] = from[i];
     to += part;
     address += part;
     n -= part;
   }
-  return OK;
+  return err;
 }
 
-int flash_program(uint32_t address, const uint8_t *from, uint32_t n) {
-  while (n) {
-    uint32_t part = n < CHUNK ? n : CHUNK;
-    uint8_t *b = (uint8_t *)buffer;
-    int blank = 1;
-    for (uint32_t i = 0; i < part; i++)
-      blank &= from[i] == 0xFF;
-    if (!blank) { /* erased flash holds 0xFF already */
-      int err = enable();
-      for (uint32_t i = 0; i < part; i++)
-        b[i] = from[i];
+int flash_program(uint32_t address, const uint32_t *from, uint32_t n) {
+  int err = OK;
+  while (n && !err) {
+    uint32_t part = n < CHUNK ? n : CHUNK, all = 0xFFFFFFFF;
+    for (uint32_t i = 0; i < (part + 3) / 4; i++)
+      all &= from[i];
+    if (all != 0xFFFFFFFF || (part & 3)) { /* erased flash holds 0xFF already */
+      err = flash_ready();
       if (!err)
-        err = command(wide ? PROGRAM_4B : PROGRAM, address, wide ? 32 : 24, 0, part, 0);
-      if (!err)
-        err = wait_ready(100000);
-      if (err)
-        return err;
+        err = change(flash_size > BIG ? PROGRAM_4B : PROGRAM, address, from, part, LOOKS_PROGRAM);
     }
-    from += part;
+    from += part / 4;
     address += part;
     n -= part;
   }
-  return OK;
+  return err;
 }
 
 int flash_erase(uint32_t address, uint32_t size) {
-  int err = enable();
+  uint32_t first = 0, s;
+  int wide = flash_size > BIG, err = flash_ready();
   if (!err)
-    err = size == BLOCK64 ? command(wide ? ERASE_64K_4B : ERASE_64K, address, wide ? 32 : 24, 0, 0, 0)
-                          : command(wide ? ERASE_4K_4B : ERASE_4K, address, wide ? 32 : 24, 0, 0, 0);
-  return err ? err : wait_ready(2000000);
+    err = change(size == BLOCK64 ? (wide ? ERASE_64K_4B : ERASE_64K) : (wide ? ERASE_4K_4B : ERASE_4K), address, 0,
+                 0, LOOKS_ERASE);
+  if (!err)
+    err = flash_ready();
+  if (!err)
+    err = flash_read(address, (uint8_t *)&first, 4);
+  if (!err && first != 0xFFFFFFFF) { /* a protected sector takes the command and does nothing */
+    err = status(&s);
+    if (!err)
+      err = s & PROTECTION ? FLASH_PROTECTED : FLASH_FAILED;
+  }
+  return err;
 }
 
 int flash_erase_all(void) {
-  int err = enable();
+  int err = flash_ready();
   if (!err)
-    err = command(ERASE_CHIP, 0, 0, 0, 0, 0);
-  return err ? err : wait_ready(100000000);
+    err = change(ERASE_CHIP, NO_ADDRESS, 0, 0, LOOKS_CHIP);
+  return err ? err : flash_ready();
 }
 
-int flash_blank(uint32_t address, uint32_t size, int *blank) {
-  uint32_t part[CHUNK / 4];
-  *blank = 1;
-  for (; size && *blank; size -= CHUNK, address += CHUNK) {
-    int err = flash_read(address, (uint8_t *)part, CHUNK);
-    if (err)
-      return err;
+int flash_blank(uint32_t sector, int *blank) {
+  uint32_t part[CHUNK / 4], all = 0xFFFFFFFF;
+  int err = OK;
+  for (uint32_t at = 0; at < SECTOR && all == 0xFFFFFFFF && !err; at += CHUNK) {
+    err = flash_read(sector + at, (uint8_t *)part, CHUNK);
     for (uint32_t i = 0; i < CHUNK / 4; i++)
-      *blank &= part[i] == 0xFFFFFFFF;
+      all &= part[i];
   }
+  *blank = all == 0xFFFFFFFF;
+  return err;
+}
+
+static void registers(int save) {
+  static const uint8_t offset[3] = {SPI_USER, SPI_USER1, SPI_USER2};
+  for (int i = 0; i < 3; i++) {
+    if (save)
+      saved[i] = REG_READ(SPI1_BASE + offset[i]);
+    else
+      REG_WRITE(SPI1_BASE + offset[i], saved[i]);
+  }
+}
+
+/* The ROM's own function knows the encryption block of its chip. It does not poll: one block in flight only. */
+int flash_program_encrypted(uint32_t address, const uint32_t *from, uint32_t n) {
+#ifdef ROM_WRITE_ENCRYPTED
+  int err = flash_ready();
+  if (err)
+    return err;
+  registers(0);
+  rom_call(ROM_CONFIGURE, 0, flash_size < BIG ? flash_size : BIG, BLOCK64, SECTOR, PAGE, 0xFFFF);
+  return rom_call(ROM_WRITE_ENCRYPTED, address, (uint32_t)(uintptr_t)from, n, 0, 0, 0) ? FLASH_FAILED : OK;
+#else
+  (void)address, (void)from, (void)n;
+  return NOT_IMPLEMENTED;
+#endif
+}
+
+int flash_attach(uint32_t pins) {
+#ifdef ROM_ATTACH_UNLESS
+  if (ROM_ATTACH_UNLESS)
+    return OK;
+#endif
+#ifdef ROM_PADS
+  rom_call(ROM_PADS, 0, 0, 0, 0, 0, 0);
+#endif
+  registers(0);
+  rom_call(ROM_ATTACH, pins, 0, 0, 0, 0, 0);
+  flash_init();
   return OK;
+}
+
+void flash_init(void) {
+  registers(1);
+  REG_WRITE(SPI_CTRL, REG_READ(SPI_CTRL) & ~CTRL_FAST_MODES); /* our reads take one bit at a time */
+  if (!flash_size)
+    flash_size = 4u << 20;
 }

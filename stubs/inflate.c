@@ -1,6 +1,6 @@
 /* inflate.c - a zlib stream (RFC 1950, RFC 1951) that arrives in pieces of any length.
  *
- * Every step takes at most 15 bits, so that 32 bits are enough to hold what has been read, and a step that finds
+ * Every step takes at most 16 bits, so that 32 bits are enough to hold what has been read, and a step that finds
  * too few bits is taken again, from its start, when more has come. */
 #include "stub.h"
 
@@ -8,82 +8,67 @@ enum { FAST = 9, LITERALS = 288, DISTANCES = 32, LENGTHS = 19, LONGEST = 15 };
 
 /* A canonical Huffman code: codes up to FAST bits by table, longer ones by counting. */
 struct code {
-  uint16_t fast[1 << FAST];     /* symbol << 4 | length; 0: longer, or none */
-  uint16_t count[LONGEST + 1];
-  uint16_t symbol[LITERALS];    /* by code */
+  uint16_t fast[(1 << FAST) + LONGEST + 1]; /* symbol << 4 | length, 0: longer, or none; behind it the counts */
+  uint16_t symbol[LITERALS]; /* by code */
 };
 
-enum state { HEADER, BLOCK, STORED, STORED_DATA, TABLE, CODE_LENGTHS, SYMBOL_LENGTHS, REPEAT, SYMBOL, LENGTH_BITS,
-             DISTANCE, DISTANCE_BITS, TRAILER, FINISHED };
+/* What comes next in the stream: a symbol of a code, or `need` bits. */
+enum state { SYMBOL, DISTANCE, SYMBOL_LENGTHS, HEADER, BLOCK, STORED, STORED_CHECK, STORED_DATA, TABLE, CODE_LENGTHS,
+             REPEAT, LENGTH_BITS, DISTANCE_BITS, TRAILER, TRAILER_REST, FINISHED };
 
 static struct {
   const uint8_t *in, *in_end;
-  uint32_t hold, bits;         /* read, not yet used; how many */
+  uint32_t hold, bits; /* read, not yet used; how many */
   enum state state;
-  int last;
-  uint32_t stored, literals, distances, lengths, index, repeat_symbol;
-  uint32_t length, distance_symbol;
-  uint32_t out, flushed;       /* bytes unpacked, bytes passed on */
+  uint32_t need;
+  uint32_t last, literals, distances, lengths, index, base;
+  uint32_t length;
+  uint32_t out, flushed; /* bytes unpacked, bytes passed on */
   uint32_t adler_a, adler_b;
-  uint8_t length_of[LITERALS + DISTANCES];
 } z;
+static uint8_t length_of[LITERALS + DISTANCES];
 static struct code literal, distance;
-uint8_t window[WINDOW];
-
-static const uint16_t length_base[29] = {3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
-                                         31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
-static const uint8_t length_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
-static const uint16_t distance_base[30] = {1,   2,   3,   4,   5,   7,    9,    13,   17,   25,   33,   49,   65,    97,    129,
-                                           193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
-static const uint8_t length_order[LENGTHS] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
 
 /* Makes a code from the lengths of its n symbols. Returns whether the lengths make sense. */
 static int make_code(struct code *c, const uint8_t *lengths, uint32_t n) {
-  uint16_t first[LONGEST + 2];
-  uint32_t used = 0;
-  for (uint32_t i = 0; i <= LONGEST; i++)
-    c->count[i] = 0;
-  for (uint32_t i = 0; i < n; i++)
-    c->count[lengths[i]]++;
-  c->count[0] = 0;
-  int left = 1;
-  first[1] = 0;
-  for (uint32_t len = 1; len <= LONGEST; len++) {
-    left = (left << 1) - c->count[len];
-    if (left < 0)
-      return 0;
-    used += c->count[len];
-    first[len + 1] = (uint16_t)(first[len] + c->count[len]);
-  }
-  if (left > 0 && used > 1) /* only a code of a single symbol may be incomplete */
-    return 0;
-  for (uint32_t i = 0; i < n; i++)
-    if (lengths[i])
-      c->symbol[first[lengths[i]]++] = (uint16_t)i;
-  for (uint32_t i = 0; i < 1 << FAST; i++)
+  uint32_t next[LONGEST + 1], at = 0, code = 0, left = 1, i, len;
+  uint16_t *count = c->fast + (1 << FAST);
+  for (i = 0; i < sizeof c->fast / 2; i++)
     c->fast[i] = 0;
-  uint32_t code = 0, at = 0;
-  for (uint32_t len = 1; len <= FAST; len++, code <<= 1)
-    for (uint32_t k = c->count[len]; k; k--, code++, at++) {
-      uint32_t reversed = 0;
-      for (uint32_t b = 0; b < len; b++)
-        reversed |= (code >> b & 1) << (len - 1 - b);
+  for (i = 0; i < n; i++)
+    if (lengths[i])
+      count[lengths[i]]++;
+  for (len = 1; len <= LONGEST; len++) {
+    next[len] = at;
+    at += count[len];
+    left <<= 1;
+    if (count[len] > left)
+      return 0;
+    left -= count[len];
+  }
+  if (left && at > 1) /* only a code of a single symbol may be incomplete */
+    return 0;
+  for (i = 0; i < n; i++)
+    if (lengths[i])
+      c->symbol[next[lengths[i]]++] = (uint16_t)i;
+  for (len = 1, at = 0; len <= FAST; len++, code <<= 1)
+    for (i = count[len]; i; i--, code++, at++) {
+      uint32_t reversed = 0, b;
+      for (b = 0; b < len; b++)
+        reversed = reversed << 1 | (code >> b & 1);
       for (; reversed < 1 << FAST; reversed += 1u << len)
         c->fast[reversed] = (uint16_t)(c->symbol[at] << 4 | len);
+      io_poll();
     }
   return 1;
 }
 
-static void fill(void) {
+/* n bits, or -1 when there are not that many yet. */
+static int take(uint32_t n) {
   while (z.bits <= 24 && z.in < z.in_end) {
     z.hold |= (uint32_t)*z.in++ << z.bits;
     z.bits += 8;
   }
-}
-
-/* n bits, or -1 when there are not that many yet. */
-static int take(uint32_t n) {
-  fill();
   if (z.bits < n)
     return -1;
   int v = (int)(z.hold & ((1u << n) - 1));
@@ -94,24 +79,18 @@ static int take(uint32_t n) {
 
 /* A symbol; -1: too few bits yet; -2: no such code. */
 static int decode(const struct code *c) {
-  fill();
+  take(0);
   uint32_t entry = c->fast[z.hold & ((1 << FAST) - 1)];
-  if (entry) {
-    if ((entry & 15) > z.bits)
-      return -1;
-    z.hold >>= entry & 15;
-    z.bits -= entry & 15;
-    return (int)(entry >> 4);
-  }
-  int code = 0, first = 0, index = 0;
+  if (entry)
+    return take(entry & 15) < 0 ? -1 : (int)(entry >> 4);
+  uint32_t code = 0, first = 0, index = 0;
   for (uint32_t len = 1; len <= LONGEST; len++) {
     if (len > z.bits)
       return -1;
-    code |= (int)(z.hold >> (len - 1) & 1);
-    int count = c->count[len];
-    if (code - count < first) {
-      z.hold >>= len;
-      z.bits -= len;
+    code |= z.hold >> (len - 1) & 1;
+    uint32_t count = c->fast[(1 << FAST) + len];
+    if (code < first + count) {
+      take(len);
       return c->symbol[index + (code - first)];
     }
     index += count;
@@ -121,9 +100,12 @@ static int decode(const struct code *c) {
   return -2;
 }
 
-static void adler(const uint8_t *p, uint32_t n) {
-  uint32_t a = z.adler_a, b = z.adler_b;
-  while (n--) { /* both stay below 2 * 65521: no division needed */
+/* Passes on what has been unpacked since the last time; it does not reach over the window's end. */
+static int pass_on(void) {
+  const uint8_t *from = window + (z.flushed & (WINDOW - 1)), *p = from;
+  uint32_t n = z.out - z.flushed, a = z.adler_a, b = z.adler_b;
+  z.flushed = z.out;
+  for (uint32_t i = n; i; i--) { /* both stay below 2 * 65521: no division needed */
     a += *p++;
     if (a >= 65521)
       a -= 65521;
@@ -133,224 +115,172 @@ static void adler(const uint8_t *p, uint32_t n) {
   }
   z.adler_a = a;
   z.adler_b = b;
+  return write_bytes(from, n);
 }
 
-/* Passes on what has been unpacked since the last time. */
-static int flush(void) {
-  uint32_t from = z.flushed & (WINDOW - 1), n = z.out - z.flushed;
-  uint32_t first = WINDOW - from < n ? WINDOW - from : n;
-  z.flushed = z.out;
-  adler(window + from, first);
-  int err = write_bytes(window + from, first);
-  if (!err && n > first) {
-    adler(window, n - first);
-    err = write_bytes(window, n - first);
-  }
-  return err;
+static int put(uint32_t c) {
+  window[z.out++ & (WINDOW - 1)] = (uint8_t)c;
+  return (z.out & (PAGE - 1)) ? OK : pass_on();
 }
 
-static int put(uint8_t c) {
-  window[z.out++ & (WINDOW - 1)] = c;
-  return (z.out & (PAGE - 1)) ? OK : flush();
+static int go(enum state state, uint32_t need) {
+  z.state = state;
+  z.need = need;
+  return OK;
 }
 
-static int copy(uint32_t distance, uint32_t length) {
-  int err = OK;
-  if (distance > z.out)
-    return INFLATE_FAILED;
-  io_poll();
-  while (length-- && !err)
-    err = put(window[(z.out - distance) & (WINDOW - 1)]);
-  return err;
-}
-
-static void fixed_codes(void) {
-  for (uint32_t i = 0; i < LITERALS; i++)
-    z.length_of[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
-  make_code(&literal, z.length_of, LITERALS);
-  for (uint32_t i = 0; i < DISTANCES; i++)
-    z.length_of[i] = 5;
-  make_code(&distance, z.length_of, DISTANCES);
+static int block_or_end(void) {
+  if (!z.last)
+    return go(BLOCK, 3);
+  take(z.bits & 7);
+  return go(TRAILER, 16);
 }
 
 /* One step. OK, an error byte, or -1 for more input. */
 static int step(void) {
-  int v, err;
+  int got = z.state > SYMBOL_LENGTHS ? take(z.need) : decode(z.state == SYMBOL ? &literal : &distance);
+  uint32_t v = (uint32_t)got, i, n;
+  int err = OK;
+  if (got < 0)
+    return got == -1 ? -1 : INFLATE_FAILED;
   switch (z.state) {
-  case HEADER:
-    if ((v = take(8)) < 0)
-      return -1;
-    z.index = z.index << 8 | (uint32_t)v;
-    if (++z.length < 2)
-      return OK;
-    /* method 8, window up to 32 KiB, no dictionary, and the 16 bits a multiple of 31 */
-    uint32_t rest = z.index;
-    while (rest >= 31 << 11)
-      rest -= 31 << 11;
-    while (rest >= 31)
-      rest -= 31;
-    if ((z.index >> 8 & 15) != 8 || (z.index >> 12) > 7 || (z.index & 0x20) || rest)
+  case HEADER: /* method 8, window up to 32 KiB, no dictionary; the two bytes, high one first, a multiple of 31 */
+    for (n = (v & 0xFF) << 8 | v >> 8; n >= 31;)
+      n -= 31;
+    if ((v & 0x208F) != 8 || n)
       return INFLATE_FAILED;
-    z.state = BLOCK;
-    return OK;
+    return go(BLOCK, 3);
   case BLOCK:
-    if (z.last) {
-      z.hold >>= z.bits & 7;
-      z.bits &= ~7u;
-      z.index = z.length = 0;
-      z.state = TRAILER;
-      return OK;
-    }
-    if ((v = take(3)) < 0)
-      return -1;
     z.last = v & 1;
-    z.index = 0;
     if (v >> 1 == 3)
       return INFLATE_FAILED;
-    if (v >> 1 == 1)
-      fixed_codes();
+    if (v >> 1 == 2)
+      return go(TABLE, 14);
     if (v >> 1 == 0) {
-      z.hold >>= z.bits & 7;
-      z.bits &= ~7u;
+      take(z.bits & 7);
+      return go(STORED, 16);
     }
-    z.state = v >> 1 == 0 ? STORED : v >> 1 == 1 ? SYMBOL : TABLE;
-    return OK;
-  case STORED: /* length and its complement, a byte at a time */
-    if ((v = take(8)) < 0)
-      return -1;
-    z.stored = z.stored >> 8 | (uint32_t)v << 24;
-    if (++z.index < 4)
-      return OK;
-    if ((z.stored & 0xFFFF) != (~z.stored >> 16))
+    for (i = 0; i < LITERALS + DISTANCES; i++)
+      length_of[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : i < LITERALS ? 8 : 5;
+    make_code(&literal, length_of, LITERALS);
+    make_code(&distance, length_of + LITERALS, DISTANCES);
+    return go(SYMBOL, 0);
+  case STORED:
+    z.length = v;
+    return go(STORED_CHECK, 16);
+  case STORED_CHECK:
+    if ((v ^ z.length) != 0xFFFF)
       return INFLATE_FAILED;
-    z.stored &= 0xFFFF;
-    z.state = z.stored ? STORED_DATA : BLOCK;
-    return OK;
+    return z.length ? go(STORED_DATA, 8) : block_or_end();
   case STORED_DATA:
-    if ((v = take(8)) < 0)
-      return -1;
-    if (!--z.stored)
-      z.state = BLOCK;
-    return put((uint8_t)v);
+    if (!--z.length)
+      block_or_end();
+    return put(v);
   case TABLE:
-    if ((v = take(14)) < 0)
-      return -1;
-    z.literals = (uint32_t)(v & 31) + 257;
-    z.distances = (uint32_t)(v >> 5 & 31) + 1;
-    z.lengths = (uint32_t)(v >> 10) + 4;
+    z.literals = (v & 31) + 257;
+    z.distances = (v >> 5 & 31) + 1;
+    z.lengths = (v >> 10) + 4;
     if (z.literals > 286 || z.distances > 30)
       return INFLATE_FAILED;
-    for (uint32_t i = 0; i < LENGTHS; i++)
-      z.length_of[i] = 0;
+    for (i = 0; i < LENGTHS; i++)
+      length_of[i] = 0;
     z.index = 0;
-    z.state = CODE_LENGTHS;
-    return OK;
-  case CODE_LENGTHS:
-    if ((v = take(3)) < 0)
-      return -1;
-    z.length_of[length_order[z.index++]] = (uint8_t)v;
+    return go(CODE_LENGTHS, 3);
+  case CODE_LENGTHS: {
+    static const uint8_t order[LENGTHS] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+    length_of[order[z.index++]] = (uint8_t)v;
     if (z.index < z.lengths)
       return OK;
-    if (!make_code(&distance, z.length_of, LENGTHS))
-      return INFLATE_FAILED;
     z.index = 0;
-    z.state = SYMBOL_LENGTHS;
-    return OK;
-  case SYMBOL_LENGTHS:
-    if (z.index == z.literals + z.distances) {
-      if (!z.length_of[256] || !make_code(&literal, z.length_of, z.literals) ||
-          !make_code(&distance, z.length_of + z.literals, z.distances))
-        return INFLATE_FAILED;
-      z.state = SYMBOL;
-      return OK;
-    }
-    if ((v = decode(&distance)) < 0)
-      return v == -1 ? -1 : INFLATE_FAILED;
-    if (v < 16) {
-      z.length_of[z.index++] = (uint8_t)v;
-      return OK;
-    }
-    z.repeat_symbol = (uint32_t)v;
-    z.state = REPEAT;
-    return OK;
-  case REPEAT: {
-    if ((v = take(z.repeat_symbol == 16 ? 2 : z.repeat_symbol == 17 ? 3 : 7)) < 0)
-      return -1;
-    uint32_t n = (uint32_t)v + (z.repeat_symbol == 18 ? 11 : 3);
-    if (n > z.literals + z.distances - z.index || (z.repeat_symbol == 16 && z.index == 0))
-      return INFLATE_FAILED;
-    uint8_t length = z.repeat_symbol == 16 ? z.length_of[z.index - 1] : 0;
-    while (n--)
-      z.length_of[z.index++] = length;
-    z.state = SYMBOL_LENGTHS;
-    return OK;
+    return make_code(&distance, length_of, LENGTHS) ? go(SYMBOL_LENGTHS, 0) : INFLATE_FAILED;
   }
-  case SYMBOL:
-    if ((v = decode(&literal)) < 0)
-      return v == -1 ? -1 : INFLATE_FAILED;
-    if (v < 256)
-      return put((uint8_t)v);
-    if (v == 256) {
-      z.state = BLOCK;
-      return OK;
+  case SYMBOL_LENGTHS:
+    if (v > 15) {
+      z.base = v;
+      return go(REPEAT, v == 16 ? 2 : v == 17 ? 3 : 7);
     }
-    if (v > 285)
+    n = 1;
+    goto lengths;
+  case REPEAT:
+    n = v + (z.base == 18 ? 11 : 3);
+    v = 0;
+    if (z.base == 16) {
+      if (!z.index)
+        return INFLATE_FAILED;
+      v = length_of[z.index - 1];
+    }
+  lengths:
+    if (n > z.literals + z.distances - z.index)
       return INFLATE_FAILED;
-    z.length = (uint32_t)v - 257;
-    z.state = LENGTH_BITS;
-    return OK;
+    while (n--)
+      length_of[z.index++] = (uint8_t)v;
+    if (z.index < z.literals + z.distances)
+      return go(SYMBOL_LENGTHS, 0);
+    if (!length_of[256] || !make_code(&literal, length_of, z.literals) ||
+        !make_code(&distance, length_of + z.literals, z.distances))
+      return INFLATE_FAILED;
+    return go(SYMBOL, 0);
+  case SYMBOL:
+    if (v < 256)
+      return put(v);
+    if (v == 256)
+      return block_or_end();
+    v -= 257;
+    if (v > 28)
+      return INFLATE_FAILED;
+    /* groups of four lengths, each twice as far apart as the one before; but the last code is 258 alone */
+    n = v < 8 || v == 28 ? 0 : (v >> 2) - 1;
+    z.base = v == 28 ? 258 : n ? ((4 + (v & 3)) << n) + 3 : v + 3;
+    return go(LENGTH_BITS, n);
   case LENGTH_BITS:
-    if ((v = take(length_extra[z.length])) < 0)
-      return -1;
-    z.length = length_base[z.length] + (uint32_t)v;
-    z.state = DISTANCE;
-    return OK;
-  case DISTANCE:
-    if ((v = decode(&distance)) < 0)
-      return v == -1 ? -1 : INFLATE_FAILED;
+    z.length = z.base + v;
+    return go(DISTANCE, 0);
+  case DISTANCE: /* likewise in groups of two */
     if (v > 29)
       return INFLATE_FAILED;
-    z.distance_symbol = (uint32_t)v;
-    z.state = DISTANCE_BITS;
-    return OK;
+    n = v < 4 ? 0 : (v >> 1) - 1;
+    z.base = n ? ((2 + (v & 1)) << n) + 1 : v + 1;
+    return go(DISTANCE_BITS, n);
   case DISTANCE_BITS:
-    if ((v = take(z.distance_symbol < 4 ? 0 : (z.distance_symbol >> 1) - 1)) < 0)
-      return -1;
+    v += z.base;
+    if (v > z.out)
+      return INFLATE_FAILED;
+    io_poll();
+    for (n = z.length; n && !err; n--)
+      err = put(window[(z.out - v) & (WINDOW - 1)]);
     z.state = SYMBOL;
-    return copy(distance_base[z.distance_symbol] + (uint32_t)v, z.length);
-  case TRAILER:
-    if ((v = take(8)) < 0)
-      return -1;
-    z.index = z.index << 8 | (uint32_t)v;
-    if (++z.length < 4)
-      return OK;
-    err = flush();
-    z.state = FINISHED;
-    return err ? err : z.index == (z.adler_b << 16 | z.adler_a) ? OK : INFLATE_FAILED;
+    return err;
+  case TRAILER: /* Adler-32, high byte first */
+    z.base = v;
+    return go(TRAILER_REST, 16);
+  case TRAILER_REST:
+    err = pass_on();
+    if (!err && (z.base != (z.adler_b >> 8 | (z.adler_b & 0xFF) << 8) || v != (z.adler_a >> 8 | (z.adler_a & 0xFF) << 8)))
+      err = INFLATE_FAILED;
+    go(FINISHED, 8);
+    return err;
   default:
-    return z.in < z.in_end ? TOO_MUCH_DATA : -1;
+    return TOO_MUCH_DATA;
   }
 }
 
 void inflate_begin(void) {
-  z.hold = z.bits = 0;
-  z.state = HEADER;
-  z.last = 0;
-  z.index = z.length = 0;
+  z.hold = z.bits = z.last = 0;
   z.out = z.flushed = 0;
   z.adler_a = 1;
   z.adler_b = 0;
+  go(HEADER, 16);
 }
 
 int inflate_data(const uint8_t *p, uint32_t n) {
+  int err;
   z.in = p;
   z.in_end = p + n;
-  int err;
   while ((err = step()) == OK)
     ;
   return err < 0 ? OK : err;
 }
 
 int inflate_finished(void) {
-  return z.state == FINISHED;
+  return z.state == FINISHED || !z.out; /* when nothing has come out, what is missing tells */
 }

@@ -1,73 +1,82 @@
 /* io.c - the link. The receiver is drained into a ring by polling, also while the flash is busy. */
 #include "stub.h"
 
+enum { END = 0xC0, ESCAPE = 0xDB, ESCAPED_END = 0xDC, ESCAPED_ESCAPE = 0xDD };
+/* UART registers with one place on every chip (soc/uart_reg.h). */
+#define UART_INT_RAW (UART_BASE + 0x04)
+#define UART_INT_CLEAR (UART_BASE + 0x10)
+#define UART_CLKDIV (UART_BASE + 0x14)
+#define UART_STATUS (UART_BASE + 0x1C)
+#define UART_OVERFLOW 0x10u
+enum { FIFO_ROOM = 120 }; /* of 128 bytes */
+
 static uint8_t ring[RING_SIZE]; /* a power of two */
 static uint32_t head, tail;
-static uint32_t frame_words[(FRAME_MAX + 3) / 4];
-uint8_t *const frame = (uint8_t *)frame_words;
-#ifdef USJ_BASE
-static int usb; /* USB-Serial/JTAG in use instead of UART0 */
+static int lost; /* bytes had nowhere to go since the last one that was stored */
+#ifdef LINK_NUMBER_ANY
+static int link;
 #endif
+uint32_t frame_words[(FRAME_MAX + 3) / 4];
 
-static void store(uint32_t c) {
-  if (head - tail < RING_SIZE)
-    ring[head++ & (RING_SIZE - 1)] = (uint8_t)c;
+uint32_t ring_room(void) {
+  return RING_SIZE - (head - tail);
 }
 
-#ifdef USJ_BASE
-/* USB_SERIAL_JTAG_EP1_REG, USB_SERIAL_JTAG_EP1_CONF_REG: soc/usb_serial_jtag_reg.h */
-enum { USJ_WR_DONE = 1, USJ_IN_FREE = 2, USJ_OUT_AVAIL = 4 };
-
-static void usj_poll(void) {
-  while (head - tail < RING_SIZE && (REG_READ(USJ_BASE + 4) & USJ_OUT_AVAIL)) /* USB holds back the rest */
-    store(REG_READ(USJ_BASE));
+/* Where bytes are missing an escape that means nothing goes into the ring, which breaks the frame there. */
+void ring_store(uint8_t c) {
+  if (ring_room() < 3) {
+    lost = 1;
+    return;
+  }
+  if (lost) {
+    ring[head++ & (RING_SIZE - 1)] = ESCAPE;
+    ring[head++ & (RING_SIZE - 1)] = 0;
+    lost = 0;
+  }
+  ring[head++ & (RING_SIZE - 1)] = c;
 }
-
-static void usj_put(uint8_t c) {
-  while (!(REG_READ(USJ_BASE + 4) & USJ_IN_FREE))
-    usj_poll();
-  REG_WRITE(USJ_BASE, c);
-}
-#endif
 
 void io_poll(void) {
-#ifdef USJ_BASE
-  if (usb) {
-    usj_poll();
+#ifdef LINK_NUMBER_ANY
+  if (link) {
+    usb_poll(link);
     return;
   }
 #endif
-  for (uint32_t n = REG_READ(UART_STATUS) & UART_RX_COUNT; n; n--)
-    store(REG_READ(UART_RX_FIFO));
+  uint32_t n = REG_READ(UART_STATUS) & UART_COUNT;
+  int full = n >= FIFO_ROOM; /* it can only have overflowed if it is full */
+  for (; n; n--)
+    ring_store((uint8_t)REG_READ(UART_RX_FIFO));
+  if (full && (REG_READ(UART_INT_RAW) & UART_OVERFLOW)) {
+    REG_WRITE(UART_INT_CLEAR, UART_OVERFLOW);
+    lost = 1;
+  }
 }
 
 static uint32_t tx_count(void) {
-  return REG_READ(UART_STATUS) >> 16 & UART_RX_COUNT;
+  return REG_READ(UART_STATUS) >> 16 & UART_COUNT;
 }
 
 static void raw_put(uint8_t c) {
-#ifdef USJ_BASE
-  if (usb) {
-    usj_put(c);
+#ifdef LINK_NUMBER_ANY
+  if (link) {
+    usb_put(link, c);
     return;
   }
 #endif
-  while (tx_count() >= 120)
+  while (tx_count() >= FIFO_ROOM)
     io_poll();
   REG_WRITE(UART_TX_FIFO, c);
 }
 
 void io_open(void) {
-  raw_put(0xC0);
+  raw_put(END);
 }
 
 void io_put(uint8_t c) {
-  if (c == 0xC0) {
-    raw_put(0xDB);
-    c = 0xDC;
-  } else if (c == 0xDB) {
-    raw_put(0xDB);
-    c = 0xDD;
+  if (c == END || c == ESCAPE) {
+    raw_put(ESCAPE);
+    c = c == END ? ESCAPED_END : ESCAPED_ESCAPE;
   }
   raw_put(c);
 }
@@ -83,71 +92,68 @@ void io_bytes(const uint8_t *p, uint32_t n) {
 }
 
 void io_close(void) {
-  raw_put(0xC0);
-#ifdef USJ_BASE
-  if (usb)
-    REG_WRITE(USJ_BASE + 4, USJ_WR_DONE);
+  raw_put(END);
+#ifdef LINK_NUMBER_ANY
+  if (link)
+    usb_flush(link);
 #endif
   io_poll();
 }
 
 void io_drain(void) {
-#ifdef USJ_BASE
-  if (usb)
-    return;
+#ifdef LINK_NUMBER_ANY
+  if (link)
+    return; /* io_close has waited */
 #endif
   while (tx_count())
     io_poll();
-  while (REG_READ(UART_FSM_STATUS) & UART_TX_FSM) /* the last byte is still on the line */
+#ifdef UART_FSM
+  while (REG_READ(UART_FSM) & UART_FSM_SENDING) /* the last byte is still on the line */
     io_poll();
+#else
+  /* Nothing tells: ten bits of as many clocks as the divider says, and a round takes more than one. */
+  for (uint32_t i = 10 * (REG_READ(UART_CLKDIV) & 0xFFFFF); i; i--)
+    io_poll();
+#endif
 }
 
-/* a * b and n / d by hand: the compilers for Xtensa bring neither in 64 bits. */
-static void multiply(uint32_t a, uint32_t b, uint32_t *high, uint32_t *low) {
-  uint32_t al = a & 0xFFFF, ah = a >> 16, bl = b & 0xFFFF, bh = b >> 16;
-  uint32_t cross = ah * bl + (al * bl >> 16); /* at most (2^16-1)^2 + 2^16 - 1: fits */
-  uint32_t more = al * bh + (cross & 0xFFFF);
-  *high = ah * bh + (cross >> 16) + (more >> 16);
-  *low = a * b;
+static uint32_t new_divider, rate;
+
+/* The divider in use and the rate that it gives tell the clock, whatever the crystal. 0 stands for the rate that was
+ * set last. */
+int io_baud(uint32_t from, uint32_t to) {
+#ifdef LINK_NUMBER_ANY
+  if (link)
+    return 1;
+#endif
+  uint32_t div = REG_READ(UART_CLKDIV), clock, units = 0;
+#ifdef UART_DIVIDER_WHOLE
+  clock = div & 0xFFFFF;
+#else
+  clock = (div & 0xFFFFF) << 4 | (div >> 20 & 0xF); /* in sixteenths: 268 MHz would still fit into 32 bits */
+#endif
+  clock = clock * (from ? from : rate) + (to >> 1); /* to the nearest */
+  if (to < 1200)
+    return 0;
+  for (; clock >= to; clock -= to) /* no processor of theirs but RISC-V divides */
+    units++;
+#ifdef UART_DIVIDER_WHOLE
+  new_divider = units;
+#else
+  if (units < 16 || units >> 4 > UART_DIVIDER_MOST)
+    return 0;
+  new_divider = units >> 4 | (units & 0xF) << 20;
+#endif
+  rate = to;
+  return units != 0;
 }
 
-static uint32_t divide(uint32_t high, uint32_t low, uint32_t d) {
-  uint32_t q = 0;
-  for (int i = 0; i < 32; i++) {
-    uint32_t carry = high >> 31;
-    high = high << 1 | low >> 31;
-    low <<= 1;
-    q <<= 1;
-    if (carry || high >= d) {
-      high -= d;
-      q |= 1;
-    }
-  }
-  return q;
-}
-
-/* The divider in use and the rate that it gives tell the clock, whatever the crystal. */
-void io_baud(uint32_t from, uint32_t to) {
-#ifdef USJ_BASE
-  if (usb)
+void io_baud_set(void) {
+#ifdef LINK_NUMBER_ANY
+  if (link)
     return;
 #endif
-  uint32_t div = REG_READ(UART_CLKDIV), high, low;
-#ifdef UART_CLKDIV_WHOLE /* ESP8266: no fraction */
-  multiply(div & 0xFFFFF, from, &high, &low);
-#else
-  multiply((div & 0xFFFFF) << 4 | (div >> 20 & 0xF), from, &high, &low); /* in sixteenths */
-#endif
-  low += (to >> 1); /* to the nearest */
-  high += low < (to >> 1);
-  if (!from || high >= to)
-    return;
-  uint32_t units = divide(high, low, to);
-#ifdef UART_CLKDIV_WHOLE
-  REG_WRITE(UART_CLKDIV, units);
-#else
-  REG_WRITE(UART_CLKDIV, units >> 4 | (units & 0xF) << 20);
-#endif
+  REG_WRITE(UART_CLKDIV, new_divider);
 #ifdef UART_UPDATE /* later UARTs take a new divider only when told to */
   REG_WRITE(UART_UPDATE, 1);
   for (int i = 0; i < 1000 && (REG_READ(UART_UPDATE) & 1); i++)
@@ -155,53 +161,51 @@ void io_baud(uint32_t from, uint32_t to) {
 #endif
 }
 
-int io_idle(void) {
-  io_poll();
-  return head == tail;
+static int kept;
+
+void io_keep(int n) {
+  kept = n;
 }
 
-/* Takes bytes out of the ring until a frame is complete. State between calls: where in the frame we are. */
+/* Takes bytes out of the ring until a frame is complete. A 0xC0 ends a frame and begins the next one, so that a lost one
+ * costs no more than the frames beside it. */
 int io_frame(void) {
   static uint32_t length;
-  static enum { OUTSIDE, INSIDE, ESCAPED, SKIPPING } state;
+  static enum { OUTSIDE, INSIDE, ESCAPED, BROKEN } state;
+  if (kept) {
+    int n = kept;
+    kept = 0;
+    return n;
+  }
   io_poll();
   while (head != tail) {
     uint8_t c = ring[tail++ & (RING_SIZE - 1)];
     if ((tail & 63) == 0)
       io_poll();
-    if (c == 0xC0) {
-      int broken = state == ESCAPED || state == SKIPPING;
-      uint32_t n = length;
+    if (c == END) {
+      int n = state >= ESCAPED ? -1 : (int)length;
+      state = INSIDE;
       length = 0;
-      state = broken || n || state == OUTSIDE ? OUTSIDE : INSIDE;
-      if (broken) {
-        state = INSIDE; /* this byte may well begin the next frame */
-        return -1;
-      }
       if (n)
-        return (int)n;
-      state = INSIDE;
-    } else if (state == INSIDE && c == 0xDB) {
+        return n;
+    } else if (state == INSIDE && c == ESCAPE) {
       state = ESCAPED;
-    } else if (state == INSIDE || state == ESCAPED) {
-      if (state == ESCAPED && c != 0xDC && c != 0xDD) {
-        state = SKIPPING;
-        continue;
-      }
+    } else if (state == INSIDE || (state == ESCAPED && (c == ESCAPED_END || c == ESCAPED_ESCAPE))) {
       if (state == ESCAPED)
-        c = c == 0xDC ? 0xC0 : 0xDB;
-      state = INSIDE;
-      if (length == FRAME_MAX)
-        state = SKIPPING;
-      else
+        c = c == ESCAPED_END ? END : ESCAPE;
+      state = length < FRAME_MAX ? INSIDE : BROKEN;
+      if (length < FRAME_MAX)
         frame[length++] = c;
+    } else if (state == ESCAPED) {
+      state = BROKEN;
     }
   }
   return 0;
 }
 
 void io_init(void) {
-#ifdef USJ_BASE
-  usb = LINK_IS_USJ;
+  rate = 115200;
+#ifdef LINK_NUMBER_ANY
+  link = usb_init();
 #endif
 }

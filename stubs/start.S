@@ -1,4 +1,5 @@
 /* start.S - masks interrupts, sets the stack, clears the data that has no initial value, enters stub_main. */
+#include CHIP_HEADER
     .section .text.entry, "ax"
     .global stub_start
 #ifdef __riscv
@@ -12,11 +13,27 @@ stub_start:
     addi t0, t0, 4
     j 1b
 2:  j stub_main
+
+    .text
+    .global rom_call
+rom_call: /* function, then up to six arguments */
+    mv t0, a0
+    mv a0, a1
+    mv a1, a2
+    mv a2, a3
+    mv a3, a4
+    mv a4, a5
+    mv a5, a6
+    jr t0
 #else
     .literal_position
     .align 4
 stub_start:
     rsil a2, 15
+#ifdef ROM_BOOT
+    movi a2, rom_stack
+    s32i a1, a2, 0
+#endif
     movi a1, _stack_top
     movi a2, _bss_start
     movi a3, _bss_end
@@ -27,4 +44,62 @@ stub_start:
     j 1b
 2:  movi a0, stub_main
     jx a0
+
+#ifdef ROM_BOOT
+/* Back into the ROM with its own stack, where it goes on to start what is in flash. */
+    .global rom_boot
+    .align 4
+rom_boot:
+    movi a2, rom_stack
+    l32i a1, a2, 0
+    movi a0, ROM_BOOT
+    jx a0
+    .data
+    .align 4
+rom_stack: .word 0
+#endif
+
+#if defined(ROM_WINDOWED)
+/* This code has no register windows, the ROM has. callx4 gives its function the registers from a4 on as its own; what
+ * lies below, and our stack, it keeps. Window overflow and underflow are handled by the ROM's vectors. */
+    .text
+    .literal_position
+    .align 4
+    .global rom_call
+rom_call:
+    addi a1, a1, -32
+    s32i a0, a1, 0
+    s32i a12, a1, 4
+    s32i a13, a1, 8
+    s32i a14, a1, 12
+    s32i a15, a1, 16
+    mov a0, a2
+    l32i a11, a1, 32
+    mov a10, a7
+    mov a9, a6
+    mov a8, a5
+    mov a7, a4
+    mov a6, a3
+    .byte 0xD0, 0x00, 0x00 /* callx4 a0, which the assembler for the LX106 does not know */
+    mov a2, a6
+    l32i a0, a1, 0
+    l32i a12, a1, 4
+    l32i a13, a1, 8
+    l32i a14, a1, 12
+    l32i a15, a1, 16
+    addi a1, a1, 32
+    ret
+#elif defined(ROM_CALL0)
+    .text
+    .align 4
+    .global rom_call
+rom_call:
+    mov a8, a2
+    mov a2, a3
+    mov a3, a4
+    mov a4, a5
+    mov a5, a6
+    mov a6, a7
+    jx a8
+#endif
 #endif

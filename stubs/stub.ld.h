@@ -1,9 +1,9 @@
-/* stub.ld.h - the linker script, after the C preprocessor. TEXT_AT, DATA_AT and STACK_TOP come from memory.h. */
+/* stub.ld.h - the linker script, after the C preprocessor with the chip's header. */
 ENTRY(stub_start)
 SECTIONS
 {
   .text TEXT_AT : {
-    *(.text.entry) *(.literal .literal.* .text .text.*)
+    *(.literal .literal.*) *(.text.entry) *(.text .text.*)
   }
   .data DATA_AT : {
     *(.rodata .rodata.* .srodata .srodata.* .data .data.* .sdata .sdata.*)
@@ -17,5 +17,7 @@ SECTIONS
     . += 4096;
     _stack_top = .;
   }
+  ASSERT(_stack_top <= DATA_END, "more memory than there is")
+  ASSERT(SIZEOF(.text) + SIZEOF(.data) <= 18192, "more than 8 KiB")
   /DISCARD/ : { *(.comment) *(.riscv.attributes) *(.xtensa.info) *(.note*) *(.eh_frame*) *(.xt.*) }
 }

@@ -2,72 +2,75 @@
 #include "stub.h"
 
 static struct {
-  uint32_t next, end;       /* addresses: of the next byte to program, behind the last */
-  uint32_t erased, limit;   /* everything below is erased; where to stop erasing */
-  uint32_t sequence, blocks;
-  uint32_t fill;            /* bytes in `page` */
-  int packed, active;
-} w;
+  uint32_t next, end;     /* addresses: of the first byte in `page`, behind the last byte of the write */
+  uint32_t erased, limit; /* everything below is erased; where to stop erasing */
+  uint32_t sequence;
+  uint32_t fill;          /* bytes in `page` */
+  int packed, encrypted;
+  int state;              /* NOT_IN_PROGRESS, OK, or why it ended */
+} w = {.state = NOT_IN_PROGRESS};
 static uint32_t page_words[PAGE / 4];
-static uint8_t *const page = (uint8_t *)page_words;
+#define page ((uint8_t *)page_words)
 
-int write_begin(uint32_t address, uint32_t size, uint32_t blocks, int packed) {
-  w.active = 0;
-  if (address > flash_size || size > flash_size - address)
-    return TOO_MUCH_DATA;
+int write_begin(uint32_t address, uint32_t size, int packed, int encrypted) {
+  w.state = NOT_IN_PROGRESS;
+  w.sequence = w.fill = 0;
+  w.next = w.end = 0;
+  if (!flash_in_range(address, size))
+    return OUT_OF_RANGE;
+#ifdef ROM_WRITE_ENCRYPTED
+  if (encrypted && (((address | size) & (ENCRYPTED_ALIGN - 1)) || address + size > 1u << 24))
+    return OUT_OF_RANGE;
+#else
+  if (encrypted)
+    return NOT_IMPLEMENTED;
+#endif
   w.next = address;
   w.end = address + size;
   w.erased = address & ~(uint32_t)(SECTOR - 1);
   w.limit = (w.end + SECTOR - 1) & ~(uint32_t)(SECTOR - 1);
-  w.sequence = w.fill = 0;
-  w.blocks = blocks;
   w.packed = packed;
-  w.active = 1;
+  w.encrypted = encrypted;
+  w.state = OK;
   if (packed)
     inflate_begin();
   return OK;
 }
 
-/* Erases the next sector, or 64 KiB where they fit, unless it is blank. */
-static int erase_next(void) {
-  uint32_t size = SECTOR;
-  int blank = 0, err = OK;
-  if (!(w.erased & (BLOCK64 - 1)) && w.limit - w.erased >= BLOCK64) {
-    /* one erase of 64 KiB costs about three of 4 KiB: worth it unless nearly all of it is blank */
-    uint32_t dirty = 0;
-    for (uint32_t at = 0; at < BLOCK64 && !err && dirty < 4; at += SECTOR) {
-      err = flash_blank(w.erased + at, SECTOR, &blank);
-      dirty += !blank;
-    }
-    if (!err && dirty == 4) {
-      size = BLOCK64;
-      blank = 0;
-    } else if (!err && !dirty) {
-      size = BLOCK64;
-      blank = 1;
-    } else if (!err) {
-      err = flash_blank(w.erased, SECTOR, &blank);
-    }
-  } else {
-    err = flash_blank(w.erased, SECTOR, &blank);
+/* Erases the next 64 KiB where they fit, or a sector, unless it is blank. One erase of 64 KiB takes the time of about
+ * three of 4 KiB: it is worth it unless nearly all of it is blank. Reading stops at the first byte that is not. */
+int write_erase(uint32_t *address, uint32_t end) {
+  uint32_t from = *address, whole = !(from & (BLOCK64 - 1)) && end - from >= BLOCK64;
+  uint32_t size = whole ? BLOCK64 : SECTOR, enough = whole ? 4 : 1, dirty = 0, first = 0;
+  int err = OK, blank;
+  for (uint32_t at = 0; at < size && dirty < enough && !err; at += SECTOR) {
+    err = flash_blank(from + at, &blank);
+    dirty += !blank;
+    if (!at)
+      first = dirty;
   }
-  if (!err && !blank)
-    err = flash_erase(w.erased, size);
-  w.erased += size;
+  if (dirty < enough && dirty) {
+    size = SECTOR;
+    dirty = first;
+  }
+  if (!err && dirty)
+    err = flash_erase(from, size);
+  *address = from + size;
   return err;
 }
 
-void write_idle(void) {
-  if (w.active && w.erased < w.limit && erase_next())
-    w.active = 0;
+int write_idle(void) {
+  if (w.state == OK && w.erased < w.limit)
+    w.state = write_erase(&w.erased, w.limit);
+  return w.state;
 }
 
 static int flush(void) {
   int err = OK;
-  while (!err && w.erased < w.next + w.fill && w.erased < w.limit)
-    err = erase_next();
+  while (!err && w.erased < w.next + w.fill)
+    err = write_erase(&w.erased, w.limit);
   if (!err)
-    err = flash_program(w.next, page, w.fill);
+    err = (w.encrypted ? flash_program_encrypted : flash_program)(w.next, page_words, w.fill);
   w.next += w.fill;
   w.fill = 0;
   return err;
@@ -76,44 +79,52 @@ static int flush(void) {
 int write_bytes(const uint8_t *p, uint32_t n) {
   int err = OK;
   while (n && !err) {
-    uint32_t room = PAGE - ((w.next + w.fill) & (PAGE - 1)), left = w.end - w.next - w.fill;
+    uint32_t at = w.next + w.fill, part = PAGE - (at & (PAGE - 1)), left = w.end - at;
     if (!left)
       return w.packed ? TOO_MUCH_DATA : OK; /* a plain host pads the last block */
-    if (room > left)
-      room = left;
-    if (room > n)
-      room = n;
-    for (uint32_t i = 0; i < room; i++)
-      page[w.fill + i] = p[i];
-    w.fill += room;
-    p += room;
-    n -= room;
-    if (!((w.next + w.fill) & (PAGE - 1)) || w.next + w.fill == w.end)
+    if (part > left)
+      part = left;
+    if (part > n)
+      part = n;
+    for (uint32_t i = 0; i < part; i++)
+      page[w.fill++] = *p++;
+    n -= part;
+    at += part;
+    if (!(at & (PAGE - 1)) || at == w.end)
       err = flush();
   }
   return err;
 }
 
-int write_data(uint32_t sequence, const uint8_t *p, uint32_t n) {
-  if (!w.active)
+int write_data(uint32_t sequence, const uint8_t *p, uint32_t n, int packed) {
+  if (w.state != OK)
+    return w.state;
+  if (packed != w.packed)
     return NOT_IN_PROGRESS;
   if (sequence < w.sequence)
     return OK; /* its answer was lost */
   if (sequence > w.sequence)
     return OUT_OF_SEQUENCE;
-  int err = w.packed ? inflate_data(p, n) : write_bytes(p, n);
-  w.sequence++;
-  if (err)
-    w.active = 0;
-  return err;
+  w.state = packed ? inflate_data(p, n) : write_bytes(p, n);
+  if (w.state == OK && !write_missing())
+    w.state = flash_ready(); /* the last answer means that it is all there */
+  if (w.state == OK)
+    w.sequence++;
+  return w.state;
 }
 
 int write_end(void) {
-  if (!w.active)
-    return NOT_IN_PROGRESS;
-  int err = write_missing() || (w.packed && !inflate_finished()) ? TOO_LITTLE_DATA : OK;
-  w.active = 0;
+  int err = w.state;
+  if (err == OK && (write_missing() || (w.packed && !inflate_finished())))
+    err = TOO_LITTLE_DATA;
+  if (err == OK)
+    err = flash_ready();
+  w.state = NOT_IN_PROGRESS;
   return err;
+}
+
+int write_state(void) {
+  return w.state;
 }
 
 uint32_t write_expected(void) {

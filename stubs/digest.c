@@ -1,4 +1,4 @@
-/* md5.c - MD5 (RFC 1321). */
+/* digest.c - MD5 (RFC 1321) and CRC-32 (as zlib has it). */
 #include "stub.h"
 
 /* floor(2^32 * abs(sin(i + 1))) */
@@ -13,10 +13,11 @@ static const uint32_t sines[64] = {
     0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
 static const uint8_t shifts[16] = {7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21};
 
-static void transform(struct md5 *m) {
+
+static void transform(struct md5 *m, const uint8_t *p) {
   uint32_t a = m->state[0], b = m->state[1], c = m->state[2], d = m->state[3], x[16];
   for (int i = 0; i < 16; i++)
-    x[i] = get32(m->block + 4 * i);
+    x[i] = get32(p + 4 * i);
   for (uint32_t i = 0; i < 64; i++) {
     uint32_t f, g, round = i >> 4;
     if (round == 0) {
@@ -38,13 +39,12 @@ static void transform(struct md5 *m) {
     d = c;
     c = b;
     b += f << s | f >> (32 - s);
-    if ((i & 15) == 15)
-      io_poll();
   }
   m->state[0] += a;
   m->state[1] += b;
   m->state[2] += c;
   m->state[3] += d;
+  io_poll();
 }
 
 void md5_begin(struct md5 *m) {
@@ -56,24 +56,51 @@ void md5_begin(struct md5 *m) {
 }
 
 void md5_add(struct md5 *m, const uint8_t *p, uint32_t n) {
-  while (n--) {
+  while (n) {
+    if (!(m->count & 63) && n >= 64) { /* a whole block needs no copy */
+      transform(m, p);
+      m->count += 64;
+      p += 64;
+      n -= 64;
+      continue;
+    }
     m->block[m->count++ & 63] = *p++;
+    n--;
     if (!(m->count & 63))
-      transform(m);
+      transform(m, m->block);
   }
 }
 
 void md5_end(struct md5 *m, uint8_t out[16]) {
-  uint32_t low = m->count << 3, high = m->count >> 29;
-  uint8_t byte = 0x80;
-  do {
-    md5_add(m, &byte, 1);
-    byte = 0;
-  } while ((m->count & 63) != 56);
-  for (int i = 0; i < 8; i++) {
-    byte = (uint8_t)(i < 4 ? low >> (8 * i) : high >> (8 * (i - 4)));
-    md5_add(m, &byte, 1);
+  static const uint8_t end = 0x80, zero = 0;
+  uint8_t bits[8];
+  put32(bits, m->count << 3);
+  put32(bits + 4, m->count >> 29);
+  md5_add(m, &end, 1);
+  while ((m->count & 63) != 56)
+    md5_add(m, &zero, 1);
+  md5_add(m, bits, 8);
+  for (int i = 0; i < 4; i++)
+    put32(out + 4 * i, m->state[i]);
+}
+
+static uint32_t crc_of[256];
+
+void crc32_init(void) {
+  for (uint32_t i = 0; i < 256; i++) {
+    uint32_t c = i;
+    for (int k = 0; k < 8; k++)
+      c = c >> 1 ^ (0xEDB88320 & -(c & 1));
+    crc_of[i] = c;
   }
-  for (int i = 0; i < 16; i++)
-    out[i] = (uint8_t)(m->state[i >> 2] >> (8 * (i & 3)));
+}
+
+uint32_t crc32(uint32_t crc, const uint8_t *p, uint32_t n) {
+  crc = ~crc;
+  while (n--) {
+    crc = crc_of[(crc ^ *p++) & 0xFF] ^ crc >> 8;
+    if ((n & 63) == 0)
+      io_poll();
+  }
+  return ~crc;
 }
