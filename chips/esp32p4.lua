@@ -138,15 +138,13 @@ return {
       { from_revision = 0, name = "esp32p4-rev1", text = 0x4FF10000, data = 0x4FF50000, data_end = 0x4FF68000,
         rom = {
           usb = {
-            device = 0x4FF3FFD4, poll = 0x4FC009D8, count = 0x4FC008E0, read = 0x4FC008E4, write = 0x4FC008DC,
-            callback = 0x4FC0090C,
+            device = 0x4FF3FFD4, poll = 0x4FC009D8, read = 0x4FC008E4, write = 0x4FC008DC, callback = 0x4FC0090C,
           },
         } },
       { from_revision = 300, name = "esp32p4", text = 0x4FF50000, data = 0x4FF60000, data_end = 0x4FF78000,
         rom = {
           usb = {
-            device = 0x4FFBFFD4, poll = 0x4FC009CC, count = 0x4FC008D4, read = 0x4FC008D8, write = 0x4FC008D0,
-            callback = 0x4FC00900,
+            device = 0x4FFBFFD4, poll = 0x4FC009CC, read = 0x4FC008D8, write = 0x4FC008D0, callback = 0x4FC00900,
           },
         } },
     },

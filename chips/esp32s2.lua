@@ -128,8 +128,7 @@ return {
       attach = 0x40017004, configure = 0x40017500, write_encrypted = 0x400177E0,
       security_info = { { from = 0, 0x40012098 } },
       usb = {
-        device = 0x3FFFFCF8, poll = 0x40014980, count = 0x400131EC, read = 0x40013200, write = 0x4001318C,
-        callback = 0x400132D4,
+        device = 0x3FFFFCF8, poll = 0x40014980, read = 0x40013200, write = 0x4001318C, callback = 0x400132D4,
       },
     },
   },

@@ -135,8 +135,7 @@ return {
       attach = 0x40000AEC, configure = 0x40000A50, write_encrypted = 0x4000096C,
       security_info = { { from = 0, 0x40048174 } },
       usb = {
-        device = 0x3FCEFFBC, poll = 0x4000291C, count = 0x40002634, read = 0x40002640, write = 0x40002628,
-        callback = 0x400026B8,
+        device = 0x3FCEFFBC, poll = 0x4000291C, read = 0x40002640, write = 0x40002628, callback = 0x400026B8,
       },
     },
   },

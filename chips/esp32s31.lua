@@ -113,8 +113,7 @@ return {
       attach = 0x2F800200, configure = 0x2F80017C, write_encrypted = 0x2F800130,
       security_info = { { from = 0, 0x2F8000C4 } },
       usb = {
-        device = 0x2F07FFB8, poll = 0x2F800B74, count = 0x2F800A7C, read = 0x2F800A80, write = 0x2F800A78,
-        callback = 0x2F800AA8,
+        device = 0x2F07FFB8, poll = 0x2F800B74, read = 0x2F800A80, write = 0x2F800A78, callback = 0x2F800AA8,
       },
     },
   },

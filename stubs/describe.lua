@@ -98,7 +98,7 @@ elseif usb then
   define("LINK_NUMBER_OTG", choose "otg")
 end
 if rom.usb then
-  for _, key in ipairs { "device", "poll", "count", "read", "write", "callback" } do
+  for _, key in ipairs { "device", "poll", "read", "write", "callback" } do
     define("OTG_" .. key:upper(), rom.usb[key])
   end
 end
@@ -121,11 +121,14 @@ define("SPI_ADDRESS_LEFT", spi.addr_msb and "1" or "0")
 -- watchdogs
 local dog = data.watchdog
 if dog.disable_on_usj then
-  define("WDT_PROTECT", dog.rtc.wprotect)
-  define("WDT_CONFIG", dog.rtc.config0)
+  local at = dog.swd.wprotect & ~0xFFF
+  define("WDT_BASE", at)
+  local function relative(name, address) define(name, ("(0x%Xu - 0x%Xu)"):format(address, at)) end
+  relative("WDT_PROTECT", dog.rtc.wprotect)
+  relative("WDT_CONFIG", dog.rtc.config0)
+  relative("SWD_PROTECT", dog.swd.wprotect)
+  relative("SWD_CONFIG", dog.swd.config)
   define("WDT_KEY", dog.rtc.key)
-  define("SWD_PROTECT", dog.swd.wprotect)
-  define("SWD_CONFIG", dog.swd.config)
   define("SWD_FEED", dog.swd.auto_feed)
   define("SWD_KEY", dog.swd.key)
 end

@@ -72,13 +72,13 @@ void md5_add(struct md5 *m, const uint8_t *p, uint32_t n) {
 }
 
 void md5_end(struct md5 *m, uint8_t out[16]) {
-  static const uint8_t end = 0x80, zero = 0;
-  uint8_t bits[8];
+  uint8_t bits[8], fill = 0x80;
   put32(bits, m->count << 3);
   put32(bits + 4, m->count >> 29);
-  md5_add(m, &end, 1);
-  while ((m->count & 63) != 56)
-    md5_add(m, &zero, 1);
+  do {
+    md5_add(m, &fill, 1);
+    fill = 0;
+  } while ((m->count & 63) != 56);
   md5_add(m, bits, 8);
   for (int i = 0; i < 4; i++)
     put32(out + 4 * i, m->state[i]);

@@ -2,9 +2,9 @@
 #include "stub.h"
 
 /* Offsets and bits that are the same on every chip (soc/spi_reg.h, soc/spi_mem_reg.h). */
-#define SPI_CMD (SPI1_BASE + 0x00)
-#define SPI_ADDRESS (SPI1_BASE + 0x04)
-#define SPI_CTRL (SPI1_BASE + 0x08)
+#define SPI_CMD 0x00
+#define SPI_ADDRESS 0x04
+#define SPI_CTRL 0x08
 #define CMD_USR 0x00040000u
 #define CTRL_FAST_MODES 0x01906000u /* FREAD_QIO, FREAD_DIO, FREAD_QUAD, FREAD_DUAL, FASTRD_MODE */
 #define USR_COMMAND 0x80000000u
@@ -13,8 +13,9 @@
 #define USR_MOSI 0x08000000u
 
 enum { CHUNK = 64 }; /* the controller's buffer */
-enum { WRITE_ENABLE = 0x06, READ_STATUS = 0x05, PROGRAM = 0x02, ERASE_4K = 0x20, ERASE_64K = 0xD8, ERASE_CHIP = 0xC7,
-       READ = 0x03, PROGRAM_4B = 0x12, ERASE_4K_4B = 0x21, ERASE_64K_4B = 0xDC, READ_4B = 0x13 };
+/* Commands of the flash; of those with an address also, in the upper byte, the one whose address has four bytes. */
+enum { WRITE_ENABLE = 0x06, READ_STATUS = 0x05, ERASE_CHIP = 0xC7, READ = 0x1303, PROGRAM = 0x1202, ERASE_4K = 0x2120,
+       ERASE_64K = 0xDCD8 };
 enum { BUSY = 1, ENABLED = 2, PROTECTION = 0x3C };
 #define BIG (1u << 24) /* from here on addresses have 32 bits */
 
@@ -26,32 +27,36 @@ static uint32_t saved[3]; /* what the ROM's functions expect to find in the cont
  * controller's buffer. */
 #define NO_ADDRESS 0xFFFFFFFFu
 static int command(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) {
-  uint32_t user = USR_COMMAND, user1 = 0;
+  uint32_t user = USR_COMMAND, user1 = 0, spi = near(SPI1_BASE);
   if (address != NO_ADDRESS) {
-    int wide = flash_size > BIG;
     user |= USR_ADDRESS;
-    user1 = (wide ? 31u : 23u) << 26;
-    REG_WRITE(SPI_ADDRESS, SPI_ADDRESS_LEFT && !wide ? address << 8 : address);
+    user1 = 23u << 26;
+    if (flash_size > BIG) {
+      user1 = 31u << 26;
+      op >>= 8;
+    } else if (SPI_ADDRESS_LEFT) {
+      address <<= 8;
+    }
+    REG_WRITE(spi + SPI_ADDRESS, address);
   }
   if (mosi)
     user |= USR_MOSI;
   if (miso)
     user |= USR_MISO;
+  mosi = mosi * 8 - 1; /* which nobody looks at where there is nothing to send */
+  miso = miso * 8 - 1;
 #ifdef SPI_MOSI_DLEN
-  REG_WRITE(SPI1_BASE + SPI_MOSI_DLEN, mosi ? mosi * 8 - 1 : 0);
-  REG_WRITE(SPI1_BASE + SPI_MISO_DLEN, miso ? miso * 8 - 1 : 0);
+  REG_WRITE(spi + SPI_MOSI_DLEN, mosi & 0x1FF);
+  REG_WRITE(spi + SPI_MISO_DLEN, miso & 0x1FF);
 #else /* ESP8266 */
-  if (mosi)
-    user1 |= (mosi * 8 - 1) << 17;
-  if (miso)
-    user1 |= (miso * 8 - 1) << 8;
+  user1 |= (mosi & 0x1FF) << 17 | (miso & 0x1FF) << 8;
 #endif
-  REG_WRITE(SPI1_BASE + SPI_USER, user);
-  REG_WRITE(SPI1_BASE + SPI_USER1, user1);
-  REG_WRITE(SPI1_BASE + SPI_USER2, 7u << 28 | op);
-  REG_WRITE(SPI_CMD, CMD_USR);
-  for (uint32_t i = 1; REG_READ(SPI_CMD) & CMD_USR; i++) {
-    if (i == 1000000)
+  REG_WRITE(spi + SPI_USER, user);
+  REG_WRITE(spi + SPI_USER1, user1);
+  REG_WRITE(spi + SPI_USER2, 7u << 28 | (op & 0xFF));
+  REG_WRITE(spi + SPI_CMD, CMD_USR);
+  for (uint32_t i = 1000000; REG_READ(spi + SPI_CMD) & CMD_USR; i--) {
+    if (!i)
       return FLASH_TIMEOUT;
     if ((i & 15) == 0)
       io_poll();
@@ -85,7 +90,9 @@ int flash_ready(void) {
 enum { LOOKS_PROGRAM = 200000, LOOKS_ERASE = 2000000, LOOKS_CHIP = 100000000 };
 static int change(uint32_t op, uint32_t address, const uint32_t *from, uint32_t n, uint32_t looks) {
   uint32_t s = 0;
-  int err = command(WRITE_ENABLE, NO_ADDRESS, 0, 0);
+  int err = flash_ready();
+  if (!err)
+    err = command(WRITE_ENABLE, NO_ADDRESS, 0, 0);
   if (!err)
     err = status(&s);
   if (err)
@@ -107,7 +114,7 @@ int flash_read(uint32_t address, uint8_t *to, uint32_t n) {
   int err = flash_ready();
   while (n && !err) {
     uint32_t part = n < CHUNK ? n : CHUNK;
-    err = command(flash_size > BIG ? READ_4B : READ, address, 0, part);
+    err = command(READ, address, 0, part);
     for (uint32_t i = 0; i < part; i += 4) {
       uint32_t w = REG_READ(SPI1_BASE + SPI_W0 + i);
       if (!((uintptr_t)to & 3) && part - i >= 4)
@@ -130,11 +137,8 @@ int flash_program(uint32_t address, const uint32_t *from, uint32_t n) {
     uint32_t part = n < CHUNK ? n : CHUNK, all = 0xFFFFFFFF;
     for (uint32_t i = 0; i < (part + 3) / 4; i++)
       all &= from[i];
-    if (all != 0xFFFFFFFF || (part & 3)) { /* erased flash holds 0xFF already */
-      err = flash_ready();
-      if (!err)
-        err = change(flash_size > BIG ? PROGRAM_4B : PROGRAM, address, from, part, LOOKS_PROGRAM);
-    }
+    if (all != 0xFFFFFFFF || (part & 3)) /* erased flash holds 0xFF already */
+      err = change(PROGRAM, address, from, part, LOOKS_PROGRAM);
     from += part / 4;
     address += part;
     n -= part;
@@ -144,12 +148,7 @@ int flash_program(uint32_t address, const uint32_t *from, uint32_t n) {
 
 int flash_erase(uint32_t address, uint32_t size) {
   uint32_t first = 0, s;
-  int wide = flash_size > BIG, err = flash_ready();
-  if (!err)
-    err = change(size == BLOCK64 ? (wide ? ERASE_64K_4B : ERASE_64K) : (wide ? ERASE_4K_4B : ERASE_4K), address, 0,
-                 0, LOOKS_ERASE);
-  if (!err)
-    err = flash_ready();
+  int err = change(size == BLOCK64 ? ERASE_64K : ERASE_4K, address, 0, 0, LOOKS_ERASE);
   if (!err)
     err = flash_read(address, (uint8_t *)&first, 4);
   if (!err && first != 0xFFFFFFFF) { /* a protected sector takes the command and does nothing */
@@ -161,9 +160,7 @@ int flash_erase(uint32_t address, uint32_t size) {
 }
 
 int flash_erase_all(void) {
-  int err = flash_ready();
-  if (!err)
-    err = change(ERASE_CHIP, NO_ADDRESS, 0, 0, LOOKS_CHIP);
+  int err = change(ERASE_CHIP, NO_ADDRESS, 0, 0, LOOKS_CHIP);
   return err ? err : flash_ready();
 }
 
@@ -196,8 +193,8 @@ int flash_program_encrypted(uint32_t address, const uint32_t *from, uint32_t n) 
   if (err)
     return err;
   registers(0);
-  rom_call(ROM_CONFIGURE, 0, flash_size < BIG ? flash_size : BIG, BLOCK64, SECTOR, PAGE, 0xFFFF);
-  return rom_call(ROM_WRITE_ENCRYPTED, address, (uint32_t)(uintptr_t)from, n, 0, 0, 0) ? FLASH_FAILED : OK;
+  rom_call(ROM_CONFIGURE, 0, flash_size < BIG ? flash_size : BIG, BLOCK64);
+  return rom_call(ROM_WRITE_ENCRYPTED, address, (uint32_t)(uintptr_t)from, n) ? FLASH_FAILED : OK;
 #else
   (void)address, (void)from, (void)n;
   return NOT_IMPLEMENTED;
@@ -210,17 +207,17 @@ int flash_attach(uint32_t pins) {
     return OK;
 #endif
 #ifdef ROM_PADS
-  rom_call(ROM_PADS, 0, 0, 0, 0, 0, 0);
+  rom_call(ROM_PADS, 0, 0, 0);
 #endif
   registers(0);
-  rom_call(ROM_ATTACH, pins, 0, 0, 0, 0, 0);
+  rom_call(ROM_ATTACH, pins, 0, 0);
   flash_init();
   return OK;
 }
 
 void flash_init(void) {
   registers(1);
-  REG_WRITE(SPI_CTRL, REG_READ(SPI_CTRL) & ~CTRL_FAST_MODES); /* our reads take one bit at a time */
+  REG_WRITE(SPI1_BASE + SPI_CTRL, REG_READ(SPI1_BASE + SPI_CTRL) & ~CTRL_FAST_MODES); /* our reads take one bit at a time */
   if (!flash_size)
     flash_size = 4u << 20;
 }

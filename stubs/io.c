@@ -3,8 +3,8 @@
 
 enum { END = 0xC0, ESCAPE = 0xDB, ESCAPED_END = 0xDC, ESCAPED_ESCAPE = 0xDD };
 /* UART registers with one place on every chip (soc/uart_reg.h). */
-#define UART_INT_RAW (UART_BASE + 0x04)
-#define UART_INT_CLEAR (UART_BASE + 0x10)
+#define UART_INT_RAW 0x04
+#define UART_INT_CLEAR 0x10
 #define UART_CLKDIV (UART_BASE + 0x14)
 #define UART_STATUS (UART_BASE + 0x1C)
 #define UART_OVERFLOW 0x10u
@@ -43,12 +43,12 @@ void io_poll(void) {
     return;
   }
 #endif
-  uint32_t n = REG_READ(UART_STATUS) & UART_COUNT;
+  uint32_t uart = near(UART_BASE), n = REG_READ(UART_STATUS) & UART_COUNT;
   int full = n >= FIFO_ROOM; /* it can only have overflowed if it is full */
   for (; n; n--)
     ring_store((uint8_t)REG_READ(UART_RX_FIFO));
-  if (full && (REG_READ(UART_INT_RAW) & UART_OVERFLOW)) {
-    REG_WRITE(UART_INT_CLEAR, UART_OVERFLOW);
+  if (full && (REG_READ(uart + UART_INT_RAW) & UART_OVERFLOW)) {
+    REG_WRITE(uart + UART_INT_CLEAR, UART_OVERFLOW);
     lost = 1;
   }
 }
@@ -190,14 +190,15 @@ int io_frame(void) {
         return n;
     } else if (state == INSIDE && c == ESCAPE) {
       state = ESCAPED;
-    } else if (state == INSIDE || (state == ESCAPED && (c == ESCAPED_END || c == ESCAPED_ESCAPE))) {
-      if (state == ESCAPED)
+    } else if (state == INSIDE || state == ESCAPED) {
+      int good = length < FRAME_MAX;
+      if (state == ESCAPED) {
+        good &= c == ESCAPED_END || c == ESCAPED_ESCAPE;
         c = c == ESCAPED_END ? END : ESCAPE;
-      state = length < FRAME_MAX ? INSIDE : BROKEN;
-      if (length < FRAME_MAX)
+      }
+      state = good ? INSIDE : BROKEN;
+      if (good)
         frame[length++] = c;
-    } else if (state == ESCAPED) {
-      state = BROKEN;
     }
   }
   return 0;

@@ -108,9 +108,8 @@ static int erase_region(uint32_t address, uint32_t size) {
 }
 
 static void reset(void) {
-  io_drain();
 #ifdef ROM_RESET
-  rom_call(ROM_RESET, 0, 0, 0, 0, 0, 0);
+  rom_call(ROM_RESET, 0, 0, 0);
 #else
   REG_WRITE(RESET_REGISTER, REG_READ(RESET_REGISTER) | RESET_BIT);
 #endif
@@ -154,7 +153,7 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
   case SECURITY_INFO:
     answer.size = SECURITY_INFO_BYTES;
     i = ROM_SECURITY_INFO;
-    return !i || rom_call(i, 0, 0, (uint32_t)(uintptr_t)answer.body, 0, 0, 0) ? NOT_IMPLEMENTED : OK;
+    return !i || rom_call(i, 0, 0, (uint32_t)(uintptr_t)answer.body) ? NOT_IMPLEMENTED : OK;
 #endif
   case SPI_SET_PARAMS:
     flash_size = w[1];
@@ -231,20 +230,21 @@ static void handle(uint32_t n) {
     reply(op, answer.value, (const uint8_t *)answer.body, err ? 0 : answer.size, err);
   if (err)
     return;
-  if (op == CHANGE_BAUD) {
-    io_drain();
-    io_baud_set();
-  } else if (op == READ_FLASH || op == READ_PACKED) {
+  if (op == READ_FLASH || op == READ_PACKED) {
     read_flash(a, b, c, d, op == READ_PACKED);
   } else if (op == DIGESTS) {
     read_digests(a, b, c);
-#ifndef STUB_ON_HOST
-  } else if (op == MEM_END && !a) {
+  } else if (op == CHANGE_BAUD) {
     io_drain();
-    ((void (*)(void))b)();
+    io_baud_set();
+  } else if (((op == MEM_END || op == FLASH_END || op == DEFL_END) && !a) || op == RUN_USER_CODE) {
+    io_drain();
+#ifndef STUB_ON_HOST
+    if (op == MEM_END)
+      ((void (*)(void))b)();
+    else
 #endif
-  } else if (((op == FLASH_END || op == DEFL_END) && !a) || op == RUN_USER_CODE) {
-    reset();
+      reset();
   }
 }
 
@@ -260,12 +260,13 @@ __attribute__((used)) void *memset(void *to, int c, size_t n) {
 
 void stub_init(void) {
 #ifdef WDT_PROTECT
-  REG_WRITE(WDT_PROTECT, WDT_KEY);
-  REG_WRITE(WDT_CONFIG, 0);
-  REG_WRITE(WDT_PROTECT, 0);
-  REG_WRITE(SWD_PROTECT, SWD_KEY);
-  REG_WRITE(SWD_CONFIG, REG_READ(SWD_CONFIG) | SWD_FEED);
-  REG_WRITE(SWD_PROTECT, 0);
+  uint32_t dog = near(WDT_BASE);
+  REG_WRITE(dog + WDT_PROTECT, WDT_KEY);
+  REG_WRITE(dog + WDT_CONFIG, 0);
+  REG_WRITE(dog + WDT_PROTECT, 0);
+  REG_WRITE(dog + SWD_PROTECT, SWD_KEY);
+  REG_WRITE(dog + SWD_CONFIG, REG_READ(dog + SWD_CONFIG) | SWD_FEED);
+  REG_WRITE(dog + SWD_PROTECT, 0);
 #endif
   crc32_init();
   io_init();
@@ -282,7 +283,7 @@ void stub_step(void) {
   else if (n >= 8 && frame[0] == 0 && (uint32_t)(frame[2] | frame[3] << 8) == (uint32_t)n - 8)
     handle((uint32_t)n);
   else if (n < 0 || n > 4) /* shorter ones are late acknowledgements */
-    reply(n >= 8 ? frame[1] : 0, write_expected(), frame, 0, BAD_FRAME); /* the host need not wait for its time-out */
+    reply(frame[1], write_expected(), 0, 0, BAD_FRAME); /* at once: the host need not wait for its time-out */
 }
 
 __attribute__((externally_visible)) void stub_main(void) {

@@ -16,14 +16,14 @@ stub_start:
 
     .text
     .global rom_call
-rom_call: /* function, then up to six arguments */
+rom_call:
     mv t0, a0
     mv a0, a1
     mv a1, a2
     mv a2, a3
-    mv a3, a4
-    mv a4, a5
-    mv a5, a6
+    li a3, 0x1000
+    li a4, 0x100
+    li a5, 0xFFFF
     jr t0
 #else
     .literal_position
@@ -74,12 +74,12 @@ rom_call:
     s32i a14, a1, 12
     s32i a15, a1, 16
     mov a0, a2
-    l32i a11, a1, 32
-    mov a10, a7
-    mov a9, a6
-    mov a8, a5
-    mov a7, a4
     mov a6, a3
+    mov a7, a4
+    mov a8, a5
+    movi a9, 0x1000
+    movi a10, 0x100
+    movi a11, 0xFFFF
     .byte 0xD0, 0x00, 0x00 /* callx4 a0, which the assembler for the LX106 does not know */
     mov a2, a6
     l32i a0, a1, 0
@@ -98,8 +98,6 @@ rom_call:
     mov a2, a3
     mov a3, a4
     mov a4, a5
-    mov a5, a6
-    mov a6, a7
     jx a8
 #endif
 #endif

@@ -16,6 +16,15 @@ void host_reg_write(uint32_t address, uint32_t value);
 #define REG_WRITE(a, v) (*(volatile uint32_t *)(a) = (uint32_t)(v))
 #endif
 
+/* Hides from the compiler what a base address is, so that it takes offsets from one register instead of keeping a
+ * constant per register. */
+static inline uint32_t near(uint32_t base) {
+#ifdef __xtensa__
+  __asm__("" : "+r"(base));
+#endif
+  return base;
+}
+
 #include CHIP_HEADER
 
 enum {
@@ -128,8 +137,9 @@ int read_md5(uint32_t address, uint32_t size, uint8_t out[16]);
 
 extern uint8_t window[WINDOW]; /* of inflate, aligned to four; a buffer for whoever else works while no write is in progress */
 
-/* start.S - calls a function of the ROM, whatever convention that has. */
-uint32_t rom_call(uint32_t function, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f);
+/* start.S - calls a function of the ROM, whatever convention that has. After three arguments of ours it gets 4096, 256
+ * and 0xFFFF: what only the function that is told of the flash takes, as sizes of sector and page and status mask. */
+uint32_t rom_call(uint32_t function, uint32_t a, uint32_t b, uint32_t c);
 
 void rom_boot(void); /* gives the chip back to the ROM, which starts what is in flash */
 

@@ -18,6 +18,6 @@ SECTIONS
     _stack_top = .;
   }
   ASSERT(_stack_top <= DATA_END, "more memory than there is")
-  ASSERT(SIZEOF(.text) + SIZEOF(.data) <= 18192, "more than 8 KiB")
+  ASSERT(SIZEOF(.text) <= 8192, "more than 8 KiB of code")
   /DISCARD/ : { *(.comment) *(.riscv.attributes) *(.xtensa.info) *(.note*) *(.eh_frame*) *(.xt.*) }
 }

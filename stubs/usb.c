@@ -16,17 +16,17 @@ static struct {
 } otg;
 
 static uint32_t otg_call(uint32_t function, const void *data, uint32_t n) {
-  return rom_call(function, otg.device, (uint32_t)(uintptr_t)data, n, 0, 0, 0);
+  return rom_call(function, otg.device, (uint32_t)(uintptr_t)data, n);
 }
 
-/* The ROM's driver is served by asking, not by interrupts. It has room for one packet, at least. */
+/* The ROM's driver is served by asking, not by interrupts. */
 static void otg_poll(void) {
-  if (ring_room() < 2 * PACKET)
-    return;
-  rom_call(OTG_POLL, 0, 0, 0, 0, 0, 0);
-  while (ring_room() >= PACKET && otg_call(OTG_COUNT, 0, 0)) {
-    uint32_t n = otg_call(OTG_READ, otg.in_words, PACKET);
-    for (uint32_t i = 0; i < n && i < PACKET; i++)
+  uint32_t n = PACKET;
+  if (ring_room() >= 2 * PACKET)
+    rom_call(OTG_POLL, 0, 0, 0);
+  while (n && ring_room() >= 2 * PACKET) {
+    n = otg_call(OTG_READ, otg.in_words, PACKET);
+    for (uint32_t i = 0; i < n; i++)
       ring_store(((uint8_t *)otg.in_words)[i]);
   }
 }
@@ -48,7 +48,7 @@ static void otg_send(void) {
 #endif
 
 #ifdef ROM_UART_DEVICE
-#define LINK_NUMBER (REG_READ(rom_call(ROM_UART_DEVICE, 0, 0, 0, 0, 0, 0) + 0x18) & 0xFF)
+#define LINK_NUMBER (REG_READ(rom_call(ROM_UART_DEVICE, 0, 0, 0) + 0x18) & 0xFF)
 #endif
 
 int usb_init(void) {
@@ -59,7 +59,7 @@ int usb_init(void) {
     REG_WRITE(OTG_SETUP, REG_READ(OTG_SETUP) | OTG_SETUP_BIT);
 #endif
     otg.device = REG_READ(OTG_DEVICE);
-    rom_call(OTG_CALLBACK, otg.device, 0, 0, 0, 0, 0); /* the ROM's loader is not to take our bytes */
+    otg_call(OTG_CALLBACK, 0, 0); /* the ROM's loader is not to take our bytes */
     return LINK_OTG;
   }
 #endif

@@ -154,7 +154,7 @@ local stub_rom = record {
   attach = optional(word), pads = optional(word), configure = optional(word), write_encrypted = optional(word),
   version = optional(word), security_info = optional(list(record { word, from = within(0, 99) }, 1)),
   uart_device = optional(word), reset = optional(word), boot = optional(word),
-  usb = optional(record { device = word, poll = word, count = word, read = word, write = word, callback = word }),
+  usb = optional(record { device = word, poll = word, read = word, write = word, callback = word }),
 }
 
 local CHIP = record {
