@@ -12,7 +12,7 @@ return {
     dram = { 0x3FCA0000, 0x3FCE0000 },
     drom_mask = { 0x3FF00000, 0x3FF50000 },
     irom_mask = { 0x40000000, 0x40090000 },
-    iram = { 0x4037C000, 0x403C0000 },
+    iram = { 0x4037C000, 0x403C0000, words = true, same_as = { 0x40380000, 0x3FCA0000 } },
     irom = { 0x42000000, 0x42400000, flash = true },
   },
   image = { versions = { 1 }, mmu_pages = { 0x4000, 0x8000, 0x10000 } },
@@ -107,6 +107,8 @@ return {
     },
   },
   sim = {
+    core = "rv32imc", systimer = 0x60023000,
+    peripherals = { { 0x60000000, 0x60100000 } },
     boot_baud = 115200, boot_crystal = 40, crystal = 26, mac = "08:3a:8d:12:34:56", revision = 100, api_version = 1,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {

@@ -12,7 +12,7 @@ return {
     dram = { 0x3FC80000, 0x3FCE0000 },
     drom_mask = { 0x3FF00000, 0x3FF20000 },
     irom_mask = { 0x40000000, 0x40060000 },
-    iram = { 0x4037C000, 0x403E0000 },
+    iram = { 0x4037C000, 0x403E0000, words = true, same_as = { 0x40380000, 0x3FC80000 } },
     irom = { 0x42000000, 0x42800000, flash = true },
     rtc_iram = { 0x50000000, 0x50002000 },
     mem_internal2 = { 0x600FE000, 0x60100000 },
@@ -119,6 +119,8 @@ return {
     },
   },
   sim = {
+    core = "rv32imc", systimer = 0x60023000,
+    peripherals = { { 0x60000000, 0x600FE000 } },
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:12:34:56", revision = 4, api_version = 3,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {

@@ -124,6 +124,8 @@ return {
     },
   },
   sim = {
+    core = "rv32imac",
+    peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
     boot_baud = 115200, crystal = 48, mac = "d0:cf:13:12:34:56", revision = 100, api_version = 2,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {

@@ -118,6 +118,8 @@ return {
     },
   },
   sim = {
+    core = "rv32imac",
+    peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
     boot_baud = 115200, crystal = 40, mac = "b0:cb:d8:12:34:56", revision = 100, api_version = 3,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {

@@ -117,6 +117,8 @@ return {
     },
   },
   sim = {
+    core = "rv32imac",
+    peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
     -- The log has not been seen; it has the form of its relatives.
     boot_baud = 115200, crystal = 32, mac = "60:55:f9:21:3e:93", revision = 0, api_version = 0,
     flash_id = { manufacturer = 0x20, device = 0x4016 },

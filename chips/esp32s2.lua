@@ -13,8 +13,8 @@ return {
     rtc_dram = { 0x3FF9E000, 0x3FFA0000 },
     dram = { 0x3FFB0000, 0x40000000 },
     irom_mask = { 0x40000000, 0x4001A100 },
-    iram = { 0x40020000, 0x40070000 },
-    rtc_iram = { 0x40070000, 0x40072000 },
+    iram = { 0x40020000, 0x40070000, words = true, same_as = { 0x40020000, 0x3FFB0000 } },
+    rtc_iram = { 0x40070000, 0x40072000, words = true, same_as = { 0x40070000, 0x3FF9E000 } },
     irom = { 0x40080000, 0x40B80000, flash = true },
     rtc_data = { 0x50000000, 0x50002000 },
   },
@@ -133,6 +133,8 @@ return {
     },
   },
   sim = {
+    core = "esp32s2",
+    peripherals = { { 0x3F400000, 0x3F500000 }, { 0x60000000, 0x600D1000 } },
     boot_baud = 115200, crystal = 40, mac = "7c:df:a1:12:34:56", revision = 100,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {

@@ -11,7 +11,7 @@ return {
     drom = { 0x3C000000, 0x3E000000, flash = true },
     dram = { 0x3FC88000, 0x3FD00000 },
     irom_mask = { 0x40000000, 0x4001A100 },
-    iram = { 0x40370000, 0x403E0000 },
+    iram = { 0x40370000, 0x403E0000, words = true, same_as = { 0x40378000, 0x3FC88000 } },
     irom = { 0x42000000, 0x44000000, flash = true },
     rtc_data = { 0x50000000, 0x50002000 },
     rtc_iram = { 0x600FE000, 0x60100000 },
@@ -140,6 +140,8 @@ return {
     },
   },
   sim = {
+    core = "esp32s3", systimer = 0x60023000,
+    peripherals = { { 0x60000000, 0x600FE000 } },
     boot_baud = 115200, crystal = 40, mac = "7c:df:a1:e0:12:34", revision = 2, api_version = 0,
     flash_id = { manufacturer = 0xEF, device = 0x4017 },
     log = {

@@ -118,6 +118,8 @@ return {
     },
   },
   sim = {
+    core = "rv32imafc",
+    peripherals = { { 0x20000000, 0x20900000 } },
     -- The log has not been seen; it has the form of its relatives.
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:31:12:34", revision = 0, api_version = 0,
     flash_id = { manufacturer = 0xC8, device = 0x4018 },

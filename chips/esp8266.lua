@@ -9,7 +9,8 @@ return {
   memory = {
     dport = { 0x3FF00000, 0x3FF00010 },
     dram = { 0x3FFE8000, 0x40000000 },
-    iram = { 0x40100000, 0x40108000 },
+    iram = { 0x40100000, 0x40108000, words = true },
+    icache = { 0x40108000, 0x40110000, words = true },
     irom = { 0x40201010, 0x402E1010, flash = true },
   },
   image = { versions = { 1, 2, 3 } },
@@ -73,6 +74,8 @@ return {
     },
   },
   sim = {
+    core = "lx106",
+    peripherals = { { 0x3FF00000, 0x3FF21000 }, { 0x60000000, 0x60002000 } },
     boot_baud = 115200, boot_crystal = 40,        -- what the divider was set for: with 26 MHz it is 74880 on the line
     crystal = 26, mac = "18:fe:34:a1:b2:c3", revision = 0,
     flash_id = { manufacturer = 0xEF, device = 0x4016 },

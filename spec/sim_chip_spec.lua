@@ -295,6 +295,7 @@ describe("leaving the loader", function()
   it("MEM_END starts the code and the loader is gone", function()
     with({ chip = "esp32c3" }, function(host, chip)
       host:sync()
+      host:write_reg(0x40380000, 0x0000A001)           -- c.j 0: for ever
       assert.equal(0, (host:status(0x06, W(0, 0x40380000))))
       assert.equal("app", chip:state().mode)
       assert.equal(0x40380000, chip:state().entry)

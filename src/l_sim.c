@@ -208,6 +208,41 @@ static int l_log(lua_State *L) {
   return 2;
 }
 
+/* chip:fault() -> text: why the last program was stopped | nil */
+static int l_fault(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  char text[SIM_FAULT_TEXT];
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  memcpy(text, c->core.fault, sizeof text);
+  sim_runner_unlock(s->runner);
+  if (text[0])
+    lua_pushstring(L, text);
+  else
+    luaL_pushfail(L);
+  return 1;
+}
+
+/* chip:cpu() -> { running, asleep, pc, instructions } */
+static int l_cpu(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  const struct sim_core *core = &c->core;
+  int running = core->cpu != NULL, asleep = running && core->asleep >= 0;
+  lua_Integer pc = running ? (lua_Integer)core->cpu->pc : 0;
+  lua_Integer n = (lua_Integer)core->executed;
+  sim_runner_unlock(s->runner);
+  lua_createtable(L, 0, 4);
+  lua_pushboolean(L, running);
+  lua_setfield(L, -2, "running");
+  lua_pushboolean(L, asleep);
+  lua_setfield(L, -2, "asleep");
+  lua_pushinteger(L, pc);
+  lua_setfield(L, -2, "pc");
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "instructions");
+  return 1;
+}
+
 /* chip:listen(kind = "socket"|"rfc2217", address, port [, reset]) -> port | nil, message, code */
 static int l_listen(lua_State *L) {
   static const char *const kinds[] = {"socket", "rfc2217", NULL};
@@ -247,7 +282,8 @@ static int l_close(lua_State *L) {
 static const luaL_Reg methods[] = {
     {"port", l_sim_port}, {"flash", l_flash}, {"poke_flash", l_poke_flash}, {"efuse_word", l_efuse_word},
     {"reg", l_reg},       {"reset", l_reset}, {"state", l_state},           {"log", l_log},
-    {"listen", l_listen}, {"pty", l_pty},     {"close", l_close},           {NULL, NULL}};
+    {"listen", l_listen}, {"pty", l_pty},     {"fault", l_fault},   {"cpu", l_cpu},
+    {"close", l_close},           {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
 

@@ -38,6 +38,15 @@ static const struct member integers[] = {
     AT(uart.clkdiv),
     AT(uart.date),
     AT(uart.date_value),
+    AT(uart.layout),
+    AT(uart.fsm),
+    AT(uart.fifo),
+    AT(core.kind),
+    AT(core.stack),
+    AT(core.reset_addr),
+    AT(core.reset_mask),
+    AT(usj_base),
+    AT(systimer_base),
     AT(wdt.wprotect),
     AT(wdt.config0),
     AT(wdt.config1),
@@ -82,6 +91,7 @@ static const struct member integers[] = {
 
 static const struct member numbers[] = {
     AT(uart.clock),         AT(uart.rom_clock),        AT(reenumerate), AT(boot_baud),
+    AT(core.clock),
     AT(line_model.latency), AT(line_model.stall_time), AT(en_delay),
 };
 
@@ -171,6 +181,20 @@ static void lists(lua_State *L, int index, struct sim_config *c) {
     lua_rawgeti(L, -1, i + 1);
     c->region[i] = (struct sim_region){element(L, 1, "regions"), element(L, 2, "regions"),
                                        (int)element(L, 3, "regions")};
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  c->aliases = list(L, index, "aliases", SIM_BUS_ALIASES);
+  for (int i = 0; i < c->aliases; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    c->alias[i] = (struct sim_alias){element(L, 1, "aliases"), element(L, 2, "aliases"), element(L, 3, "aliases")};
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  c->core.traps = list(L, index, "traps", SIM_TRAPS);
+  for (int i = 0; i < c->core.traps; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    c->core.trap[i] = (struct sim_trap){element(L, 1, "traps"), (int)element(L, 2, "traps")};
     lua_pop(L, 1);
   }
   lua_pop(L, 1);

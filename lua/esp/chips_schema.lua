@@ -140,7 +140,8 @@ local function by_revision(keys)
   end
 end
 
-local range = record { word, within(1, 0x100000000), flash = optional(flag), alias_of = optional(text) }
+local range = record { word, within(1, 0x100000000), flash = optional(flag), alias_of = optional(text),
+                         words = optional(flag), same_as = optional(record { word, word }) }
 local range_of_pins = record { pin, pin }
 local code_and_text = record { within(0, 0xFFFF), text }
 local degree = behaviour("rom", "board", "sim", "document")
@@ -275,7 +276,9 @@ local CHIP = record {
       usb = optional(code_and_text),
     },
     fields = map(field_name, word), registers = optional(map(word, word)), sync_value = within(1, 0xFFFFFFFF),
-    no_purpose = optional(within(0, 31)), spi_also = optional(word),
+    no_purpose = optional(within(0, 31)), spi_also = optional(word), systimer = optional(word),
+    core = optional(behaviour("rv32imc", "rv32imac", "rv32imafc", "lx106", "esp32", "esp32s2", "esp32s3")),
+    peripherals = optional(list(record { word, word }, 1)),
   },
   checked = map(behaviour("connect", "flash", "identity", "usb", "log"), degree),
 }

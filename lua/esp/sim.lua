@@ -142,14 +142,47 @@ end
 
 -- The description that the C core takes ---------------------------------------------------------------------
 
+local KINDS = { ram = 0, mask = 1, flash = 2, words = 3, registers = 4 }
+local CORES = { rv32imc = 1, rv32imac = 2, rv32imafc = 3, lx106 = 4, esp32 = 5, esp32s2 = 6, esp32s3 = 7 }
+local UARTS = { esp8266 = 0, esp32 = 1, plain = 2, synced = 3 }
+local TRAPS = {                 -- what the C core calls the functions of data.stub.rom
+  attach = 0, pads = 1, configure = 1, write_encrypted = 2, uart_device = 4, reset = 5, boot = 6,
+}
+local SECURITY_INFO = 3
+
 local function regions(data)
-  local list = {}
+  local list, aliases = {}, {}
   for name, r in pairs(data.memory) do
     if not r.alias_of then
-      list[#list + 1] = { r[1], r[2] - 1, r.flash and 2 or name:match "_mask$" and 1 or 0 }
+      local kind = r.flash and "flash" or name:match "_mask$" and "mask" or r.words and "words" or "ram"
+      list[#list + 1] = { r[1], r[2] - 1, KINDS[kind] }
     end
+    if r.same_as then aliases[#aliases + 1] = { r.same_as[1], r[2] - 1, r.same_as[2] } end
+  end
+  for _, r in ipairs(data.sim.peripherals or {}) do list[#list + 1] = { r[1], r[2] - 1, KINDS.registers } end
+  return list, aliases
+end
+
+-- Functions of the ROM that a program finds although the ROM's code is not there.
+local function traps(rom, api_version)
+  local list = {}
+  for name, kind in pairs(TRAPS) do
+    if rom[name] then list[#list + 1] = { rom[name], kind } end
+  end
+  for _, entry in ipairs(rom.security_info or {}) do
+    if entry.from <= api_version then list[#list + 1] = { entry[1], SECURITY_INFO } end
   end
   return list
+end
+
+-- The processor and what only it sees.
+local function core_layout(data, crystal)
+  local sim, stub = data.sim, data.stub
+  local reset = stub.reset or { 0, 0 }
+  return {
+    kind = CORES[sim.core] or 0, clock = crystal * 1e6, stack = data.memory.dram[2] - 0x1000,
+    reset_addr = reset[1], reset_mask = 1 << reset[2],
+  }
 end
 
 local function commands(rom, security_info)
@@ -304,10 +337,15 @@ function M.describe(given)
   local all, secure = commands(rom, data.security_info)
   local boot_scale = sim.boot_crystal and crystal / sim.boot_crystal or 1
   if data.magic then words[0x40001000] = data.magic end
+  local version = data.stub.rom and data.stub.rom.version
+  if version then words[version] = sim.api_version end
   local fuses, presets = place(words, data.efuse)
+  local memory, aliases = regions(data)
+  local uart = data.stub.uart or {}
   local spi, wdt = data.spi, data.watchdog.rtc or {}
   local d = {
-    regions = regions(data), presets = presets, fuses = fuses, efuse_blocks = efuse_blocks(data.efuse),
+    regions = memory, aliases = aliases, core = core_layout(data, crystal), usj_base = data.stub.usj or 0,
+    traps = traps(data.stub.rom or {}, sim.api_version or 0), systimer_base = sim.systimer or 0, presets = presets, fuses = fuses, efuse_blocks = efuse_blocks(data.efuse),
     rom = {
       status_bytes = rom.status_bytes, commands = all, sdm_commands = secure, encrypted_word = rom.encrypted_word,
       erase_quirk = rom.erase_quirk == "head_sectors", security = SECURITY[data.security_info] or 0,
@@ -320,7 +358,8 @@ function M.describe(given)
     uart = {
       base = data.uart.base, clkdiv = data.uart.clkdiv - data.uart.base, date = data.uart.date - data.uart.base,
       date_value = 0x15122500, clock = crystal * divider * 1e6,
-      rom_clock = believed_crystal(data, crystal, words) * divider * 1e6,
+      rom_clock = believed_crystal(data, crystal, words) * divider * 1e6, layout = UARTS[uart.layout] or 0,
+      fsm = uart.fsm or 0, fifo = uart.tx_fifo or 0,
     },
     wdt = { wprotect = wdt.wprotect, config0 = wdt.config0, config1 = wdt.config1, key = wdt.key },
     efuse = efuse_layout(data.efuse), chip_id = data.image_chip_id or 0, api_version = sim.api_version or 0,
@@ -379,7 +418,7 @@ function M.open(url, options)
 end
 
 local NAMES = {
-  [0x02] = "FLASH_BEGIN", [0x03] = "FLASH_DATA", [0x04] = "FLASH_END", [0x05] = "MEM_BEGIN", [0x06] = "MEM_END",
+  [0x00] = "FAULT", [0x02] = "FLASH_BEGIN", [0x03] = "FLASH_DATA", [0x04] = "FLASH_END", [0x05] = "MEM_BEGIN", [0x06] = "MEM_END",
   [0x07] = "MEM_DATA", [0x08] = "SYNC", [0x09] = "WRITE_REG", [0x0A] = "READ_REG", [0x0B] = "SPI_SET_PARAMS",
   [0x0D] = "SPI_ATTACH", [0x0E] = "READ_FLASH_SLOW", [0x0F] = "CHANGE_BAUD", [0x10] = "DEFL_BEGIN",
   [0x11] = "DEFL_DATA", [0x12] = "DEFL_END", [0x13] = "SPI_FLASH_MD5", [0x14] = "GET_SECURITY_INFO",

@@ -27,9 +27,16 @@ const struct sim_region *sim_bus_region(const struct sim_bus *b, uint32_t addr) 
   return NULL;
 }
 
+uint32_t sim_bus_home(const struct sim_bus *b, uint32_t addr) {
+  for (int i = 0; i < b->aliases; i++)
+    if (addr >= b->alias[i].first && addr <= b->alias[i].last)
+      return addr - b->alias[i].first + b->alias[i].home;
+  return addr;
+}
+
 static int read_only(const struct sim_bus *b, uint32_t addr) {
   const struct sim_region *r = sim_bus_region(b, addr);
-  return r && r->kind != SIM_RAM;
+  return r && (r->kind == SIM_ROM || r->kind == SIM_MAPPED_FLASH);
 }
 
 uint32_t sim_bus_read(struct sim_bus *b, uint32_t addr) {
@@ -37,7 +44,7 @@ uint32_t sim_bus_read(struct sim_bus *b, uint32_t addr) {
   uint32_t value;
   if (d && d->read && d->read(d->ctx, addr - d->base, &value))
     return value;
-  return sim_mem_read32(&b->mem, addr);
+  return sim_mem_read32(&b->mem, sim_bus_home(b, addr));
 }
 
 void sim_bus_write(struct sim_bus *b, uint32_t addr, uint32_t value) {
@@ -45,18 +52,18 @@ void sim_bus_write(struct sim_bus *b, uint32_t addr, uint32_t value) {
   if (d && d->write && d->write(d->ctx, addr - d->base, value))
     return;
   if (!read_only(b, addr))
-    sim_mem_write32(&b->mem, addr, value);
+    sim_mem_write32(&b->mem, sim_bus_home(b, addr), value);
 }
 
 void sim_bus_preset(struct sim_bus *b, uint32_t addr, uint32_t value) {
-  sim_mem_write32(&b->mem, addr, value);
+  sim_mem_write32(&b->mem, sim_bus_home(b, addr), value);
 }
 
 void sim_bus_store(struct sim_bus *b, uint32_t addr, const uint8_t *data, size_t n) {
   while (n > 0) {
     size_t room = SIM_PAGE - addr % SIM_PAGE, part = room < n ? room : n;
     if (!read_only(b, addr))
-      sim_mem_write(&b->mem, addr, data, part);
+      sim_mem_write(&b->mem, sim_bus_home(b, addr), data, part);
     data += part, n -= part, addr += (uint32_t)part;
   }
 }

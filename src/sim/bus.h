@@ -12,20 +12,29 @@ struct sim_dev {
   void *ctx;
 };
 
-enum { SIM_RAM, SIM_ROM, SIM_MAPPED_FLASH };
+/* SIM_RAM_WORDS: the processor reads and writes whole words there; SIM_REGISTERS: peripherals, modelled or not. */
+enum { SIM_RAM, SIM_ROM, SIM_MAPPED_FLASH, SIM_RAM_WORDS, SIM_REGISTERS };
 
 struct sim_region {
   uint32_t first, last; /* addresses; last is inside */
   int kind;
 };
 
-enum { SIM_BUS_DEVS = 16, SIM_BUS_REGIONS = 48 };
+/* The same memory at a second address. */
+struct sim_alias {
+  uint32_t first, last; /* addresses; last is inside */
+  uint32_t home;        /* where first really is; a multiple of SIM_PAGE, like first */
+};
+
+enum { SIM_BUS_DEVS = 16, SIM_BUS_REGIONS = 48, SIM_BUS_ALIASES = 8 };
 
 struct sim_bus {
   struct sim_dev dev[SIM_BUS_DEVS];
   int devs;
   struct sim_region region[SIM_BUS_REGIONS];
   int regions;
+  struct sim_alias alias[SIM_BUS_ALIASES];
+  int aliases;
   struct sim_mem mem;
 };
 
@@ -41,6 +50,9 @@ void sim_bus_preset(struct sim_bus *b, uint32_t addr, uint32_t value);
 
 /* Copies bytes into memory, past the peripherals; read-only regions stay as they are. */
 void sim_bus_store(struct sim_bus *b, uint32_t addr, const uint8_t *data, size_t n);
+
+/* The address under which memory is kept. */
+uint32_t sim_bus_home(const struct sim_bus *b, uint32_t addr);
 
 /* The region that holds addr, or NULL. */
 const struct sim_region *sim_bus_region(const struct sim_bus *b, uint32_t addr);

@@ -54,6 +54,7 @@ static void presets(struct sim_chip *c) {
 
 void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
   c->resets++;
+  sim_core_stop(c);
   c->boot_mode = mode;
   c->busy_until = 0;
   sim_line_flush(&c->line, SIM_TO_CHIP);
@@ -70,7 +71,19 @@ void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
   if (mode == SIM_BOOT_DOWNLOAD && sim_field_get(c, &c->config.download_disabled))
     mode = SIM_BOOT_FLASH;
   c->state = mode == SIM_BOOT_DOWNLOAD ? SIM_STATE_DOWNLOAD : SIM_STATE_APP;
-  sim_boot_print(c, cause, mode);
+  uint32_t entry;
+  if (sim_boot_print(c, cause, mode) && sim_core_load(c, &entry))
+    sim_core_start(c, entry);
+}
+
+/* The software reset, by a program. */
+static int reset_write(void *ctx, uint32_t offset, uint32_t value) {
+  struct sim_chip *c = ctx;
+  (void)offset;
+  if (!c->core.cpu || !(value & c->config.core.reset_mask))
+    return 0;
+  sim_core_want(c, SIM_WANTS_RESET);
+  return 1;
 }
 
 static void attach(struct sim_chip *c) {
@@ -83,6 +96,18 @@ static void attach(struct sim_chip *c) {
   if (g->wdt.wprotect > g->wdt.config0)
     sim_bus_attach(&c->bus, (struct sim_dev){g->wdt.config0, g->wdt.wprotect - g->wdt.config0 + 4,
                                              sim_wdt_read, sim_wdt_write, &c->wdt});
+  const struct sim_uart_layout *u = &g->uart;
+  if (u->fifo)
+    sim_bus_attach(&c->bus, (struct sim_dev){u->fifo, 4, sim_fifo_read, sim_fifo_write, &c->uart});
+  if (g->usj_base)
+    sim_bus_attach(&c->bus, (struct sim_dev){g->usj_base, 0x80, sim_usj_read, sim_usj_write, &c->usj});
+  if (g->systimer_base)
+    sim_bus_attach(&c->bus,
+                   (struct sim_dev){g->systimer_base, 0x80, sim_systimer_read, sim_systimer_write, &c->systimer});
+  if (g->core.reset_addr)
+    sim_bus_attach(&c->bus, (struct sim_dev){g->core.reset_addr, 4, NULL, reset_write, c});
+  c->bus.aliases = g->aliases;
+  memcpy(c->bus.alias, g->alias, sizeof c->bus.alias);
   c->bus.regions = g->regions;
   memcpy(c->bus.region, g->region, sizeof c->bus.region);
 }
@@ -111,8 +136,11 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
       return NULL;
     }
   }
-  sim_nor_init(&c->nor, &c->flash, config->jedec_id, &c->flash_connected);
-  sim_uart_init(&c->uart, &config->uart);
+  c->spi.nor = &c->nor;
+  c->usj.chip = c;
+  c->systimer.time = &c->core.time;
+  sim_nor_init(&c->nor, &c->flash, config->jedec_id, &c->flash_connected, &c->core.time);
+  sim_uart_init(&c->uart, &config->uart, c);
   sim_wdt_init(&c->wdt, &config->wdt, &c->now);
   sim_line_init(&c->line, &config->line_model);
   attach(c);
@@ -128,6 +156,7 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
 void sim_chip_free(struct sim_chip *c) {
   if (!c)
     return;
+  sim_core_stop(c);
   sim_loader_free(c);
   sim_line_free(&c->line);
   sim_flash_close(&c->flash);
@@ -178,6 +207,10 @@ void sim_chip_run(struct sim_chip *c, double now) {
     sim_chip_reset(c, SIM_RST_WATCHDOG, c->io0 ? SIM_BOOT_FLASH : SIM_BOOT_DOWNLOAD);
     usb_restart(c);
   }
+  if (c->core.cpu) {
+    sim_core_run(c);
+    return; /* the program takes what arrives */
+  }
   while (c->busy_until <= c->now && sim_line_take(&c->line, SIM_TO_CHIP, &byte, 1, c->now) == 1)
     if (c->state == SIM_STATE_DOWNLOAD)
       sim_loader_byte(c, byte);
@@ -190,7 +223,8 @@ static void sooner(double *best, double t) {
 
 double sim_chip_next(struct sim_chip *c) {
   double best = -1, in = sim_line_next(&c->line, SIM_TO_CHIP);
-  if (in >= 0)
+  sooner(&best, sim_core_next(c));
+  if (in >= 0 && !c->core.cpu)
     sooner(&best, in > c->busy_until ? in : c->busy_until);
   sooner(&best, sim_line_next(&c->line, SIM_TO_HOST));
   sooner(&best, c->en ? -1 : c->en_rises);

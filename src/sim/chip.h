@@ -8,10 +8,12 @@
 
 #include "sim/config.h"
 #include "sim/loader.h"
+#include "sim/systimer.h"
+#include "sim/usj.h"
 
 enum { SIM_LOG = 1024 };
 
-/* One served command, for those who watch. */
+/* One served command, for those who watch; op 0: a program was stopped (a: pc, b: address, error: enum cpu_fault_code). */
 struct sim_event {
   double time;
   uint8_t op, status, error;
@@ -28,6 +30,9 @@ struct sim_chip {
   struct sim_spi spi;
   struct sim_efuse efuse;
   struct sim_uart uart;
+  struct sim_usj usj;
+  struct sim_systimer systimer;
+  struct sim_core core;
   struct sim_wdt wdt;
   struct sim_line line;
   struct sim_loader loader;

@@ -4,6 +4,7 @@
 #define SIM_CONFIG_H
 
 #include "sim/bus.h"
+#include "sim/core.h"
 #include "sim/efuse.h"
 #include "sim/line.h"
 #include "sim/spi.h"
@@ -42,6 +43,10 @@ struct sim_rom {
 struct sim_config {
   struct sim_region region[SIM_BUS_REGIONS];
   int regions;
+  struct sim_alias alias[SIM_BUS_ALIASES];
+  int aliases;
+  struct sim_core_layout core;
+  uint32_t usj_base, systimer_base; /* 0: none */
   struct sim_rom rom;
   struct sim_spi_layout spi;
   uint32_t spi_also; /* base of another controller that takes the same commands; 0: none */

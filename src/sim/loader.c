@@ -127,7 +127,9 @@ static void afterwards(struct sim_chip *c) {
     sim_chip_reset(c, SIM_RST_SOFTWARE, c->boot_mode); /* the pins are not looked at again */
   } else if (l->leave) {
     c->state = SIM_STATE_APP;
-    if (l->op != SIM_OP_MEM_END)
+    if (l->op == SIM_OP_MEM_END)
+      sim_core_start(c, l->entry);
+    else
       sim_boot_left(c);
   }
 }

@@ -87,6 +87,12 @@ int sim_cmd_flash(struct sim_chip *c, uint8_t op, uint8_t *body, size_t n, uint8
 int sim_cmd_deflate(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n, uint8_t checksum);
 int sim_cmd_info(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n);
 
+/* Changes bytes so that they do not read back as they were: not by the chip's cipher, but by key and address. */
+void sim_loader_encrypt(struct sim_chip *c, uint32_t addr, uint8_t *data, uint32_t n);
+
+/* The 20 bytes of the security info. */
+void sim_security_info(struct sim_chip *c, uint8_t *out);
+
 enum { SIM_BODY_MAX = SIM_FRAME_MAX - 8 };
 
 /* Little-endian word i of a body. */

@@ -52,8 +52,7 @@ static int flash_begin(struct sim_chip *c, const uint8_t *body, size_t n) {
   return sim_loader_erase(c, d->addr, d->total);
 }
 
-/* Not the chip's cipher: something that depends on key and address, so that plain text does not read back. */
-static void encrypt(struct sim_chip *c, uint32_t addr, uint8_t *data, uint32_t n) {
+void sim_loader_encrypt(struct sim_chip *c, uint32_t addr, uint8_t *data, uint32_t n) {
   uint32_t key = 0x9E3779B9;
   for (int b = 1; b < c->efuse.at.blocks; b++)
     for (int w = 0; w < c->efuse.at.block[b].words; w++)
@@ -76,7 +75,7 @@ static int flash_data(struct sim_chip *c, uint8_t *body, size_t n, uint8_t check
   if (d->encrypted) {
     if ((d->addr | len) % 16)
       return SIM_ERR_REFUSED;
-    encrypt(c, d->addr, data, len);
+    sim_loader_encrypt(c, d->addr, data, len);
     sim_loader_program(c, d->addr, data, len);
   } else {
     sim_loader_program(c, d->addr, data, len);

@@ -70,13 +70,12 @@ static int md5(struct sim_chip *c, uint32_t addr, uint32_t len) {
   return SIM_OK;
 }
 
-static void security_info(struct sim_chip *c) {
+void sim_security_info(struct sim_chip *c, uint8_t *b) {
   const struct sim_config *g = &c->config;
   const struct sim_field *flag[] = {&g->secure_boot,   &g->aggressive_revoke, &g->secure_download,
                                     &g->key_revoke[0], &g->key_revoke[1],     &g->key_revoke[2],
                                     &g->soft_dis_jtag, &g->hard_dis_jtag,     &g->dis_usb,
                                     &g->dis_dcache,    &g->dis_icache};
-  uint8_t *b = c->loader.body;
   uint32_t flags = 0;
   for (size_t i = 0; i < sizeof flag / sizeof flag[0]; i++) {
     uint32_t v = sim_field_get(c, flag[i]);
@@ -137,7 +136,7 @@ int sim_cmd_info(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n) 
   case SIM_OP_MD5:
     return n > 0x1810 ? SIM_ERR_FORMAT : md5(c, first, second);
   case SIM_OP_SECURITY_INFO:
-    security_info(c);
+    sim_security_info(c, c->loader.body);
     return SIM_OK;
   default:
     return SIM_ERR_FORMAT;

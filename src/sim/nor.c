@@ -4,11 +4,26 @@
 
 #include <string.h>
 
-enum { PAGE = 256, STATUS_WEL = 0x02 };
+enum { PAGE = 256, STATUS_BUSY = 0x01, STATUS_WEL = 0x02, STATUS_BP = 0x1C };
 
-void sim_nor_init(struct sim_nor *nor, struct sim_flash *flash, uint32_t id, const int *connected) {
+/* Typical times of common 32 Mbit parts, in seconds: the first byte of a program and each further one (0.5 ms per
+ * page), erasing 4, 32, 64 KiB and all of it per 64 KiB, writing status. */
+static const double FIRST_BYTE = 30e-6, NEXT_BYTE = 1.85e-6, STATUS_TIME = 0.01;
+static const double ERASE_4K = 0.045, ERASE_32K = 0.120, ERASE_64K = 0.150;
+
+static int busy(const struct sim_nor *nor) {
+  return nor->timing && *nor->now < nor->busy_until;
+}
+
+static void take_time(struct sim_nor *nor, double seconds) {
+  if (nor->timing)
+    nor->busy_until = *nor->now + seconds;
+}
+
+void sim_nor_init(struct sim_nor *nor, struct sim_flash *flash, uint32_t id, const int *connected,
+                  const double *now) {
   *nor = (struct sim_nor){
-      .flash = flash, .connected = connected, .id = {(uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id}};
+      .flash = flash, .connected = connected, .now = now, .id = {(uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id}};
 }
 
 static void put32(uint8_t *p, uint32_t v) {
@@ -46,7 +61,9 @@ static void fill(uint8_t *rx, size_t n, const uint8_t *value, size_t size) {
 }
 
 static uint8_t status_of(const struct sim_nor *nor, int index) {
-  return index ? nor->status[index] : (uint8_t)(nor->status[0] | (nor->write_enabled ? STATUS_WEL : 0));
+  if (index)
+    return nor->status[index];
+  return (uint8_t)(nor->status[0] | (busy(nor) ? STATUS_BUSY | STATUS_WEL : nor->write_enabled ? STATUS_WEL : 0));
 }
 
 /* Commands that change something need 06h before; it falls off afterwards. */
@@ -56,11 +73,17 @@ static int take_enable(struct sim_nor *nor) {
   return was;
 }
 
+/* Block protection, however little of the part it is set to cover, is taken to cover all of it. */
+static int may_change(struct sim_nor *nor) {
+  return take_enable(nor) && !(nor->status[0] & STATUS_BP);
+}
+
 static void write_status(struct sim_nor *nor, int index, const uint8_t *tx, size_t n) {
   if (!take_enable(nor))
     return;
   for (size_t i = 0; i < n && index + i < 3; i++)
     nor->status[index + i] = index + i == 0 ? tx[i] & 0xFC : tx[i];
+  take_time(nor, STATUS_TIME);
 }
 
 void sim_nor_command(struct sim_nor *nor, uint8_t opcode, uint32_t addr, int addr_bytes, const uint8_t *tx,
@@ -68,18 +91,24 @@ void sim_nor_command(struct sim_nor *nor, uint8_t opcode, uint32_t addr, int add
   static const struct {
     uint8_t opcode;
     uint32_t size;
-  } erases[] = {{0x20, 4096}, {0x21, 4096}, {0x52, 32768}, {0x5C, 32768}, {0xD8, 65536}, {0xDC, 65536}};
+    double time;
+  } erases[] = {{0x20, 4096, ERASE_4K},    {0x21, 4096, ERASE_4K},   {0x52, 32768, ERASE_32K},
+                {0x5C, 32768, ERASE_32K}, {0xD8, 65536, ERASE_64K}, {0xDC, 65536, ERASE_64K}};
   int armed = nor->reset_armed;
   memset(rx, 0xFF, nrx);
   if (!*nor->connected)
     return;
   nor->reset_armed = 0;
+  if (busy(nor) && opcode != 0x05 && opcode != 0x35 && opcode != 0x15)
+    return;
   if (nor->powered_down && opcode != 0xAB)
     return;
   for (size_t i = 0; i < sizeof erases / sizeof erases[0]; i++)
     if (opcode == erases[i].opcode && addr_bytes > 0) {
-      if (take_enable(nor))
+      if (may_change(nor)) {
         sim_flash_erase(nor->flash, addr & ~(erases[i].size - 1), erases[i].size);
+        take_time(nor, erases[i].time);
+      }
       return;
     }
   switch (opcode) {
@@ -138,13 +167,17 @@ void sim_nor_command(struct sim_nor *nor, uint8_t opcode, uint32_t addr, int add
   case 0x02:
   case 0x12:
   case 0x32:
-    if (addr_bytes > 0 && take_enable(nor))
+    if (addr_bytes > 0 && ntx > 0 && may_change(nor)) {
       program_page(nor, addr, tx, ntx);
+      take_time(nor, FIRST_BYTE + NEXT_BYTE * (double)(ntx - 1));
+    }
     break;
   case 0xC7:
   case 0x60:
-    if (take_enable(nor))
+    if (may_change(nor)) {
       sim_flash_erase(nor->flash, 0, nor->flash->size);
+      take_time(nor, ERASE_64K * (double)(nor->flash->size / 65536));
+    }
     break;
   case 0xB7:
     nor->addr4 = 1;

@@ -12,10 +12,14 @@ struct sim_nor {
   int write_enabled;    /* 06h, or 50h for the status registers */
   int powered_down;     /* B9h: only ABh is heard */
   int reset_armed;      /* 66h came just before */
+  const double *now;    /* a clock, in seconds */
+  int timing;           /* erasing and programming take their time on it */
+  double busy_until;
   int addr4;            /* B7h: four address bytes by default */
 };
 
-void sim_nor_init(struct sim_nor *nor, struct sim_flash *flash, uint32_t id, const int *connected);
+void sim_nor_init(struct sim_nor *nor, struct sim_flash *flash, uint32_t id, const int *connected,
+                  const double *now);
 
 /* One command with chip select low: opcode, address (addr_bytes of it sent, 0: none), ntx bytes out, then
  * nrx bytes in. */

@@ -10,6 +10,8 @@ enum { CMD = 0x00, ADDR = 0x04 };
 #define USR_MISO (1u << 28)
 #define USR_MOSI (1u << 27)
 
+static const double CLOCK = 20e6; /* Hz on the flash's clock line, as the ROM sets it up */
+
 void sim_spi_init(struct sim_spi *spi, const struct sim_spi_layout *at, struct sim_nor *nor) {
   *spi = (struct sim_spi){.at = *at, .nor = nor};
 }
@@ -31,6 +33,8 @@ static void run(struct sim_spi *s, uint8_t opcode, uint32_t addr, int addr_bytes
   ntx = ntx < sizeof tx ? ntx : sizeof tx;
   nrx = nrx < sizeof rx ? nrx : sizeof rx;
   words_to_bytes(s->w, tx, ntx);
+  if (s->timing)
+    s->busy_until = *s->nor->now + (8 + 8 * addr_bytes + 8 * (double)(ntx + nrx)) / CLOCK;
   sim_nor_command(s->nor, opcode, addr, addr_bytes, tx, ntx, rx, nrx);
   bytes_to_words(rx, s->w, nrx);
   if (miso_bits % 8 && nrx) /* the last byte is not full */
@@ -107,7 +111,7 @@ int sim_spi_read(void *ctx, uint32_t offset, uint32_t *value) {
   struct sim_spi *s = ctx;
   uint32_t *r = named(s, offset);
   if (offset == CMD)
-    *value = 0; /* every command is over at once */
+    *value = s->timing && *s->nor->now < s->busy_until ? CMD_USR : 0;
   else if (r)
     *value = *r;
   else

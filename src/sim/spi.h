@@ -17,6 +17,8 @@ struct sim_spi {
   struct sim_nor *nor;
   uint32_t addr, usr, usr1, usr2, mosi_dlen, miso_dlen;
   uint32_t w[16];
+  int timing; /* commands take their time: busy_until, on the clock of nor */
+  double busy_until;
 };
 
 void sim_spi_init(struct sim_spi *spi, const struct sim_spi_layout *at, struct sim_nor *nor);

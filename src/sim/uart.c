@@ -1,8 +1,13 @@
-/* uart.c - the UART's rate. Source: Technical Reference Manuals, "UART Controller". */
+/* uart.c - the UART's rate and registers. Source: Technical Reference Manuals, "UART Controller". */
 #include "sim/uart.h"
 
-void sim_uart_init(struct sim_uart *u, const struct sim_uart_layout *at) {
-  *u = (struct sim_uart){.at = *at};
+#include "sim/chip.h"
+#include "sim/uart_fifo.h"
+
+enum { FIFO = 0x00, INT_RAW = 0x04, INT_CLEAR = 0x10, STATUS = 0x1C, REG_UPDATE = 0x98 };
+
+void sim_uart_init(struct sim_uart *u, const struct sim_uart_layout *at, struct sim_chip *chip) {
+  *u = (struct sim_uart){.at = *at, .chip = chip};
 }
 
 double sim_uart_baud(const struct sim_uart *u) {
@@ -13,13 +18,32 @@ double sim_uart_baud(const struct sim_uart *u) {
 void sim_uart_divide(struct sim_uart *u, double clock, double baud) {
   double sixteenths = baud >= 1 ? clock * 16 / baud : 0;
   uint32_t n = sixteenths >= 16 && sixteenths < 16777216.0 ? (uint32_t)sixteenths : 16;
-  u->clkdiv = (n >> 4 & 0xFFFFF) | (n & 0xF) << 20;
+  u->clkdiv = u->clkdiv_written = (n >> 4 & 0xFFFFF) | (n & 0xF) << 20;
+}
+
+/* What only a running program sees. */
+static int read_live(struct sim_uart *u, uint32_t offset, uint32_t *value) {
+  if (offset == FIFO)
+    *value = sim_uart_get(u);
+  else if (offset == INT_RAW)
+    *value = sim_uart_events(u);
+  else if (offset == STATUS)
+    *value = sim_uart_status(u);
+  else if (u->at.fsm && offset == u->at.fsm)
+    *value = sim_uart_sending(u) ? 0x10 : 0;
+  else if (offset == REG_UPDATE && u->at.layout == SIM_UART_SYNCED)
+    *value = 0;
+  else
+    return 0;
+  return 1;
 }
 
 int sim_uart_read(void *ctx, uint32_t offset, uint32_t *value) {
   struct sim_uart *u = ctx;
+  if (u->chip && u->chip->core.cpu && read_live(u, offset, value))
+    return 1;
   if (offset == u->at.clkdiv)
-    *value = u->clkdiv;
+    *value = u->clkdiv_written;
   else if (u->at.date && offset == u->at.date)
     *value = u->at.date_value;
   else
@@ -27,11 +51,43 @@ int sim_uart_read(void *ctx, uint32_t offset, uint32_t *value) {
   return 1;
 }
 
-int sim_uart_write(void *ctx, uint32_t offset, uint32_t value) {
-  struct sim_uart *u = ctx;
-  if (offset == u->at.clkdiv)
-    u->clkdiv = value & 0xFFFFFF;
-  else if (!u->at.date || offset != u->at.date)
+/* What was written before the change goes out at the old rate. */
+static void change_rate(struct sim_uart *u) {
+  if (u->chip)
+    sim_uart_flush(u->chip);
+  u->clkdiv = u->clkdiv_written;
+}
+
+static int write_live(struct sim_uart *u, uint32_t offset, uint32_t value) {
+  if (offset == FIFO)
+    sim_uart_put(u, (uint8_t)value);
+  else if (offset == INT_CLEAR)
+    u->raw &= ~value;
+  else if (offset == REG_UPDATE && u->at.layout == SIM_UART_SYNCED)
+    change_rate(u);
+  else
     return 0;
   return 1;
+}
+
+int sim_uart_write(void *ctx, uint32_t offset, uint32_t value) {
+  struct sim_uart *u = ctx;
+  int live = u->chip && u->chip->core.cpu;
+  if (live && write_live(u, offset, value))
+    return 1;
+  if (offset == u->at.clkdiv) {
+    u->clkdiv_written = value & 0xFFFFFF;
+    if (!live || u->at.layout != SIM_UART_SYNCED)
+      change_rate(u);
+    return 1;
+  }
+  return u->at.date && offset == u->at.date;
+}
+
+int sim_fifo_read(void *ctx, uint32_t offset, uint32_t *value) {
+  return offset == FIFO && sim_uart_read(ctx, offset, value);
+}
+
+int sim_fifo_write(void *ctx, uint32_t offset, uint32_t value) {
+  return offset == FIFO && sim_uart_write(ctx, offset, value);
 }

@@ -1,0 +1,90 @@
+/* core_map.c - memory and peripherals of sim/bus.h as the processor sees them.
+ *
+ * Pages are mapped when they are first touched. Memory that shows at two addresses is one page of the host. */
+#include "sim/core.h"
+
+#include "sim/chip.h"
+
+#include <string.h>
+
+static int device_read(void *ctx, uint32_t address, unsigned width, uint32_t *value) {
+  struct sim_chip *c = ctx;
+  struct sim_core *core = &c->core;
+  core->time = (double)core->cpu->cycles / c->config.core.clock;
+  uint32_t word = sim_bus_read(&c->bus, address & ~3u) >> (address & 3) * 8;
+  *value = width == 4 ? word : word & ((1u << 8 * width) - 1);
+  return CPU_BUS_OK;
+}
+
+static int device_write(void *ctx, uint32_t address, unsigned width, uint32_t value) {
+  struct sim_chip *c = ctx;
+  struct sim_core *core = &c->core;
+  uint32_t at = address & ~3u, shift = (address & 3) * 8;
+  core->time = (double)core->cpu->cycles / c->config.core.clock;
+  if (width < 4) {
+    uint32_t mask = ((1u << 8 * width) - 1) << shift;
+    value = (sim_bus_read(&c->bus, at) & ~mask) | (value << shift & mask);
+  }
+  sim_bus_write(&c->bus, at, value);
+  if (at - c->config.spi.base < 4) /* a command to the flash */
+    sim_core_active(c);
+  return CPU_BUS_OK;
+}
+
+static const struct sim_region *region_of_page(const struct sim_bus *b, uint32_t page) {
+  for (int i = 0; i < b->regions; i++)
+    if (b->region[i].first < page + SIM_PAGE && b->region[i].last >= page)
+      return &b->region[i];
+  return NULL;
+}
+
+static int has_device(const struct sim_bus *b, uint32_t page) {
+  for (int i = 0; i < b->devs; i++)
+    if (b->dev[i].base / SIM_PAGE <= page / SIM_PAGE &&
+        (b->dev[i].base + b->dev[i].size - 1) / SIM_PAGE >= page / SIM_PAGE)
+      return 1;
+  return 0;
+}
+
+/* The page of memory, the same for every address that it shows at. */
+static int block_of(struct sim_chip *c, uint32_t page, struct cpu_block *block) {
+  uint32_t home = sim_bus_home(&c->bus, page);
+  const struct cpu_page *there = cpu_bus_page(c->core.bus, home);
+  if (there->host) {
+    *block = (struct cpu_block){there->host, CPU_PAGE, there->frame};
+    return 0;
+  }
+  uint8_t *host = sim_mem_page(&c->bus.mem, home, 1);
+  if (!host || cpu_bus_block(c->core.bus, block, host, CPU_PAGE) != CPU_BUS_OK)
+    return -1;
+  return home == page ? 0 : cpu_bus_map(c->core.bus, home, block, 0, CPU_PAGE, CPU_BUS_READ | CPU_BUS_WRITE | CPU_BUS_EXEC);
+}
+
+static int map_page(struct sim_chip *c, struct cpu_bus *b, uint32_t page) {
+  const struct sim_region *r = region_of_page(&c->bus, page);
+  struct cpu_block block;
+  unsigned allow = CPU_BUS_READ | CPU_BUS_EXEC;
+  if (has_device(&c->bus, page) || (r && r->kind == SIM_REGISTERS))
+    return cpu_bus_map_device(b, page, CPU_PAGE, &c->core.device);
+  if (!r || r->kind == SIM_MAPPED_FLASH || block_of(c, page, &block) != 0)
+    return -1;
+  if (r->kind == SIM_ROM)
+    sim_core_set_traps(c, page, block.host);
+  else
+    allow |= CPU_BUS_WRITE;
+  return cpu_bus_map(b, page, &block, 0, CPU_PAGE, r->kind == SIM_RAM_WORDS ? allow | CPU_BUS_WORDS : allow);
+}
+
+static bool miss(void *ctx, struct cpu_bus *b, uint32_t address) {
+  return map_page(ctx, b, address & ~(uint32_t)(CPU_PAGE - 1)) == 0;
+}
+
+int sim_core_map(struct sim_chip *c) {
+  struct cpu_bus *b = c->core.bus = cpu_bus_new();
+  if (!b)
+    return -1;
+  c->core.device = (struct cpu_bus_device){device_read, device_write, c};
+  b->miss = miss;
+  b->miss_ctx = c;
+  return 0;
+}

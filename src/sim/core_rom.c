@@ -1,0 +1,120 @@
+/* core_rom.c - the few functions of the mask ROM that are modelled: a break instruction stands where they begin.
+ *
+ * Calling conventions: RISC-V and call0 as their ABIs have them. Code without register windows calls the windowed
+ * ROM by callx4 (a4: return address, arguments from a6 on), windowed code by callx8 (a8, a10). */
+#include "sim/core.h"
+
+#include "sim/chip.h"
+#include "sim/cpu_xtensa.h"
+
+#include <string.h>
+
+static int is_riscv(const struct sim_chip *c) {
+  return c->config.core.kind <= SIM_CPU_RV32IMAFC;
+}
+
+void sim_core_set_traps(struct sim_chip *c, uint32_t addr, uint8_t *page) {
+  static const uint8_t ebreak[] = {0x02, 0x90}, xtensa_break[] = {0x00, 0x40, 0x00};
+  const struct sim_core_layout *l = &c->config.core;
+  for (int i = 0; i < l->traps; i++) {
+    uint32_t at = l->trap[i].addr - addr;
+    if (at > SIM_PAGE - sizeof xtensa_break)
+      continue;
+    if (is_riscv(c))
+      memcpy(page + at, ebreak, sizeof ebreak);
+    else
+      memcpy(page + at, xtensa_break, sizeof xtensa_break);
+  }
+}
+
+int sim_core_in_rom(const struct sim_chip *c, uint32_t addr) {
+  const struct sim_region *r = sim_bus_region(&c->bus, addr);
+  return r && r->kind == SIM_ROM;
+}
+
+struct call {
+  int first, result;   /* registers of the first argument and of the result */
+  uint32_t back;       /* return address */
+};
+
+static struct call open_call(struct sim_chip *c) {
+  struct cpu *cpu = c->core.cpu;
+  if (is_riscv(c))
+    return (struct call){10, 10, cpu_get(cpu, 1)};
+  uint32_t inc = ((struct xtensa *)cpu)->sr[SR_PS] >> 16 & 3;
+  if (c->config.core.kind == SIM_CPU_LX106 || inc == 0)
+    return (struct call){2, 2, cpu_get(cpu, 0)};
+  int base = 4 * (int)inc;
+  uint32_t back = (cpu_get(cpu, base) & 0x3FFFFFFF) | (cpu->pc & 0xC0000000);
+  ((struct xtensa *)cpu)->sr[SR_PS] &= ~(uint32_t)PS_CALLINC;
+  return (struct call){base + 2, base + 2, back};
+}
+
+static uint32_t argument(struct sim_chip *c, const struct call *call, int i) {
+  return cpu_get(c->core.cpu, call->first + i);
+}
+
+static uint32_t write_encrypted(struct sim_chip *c, uint32_t addr, uint32_t from, uint32_t n) {
+  uint8_t part[SIM_PAGE];
+  while (n > 0) {
+    uint32_t size = n < sizeof part ? n : (uint32_t)sizeof part;
+    if (cpu_bus_peek(c->core.bus, from, part, size) != size || !c->flash_connected)
+      return 1;
+    sim_loader_encrypt(c, addr, part, size);
+    sim_flash_program(&c->flash, addr, part, size);
+    addr += size, from += size, n -= size;
+  }
+  return 0;
+}
+
+/* A structure of the ROM in the last page of its own memory. */
+static uint32_t uart_device(struct sim_chip *c) {
+  uint32_t at = (c->config.core.stack + 0x100) & ~3u;
+  uint8_t link[4] = {(uint8_t)c->config.link_value, 0, 0, 0};
+  cpu_bus_poke(c->core.bus, at + 0x18, link, sizeof link);
+  return at;
+}
+
+static uint32_t security(struct sim_chip *c, uint32_t to) {
+  uint8_t info[20];
+  sim_security_info(c, info);
+  size_t n = c->config.rom.security == SIM_SECURITY_FULL ? sizeof info : 12;
+  return cpu_bus_poke(c->core.bus, to, info, n) == n ? 0 : 1;
+}
+
+static uint32_t serve(struct sim_chip *c, int kind, const struct call *call) {
+  uint32_t a = argument(c, call, 0), b = argument(c, call, 1), n = argument(c, call, 2);
+  switch (kind) {
+  case SIM_TRAP_ATTACH:
+    c->flash_connected = a == c->config.spi_connection;
+    return 0;
+  case SIM_TRAP_WRITE_ENCRYPTED:
+    return write_encrypted(c, a, b, n);
+  case SIM_TRAP_SECURITY_INFO:
+    return security(c, n);
+  case SIM_TRAP_UART_DEVICE:
+    return uart_device(c);
+  case SIM_TRAP_RESET:
+    sim_core_want(c, SIM_WANTS_RESET);
+    return 0;
+  case SIM_TRAP_BOOT:
+    sim_core_want(c, SIM_WANTS_BOOT);
+    return 0;
+  default:
+    return 0;
+  }
+}
+
+int sim_core_trap(struct sim_chip *c) {
+  const struct sim_core_layout *l = &c->config.core;
+  struct cpu *cpu = c->core.cpu;
+  for (int i = 0; i < l->traps; i++)
+    if (l->trap[i].addr == cpu->pc) {
+      struct call call = open_call(c);
+      uint32_t result = serve(c, l->trap[i].kind, &call);
+      cpu_set(cpu, call.result, result);
+      cpu_set(cpu, CPU_REG_PC, call.back);
+      return 1;
+    }
+  return 0;
+}

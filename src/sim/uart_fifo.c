@@ -1,0 +1,123 @@
+/* uart_fifo.c - the UART's FIFOs. */
+#include "sim/uart_fifo.h"
+
+#include "sim/chip.h"
+
+#include <math.h>
+
+enum { BACKLOG = 65536 }; /* bytes that the host has not read, before it counts as one that does not read */
+enum { RAW_FULL = 1 << 0, RAW_EMPTY = 1 << 1, RAW_OVERFLOW = 1 << 4, RAW_TIMEOUT = 1 << 8, RAW_DONE = 1 << 14 };
+
+static int ours(const struct sim_chip *c) {
+  return c->config.link == SIM_LINK_UART;
+}
+
+void sim_uart_start(struct sim_uart *u) {
+  u->rx_head = u->rx_count = u->raw = 0;
+  u->tx_len = 0;
+  u->tx_free = 0;
+}
+
+static void push(struct sim_uart *u, uint8_t byte) {
+  if (u->rx_count == SIM_UART_FIFO)
+    u->raw |= RAW_OVERFLOW;
+  else
+    u->rx[(u->rx_head + u->rx_count++) % SIM_UART_FIFO] = byte;
+}
+
+/* Takes off the line what has arrived. */
+static void pull(struct sim_uart *u) {
+  struct sim_chip *c = u->chip;
+  uint8_t part[SIM_UART_FIFO];
+  size_t n;
+  if (!ours(c))
+    return;
+  do {
+    size_t max = c->config.line_model.paced ? sizeof part : SIM_UART_FIFO - u->rx_count;
+    n = sim_line_take(&c->line, SIM_TO_CHIP, part, max, sim_core_time(c));
+    for (size_t i = 0; i < n; i++)
+      push(u, part[i]);
+  } while (n == sizeof part && c->config.line_model.paced);
+}
+
+uint32_t sim_uart_get(struct sim_uart *u) {
+  pull(u);
+  if (u->rx_count == 0)
+    return 0;
+  uint8_t byte = u->rx[u->rx_head];
+  u->rx_head = (u->rx_head + 1) % SIM_UART_FIFO;
+  u->rx_count--;
+  sim_core_active(u->chip);
+  return byte;
+}
+
+int sim_uart_sending(const struct sim_uart *u) {
+  return u->chip->config.line_model.paced && u->tx_free > sim_core_time(u->chip);
+}
+
+/* Bytes behind the one that is being sent. */
+static uint32_t tx_count(const struct sim_uart *u) {
+  if (!ours(u->chip))
+    return 0;
+  if (!u->chip->config.line_model.paced)
+    return sim_line_pending(&u->chip->line, SIM_TO_HOST) < BACKLOG ? 0 : SIM_UART_FIFO;
+  if (!sim_uart_sending(u))
+    return 0;
+  double n = ceil((u->tx_free - sim_core_time(u->chip)) * sim_uart_baud(u) / 10 - 1e-6);
+  return n < 1 ? 0 : n > SIM_UART_FIFO + 1 ? SIM_UART_FIFO : (uint32_t)n - 1;
+}
+
+void sim_uart_put(struct sim_uart *u, uint8_t byte) {
+  struct sim_chip *c = u->chip;
+  double now = sim_core_time(c);
+  if (!ours(c) || tx_count(u) >= SIM_UART_FIFO)
+    return; /* nobody listens, or there is no room: lost */
+  if (u->tx_len == sizeof u->tx)
+    sim_uart_flush(c);
+  if (u->tx_len == 0)
+    u->tx_from = now;
+  u->tx[u->tx_len++] = byte;
+  u->tx_free = (u->tx_free > now ? u->tx_free : now) + 10 / sim_uart_baud(u);
+  sim_core_active(c);
+}
+
+void sim_uart_flush(struct sim_chip *c) {
+  struct sim_uart *u = &c->uart;
+  if (u->tx_len > 0)
+    sim_line_send(&c->line, SIM_TO_HOST, u->tx, u->tx_len, sim_uart_baud(u), c->host_baud, u->tx_from);
+  u->tx_len = 0;
+}
+
+uint32_t sim_uart_status(struct sim_uart *u) {
+  pull(u);
+  if (u->rx_count == 0)
+    sim_core_idle(u->chip);
+  uint32_t status = u->rx_count | tx_count(u) << 16;
+  if (u->at.layout == SIM_UART_ESP32 && sim_uart_sending(u))
+    status |= 1u << 24;
+  return status;
+}
+
+uint32_t sim_uart_events(struct sim_uart *u) {
+  pull(u);
+  uint32_t raw = u->raw;
+  if (u->rx_count)
+    raw |= RAW_TIMEOUT | (u->rx_count > 96 ? RAW_FULL : 0);
+  if (tx_count(u) == 0)
+    raw |= RAW_EMPTY | (sim_uart_sending(u) ? 0 : RAW_DONE);
+  return raw;
+}
+
+double sim_uart_drained(struct sim_chip *c) {
+  struct sim_uart *u = &c->uart;
+  if (!sim_uart_sending(u))
+    return -1;
+  double soon = sim_core_time(c) + 8 * 10 / sim_uart_baud(u);
+  return soon < u->tx_free ? soon : u->tx_free;
+}
+
+double sim_link_waiting(struct sim_chip *c) {
+  int full = c->config.link == SIM_LINK_USJ ? c->usj.out_at < c->usj.out_len
+                                            : !c->config.line_model.paced && c->uart.rx_count == SIM_UART_FIFO;
+  return full ? -1 : sim_line_next(&c->line, SIM_TO_CHIP);
+}

@@ -1,0 +1,14 @@
+/* uart_fifo.h - the UART's FIFOs of 128 bytes. On a paced line bytes arrive and leave at its rate, and what does not
+ * fit is lost; otherwise the host is held back, and what is written has gone. */
+#ifndef SIM_UART_FIFO_H
+#define SIM_UART_FIFO_H
+
+#include "sim/uart.h"
+
+uint32_t sim_uart_get(struct sim_uart *u);
+void sim_uart_put(struct sim_uart *u, uint8_t byte);
+uint32_t sim_uart_status(struct sim_uart *u);
+uint32_t sim_uart_events(struct sim_uart *u);
+int sim_uart_sending(const struct sim_uart *u);
+
+#endif
