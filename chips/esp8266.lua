@@ -11,6 +11,7 @@ return {
     dram = { 0x3FFE8000, 0x40000000 },
     iram = { 0x40100000, 0x40108000, words = true },
     icache = { 0x40108000, 0x40110000, words = true },
+    irom_mask = { 0x40000000, 0x40010000 },
     irom = { 0x40201010, 0x402E1010, flash = true },
   },
   image = { versions = { 1, 2, 3 } },

@@ -11,9 +11,10 @@
 enum {
   SLICE = 200000,       /* instructions at once: others want to look at the chip, too */
   FREE = 8000000,       /* instructions after the last sign of life that are not held back */
-  POLLS = 256           /* questions in a row before a sleep */
+  PAUSE = 64,           /* questions in a row before the host is given what was written, time is skipped */
+  POLLS = 4096          /* ... before a sleep */
 };
-static const double QUANTUM = 0.0002;                   /* seconds that a paced program may be late */
+static const double QUANTUM = 0.0005;                   /* seconds that a paced program may be late */
 static const double NAP = 0.0002, LONGEST_NAP = 0.0256; /* seconds */
 
 static struct cpu *make(struct cpu_bus *bus, int kind) {
@@ -120,7 +121,7 @@ void sim_core_active(struct sim_chip *c) {
 
 void sim_core_idle(struct sim_chip *c) {
   struct sim_core *core = &c->core;
-  if (core->cpu && ++core->polls >= POLLS)
+  if (core->cpu && ++core->polls % PAUSE == 0)
     cpu_bus_yield(core->bus);
 }
 
@@ -165,6 +166,22 @@ static int wake(struct sim_chip *c) {
   return 1;
 }
 
+/* The program asks for a byte: when one is on its way, until then it does nothing else. Returns 0 when the host is to
+ * have what was written before more is run. */
+static int skip(struct sim_chip *c, uint64_t last) {
+  double in = sim_link_waiting(c);
+  if (!held_back(c))
+    return 0;
+  if (in < 0)
+    return 1;
+  uint64_t cycle = cycle_at(c, in < c->now ? in : c->now);
+  if (cycle > last)
+    cycle = last;
+  if (cycle > c->core.cpu->cycles)
+    c->core.cpu->cycles = cycle;
+  return 1;
+}
+
 static void carry_out(struct sim_chip *c, int what) {
   uint32_t entry;
   c->core.wants = SIM_WANTS_NOTHING;
@@ -195,6 +212,8 @@ void sim_core_run(struct sim_chip *c) {
       why = CPU_YIELD;
     if (why == CPU_FAULT || why == CPU_IDLE || core->wants || core->polls >= POLLS)
       break;
+    if (core->polls >= PAUSE && !skip(c, last))
+      break;
   }
   sim_uart_flush(c);
   sim_usj_flush(c);
@@ -216,7 +235,7 @@ double sim_core_next(struct sim_chip *c) {
   if (c->core.asleep >= 0)
     return wake_time(c);
   if (held_back(c) && c->core.cpu->cycles >= cycle_at(c, c->now))
-    return c->now + (c->config.line_model.paced ? QUANTUM : 10 * QUANTUM);
+    return c->now + (c->config.line_model.paced ? QUANTUM : 4 * QUANTUM);
   return c->now;
 }
 

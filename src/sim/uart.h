@@ -28,6 +28,7 @@ struct sim_uart {
   uint32_t raw;            /* interrupts that have happened */
   uint8_t rx[SIM_UART_FIFO];
   uint32_t rx_head, rx_count;
+  uint64_t pulled; /* cycle up to which bytes were taken off a line that is not paced */
   uint8_t tx[SIM_UART_OUT]; /* written, and not on the line yet */
   size_t tx_len;
   double tx_from; /* when the first of them was written */

@@ -16,6 +16,7 @@ void sim_uart_start(struct sim_uart *u) {
   u->rx_head = u->rx_count = u->raw = 0;
   u->tx_len = 0;
   u->tx_free = 0;
+  u->pulled = 0;
 }
 
 static void push(struct sim_uart *u, uint8_t byte) {
@@ -23,6 +24,17 @@ static void push(struct sim_uart *u, uint8_t byte) {
     u->raw |= RAW_OVERFLOW;
   else
     u->rx[(u->rx_head + u->rx_count++) % SIM_UART_FIFO] = byte;
+}
+
+/* However fast the line, the program gets some instructions per byte: it must be able to keep up. */
+enum { CYCLES_PER_BYTE = 48 };
+
+static size_t allowed(struct sim_uart *u) {
+  uint64_t now = u->chip->core.cpu->cycles, n = (now - u->pulled) / CYCLES_PER_BYTE;
+  size_t room = SIM_UART_FIFO - u->rx_count;
+  if (n > 0)
+    u->pulled = n < room ? u->pulled + n * CYCLES_PER_BYTE : now;
+  return n < room ? (size_t)n : room;
 }
 
 /* Takes off the line what has arrived. */
@@ -33,7 +45,7 @@ static void pull(struct sim_uart *u) {
   if (!ours(c))
     return;
   do {
-    size_t max = c->config.line_model.paced ? sizeof part : SIM_UART_FIFO - u->rx_count;
+    size_t max = c->config.line_model.paced ? sizeof part : allowed(u);
     n = sim_line_take(&c->line, SIM_TO_CHIP, part, max, sim_core_time(c));
     for (size_t i = 0; i < n; i++)
       push(u, part[i]);
@@ -88,9 +100,14 @@ void sim_uart_flush(struct sim_chip *c) {
   u->tx_len = 0;
 }
 
+static int arrived(const struct sim_chip *c) {
+  double in = ours(c) ? sim_line_next(&c->line, SIM_TO_CHIP) : -1;
+  return in >= 0 && in <= sim_core_time(c);
+}
+
 uint32_t sim_uart_status(struct sim_uart *u) {
   pull(u);
-  if (u->rx_count == 0)
+  if (u->rx_count == 0 && !arrived(u->chip))
     sim_core_idle(u->chip);
   uint32_t status = u->rx_count | tx_count(u) << 16;
   if (u->at.layout == SIM_UART_ESP32 && sim_uart_sending(u))
