@@ -199,6 +199,7 @@ void sim_core_run(struct sim_chip *c) {
   struct sim_core *core = &c->core;
   if (!core->cpu || !wake(c))
     return;
+  core->ran = c->now;
   uint64_t n = SLICE, end = cycle_at(c, c->now);
   if (held_back(c))
     n = end <= core->cpu->cycles ? 0 : end - core->cpu->cycles < n ? end - core->cpu->cycles : n;
@@ -234,8 +235,8 @@ double sim_core_next(struct sim_chip *c) {
     return -1;
   if (c->core.asleep >= 0)
     return wake_time(c);
-  if (held_back(c) && c->core.cpu->cycles >= cycle_at(c, c->now))
-    return c->now + (c->config.line_model.paced ? QUANTUM : 4 * QUANTUM);
+  if (held_back(c) && c->core.cpu->cycles >= cycle_at(c, c->core.ran))
+    return c->core.ran + (c->config.line_model.paced ? QUANTUM : 4 * QUANTUM);
   return c->now;
 }
 

@@ -63,6 +63,7 @@ struct sim_core {
   uint64_t from_cycle, active_cycle;
   int polls;     /* questions for input in a row */
   int naps;      /* sleeps in a row */
+  double ran;    /* up to when it was let run */
   double asleep; /* until then; < 0: awake */
   int wants;     /* what is to happen after the instruction under way */
   uint64_t executed;        /* instructions, of all programs */
