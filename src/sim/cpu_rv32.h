@@ -63,7 +63,7 @@ enum rv_cause {
 
 /* An instruction. args has a letter per operand, for decoding and for printing:
  *   d s t r   registers rd rs1 rs2 rs3          D S T R   the same as floating-point registers
- *   j o q     immediate of type I, as offset of a load, of a store       m   rounding mode
+ *   j o q     immediate of type I, as offset of a load, of a store       m   rounding mode with its comma
  *   p a u     branch target, jump target, upper immediate                >   shift amount
  *   E Z       CSR, 5-bit immediate              P Q       fence predecessor, successor
  * compressed (16-bit) ones besides:

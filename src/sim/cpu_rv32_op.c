@@ -232,7 +232,7 @@ const struct rv_op rv_base[] = {
 const struct rv_op rv_compressed[] = {
     {0x0000, 0xFFFF, "c.unimp", "", NULL},              {0x0000, 0xE003, "c.addi4spn", "e,x,6", x_addi},
     {0x4000, 0xE003, "c.lw", "e,7(f)", x_lw},           {0xC000, 0xE003, "c.sw", "g,7(f)", x_sw},
-    {0x0001, 0xEF83, "c.nop", "=", x_addi},             {0x0001, 0xE003, "c.addi", "d=,0", x_addi},
+    {0x0001, 0xFFFF, "c.nop", "", x_addi},              {0x0001, 0xE003, "c.addi", "d=,0", x_addi},
     {0x2001, 0xE003, "c.jal", "Y9", x_jal},             {0x4001, 0xE003, "c.li", "d,0", x_addi},
     {0x6101, 0xEF83, "c.addi16sp", "d=,3", x_addi},     {0x6001, 0xE003, "c.lui", "d,2", x_lui},
     {0x8001, 0xFC03, "c.srli", "h,1", x_srli},          {0x8401, 0xFC03, "c.srai", "h,1", x_srai},

@@ -56,8 +56,9 @@ static bool enter(struct xtensa *h, uint32_t pc) {
 
 /* The last instruction of a loop: back to its beginning, unless it went elsewhere. */
 static void last_of_loop(struct xtensa *h, const struct cpu_insn *i, uint32_t next) {
+  h->jumped = false;
   i->run.xtensa(h, i);
-  if (h->cpu.pc != next || h->cpu.stopped || next == 0 || next != h->loop_end)
+  if (h->jumped || h->cpu.pc != next || next == 0 || next != h->loop_end)
     return;
   h->cpu.pc = h->sr[SR_LBEG];
   if (--h->sr[SR_LCOUNT] == 0)

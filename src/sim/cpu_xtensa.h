@@ -110,6 +110,7 @@ struct xtensa {
   uint32_t window; /* WINDOWBASE */
   uint32_t guard;  /* first quarter, 1..3, that belongs to a caller; 4: none, or no checks */
   uint32_t loop_end; /* LEND while a loop is active, else 0 */
+  bool jumped;       /* set by every taken branch: one to LEND leaves the loop even from its last instruction */
   uint32_t sr[256];
   uint32_t ur[256];
   bool has_sr[256];
@@ -178,6 +179,7 @@ static inline bool xt_store(struct xtensa *h, uint32_t address, unsigned width, 
 
 static inline void xt_jump(struct xtensa *h, uint32_t target) {
   h->cpu.pc = target;
+  h->jumped = true;
   if (target == h->cpu.at)
     cpu_stop(&h->cpu, CPU_IDLE);
 }
