@@ -122,8 +122,10 @@ struct xtensa {
 };
 
 /* An instruction. match and mask concern 24 bits, or 16 for a narrow one. args has a letter per operand:
- *   r s t     registers by field                     R S T  the same as boolean, F G H as float registers
- *   everything else: immediates, see xt_immediate. */
+ *   r s t     registers by field                     R S T  the same as boolean registers
+ *   q p       result in field t, in field s       z    as s, of a call
+ *   D Z Q     MAC16 register m0/m1, m2/m3, any    W    not written: imm is the whole word
+ * and for each other letter an immediate, see the decoder. */
 struct xt_op {
   uint32_t match, mask;
   const char *name, *args;

@@ -37,7 +37,7 @@ ALU(x_addi, s + n)
 ALU(x_slli, s << n) /* 1..31; 32 would be coded as 0 */
 ALU(x_srli, t >> n)
 ALU(x_srai, shift_right(t, n))
-ALU(x_sll, (uint32_t)((uint64_t)s << (32 - (SAR > 32 ? 32 : SAR))))
+ALU(x_sll, (uint32_t)((uint64_t)s << 32 >> SAR))
 ALU(x_srl, SAR > 31 ? 0 : t >> SAR)
 ALU(x_sra, shift_right(t, SAR))
 ALU(x_src, (uint32_t)(((uint64_t)s << 32 | t) >> (SAR & 63)))

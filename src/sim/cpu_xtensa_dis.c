@@ -82,7 +82,7 @@ void xt_decode(const struct xt_op *op, uint32_t w, struct cpu_insn *i) {
     case 'X': i->d = (uint8_t)(bits(w, 23, 20) + 1); break;
     case 'B': i->d = (uint8_t)(bits(w, 12, 12) << 4 | t); break;
     case 'J': i->d = t; break;
-    case ',': break;
+    case ',': case 'D': case 'Z': case 'Q': break;
     case 'W': i->imm = (int32_t)w; break;
     default: i->imm = immediate(*p, w);
     }
@@ -129,7 +129,10 @@ static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, con
   case 'L': put(o, "0x%x", (unsigned)(((pc + 3) & ~3u) + (uint32_t)i->imm)); break;
   case 'c': put(o, "0x%x", (unsigned)((pc & ~3u) + (uint32_t)i->imm)); break;
   case 'N': case 'w': case 'b': case 'o': case 'j': put(o, "0x%x", (unsigned)(pc + (uint32_t)i->imm)); break;
-  case 'Y': case 'U': case 'V': break;
+  case 'D': put(o, "m%u", (unsigned)bits(w, 14, 14)); break;
+  case 'Z': put(o, "m%u", 2 + (unsigned)bits(w, 6, 6)); break;
+  case 'Q': put(o, "m%u", (unsigned)bits(w, 13, 12)); break;
+  case 'Y': case 'U': case 'V': case 'W': break;
   case ',': put(o, ", "); break;
   default: put(o, "%d", (int)immediate(letter, w));
   }

@@ -143,6 +143,9 @@ bool xt_write_sr(struct xtensa *h, unsigned sr, uint32_t value) {
   case SR_SAR:
     h->sr[sr] = value & 63;
     break;
+  case SR_BR:
+    h->sr[sr] = value & 0xFFFF;
+    break;
   case SR_LEND:
   case SR_LCOUNT:
     h->sr[sr] = value;
