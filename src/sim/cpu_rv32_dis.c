@@ -135,7 +135,7 @@ static const char *const fnames[] = {"ft0", "ft1", "ft2",  "ft3",  "ft4", "ft5",
                                      "fs0", "fs1", "fa0",  "fa1",  "fa2", "fa3", "fa4",  "fa5",
                                      "fa6", "fa7", "fs2",  "fs3",  "fs4", "fs5", "fs6",  "fs7",
                                      "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"};
-static const char *const modes[] = {"rne", "rtz", "rdn", "rup", "rmm", "5", "6", ""};
+static const char *const modes[] = {"rne", "rtz", "rdn", "rup", "rmm", "5", "6"};
 
 struct out {
   char *text;
@@ -164,7 +164,10 @@ static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, con
   case 'S': put(o, "%s", fnames[i->b]); break;
   case 'T': case 'V': put(o, "%s", fnames[i->c]); break;
   case 'R': put(o, "%s", fnames[i->d]); break;
-  case 'm': put(o, i->top == 7 ? "" : ",%s", modes[i->top & 7]); break;
+  case 'm':
+    if (i->top < 7)
+      put(o, ",%s", modes[i->top]);
+    break;
   case 'x': put(o, "sp"); break;
   case 'X': put(o, "(sp)"); break;
   case '=': case 'Y': break;

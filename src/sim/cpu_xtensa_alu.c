@@ -34,7 +34,7 @@ ALU(x_mov, s)
 ALU(x_movi, n)
 ALU(x_addi, s + n)
 
-ALU(x_slli, s << n) /* 1..31; 32 would be coded as 0 */
+ALU(x_slli, (uint32_t)((uint64_t)s << n)) /* 1..32 */
 ALU(x_srli, t >> n)
 ALU(x_srai, shift_right(t, n))
 ALU(x_sll, (uint32_t)((uint64_t)s << 32 >> SAR))

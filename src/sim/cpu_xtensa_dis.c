@@ -116,6 +116,14 @@ static void put_special(struct out *o, const struct xt_op *op, unsigned number) 
     put(o, ".%u ", number);
 }
 
+static void put_user(struct out *o, unsigned number) {
+  static const char *const names[] = {"threadptr", "fcr", "fsr", "f64r_lo", "f64r_hi", "f64s"};
+  if (number - 231 < sizeof names / sizeof *names)
+    put(o, ".%s ", names[number - 231]);
+  else
+    put(o, ".ur%u ", number);
+}
+
 static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, const struct cpu_insn *i) {
   switch (letter) {
   case 'r': case 'q': case 'p': put(o, "a%d", i->a); break;
@@ -159,7 +167,7 @@ int xt_print(const struct cpu *c, uint32_t pc, const uint8_t *code, size_t have,
   if (op->args[0] == 'Y')
     put_special(&o, op, (unsigned)i.imm);
   else if (op->args[0] == 'U' || op->args[0] == 'V')
-    put(&o, i.imm == 231 ? ".threadptr " : ".ur%d ", (int)i.imm);
+    put_user(&o, (unsigned)i.imm);
   else
     put(&o, "%s", op->args[0] ? " " : "");
   for (const char *p = op->args; *p; p++)

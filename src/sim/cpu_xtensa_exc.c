@@ -105,7 +105,7 @@ static uint32_t timer_mask(const struct xtensa *h) {
 }
 
 uint32_t xt_pending(const struct xtensa *h) {
-  return h->latched | (h->cpu.lines & ~(h->config->edge | h->config->software | timer_mask(h)));
+  return h->latched | (h->cpu.raised & h->config->edge) | (h->cpu.lines & ~(h->config->edge | h->config->software | timer_mask(h)));
 }
 
 static void look_at_inputs(struct xtensa *h) {
