@@ -1,4 +1,4 @@
-// sources: src/sim/cpu.c src/sim/cpu_bus.c src/sim/cpu_report.c src/sim/cpu_rv32.c src/sim/cpu_rv32_op.c src/sim/cpu_rv32_csr.c src/sim/cpu_rv32_dis.c src/sim/cpu_rv32_f.c src/sim/cpu_xtensa.c src/sim/cpu_xtensa_alu.c src/sim/cpu_xtensa_cores.c src/sim/cpu_xtensa_dis.c src/sim/cpu_xtensa_exc.c src/sim/cpu_xtensa_flow.c src/sim/cpu_xtensa_mac.c src/sim/cpu_xtensa_mem.c src/sim/cpu_xtensa_sr.c src/sim/cpu_xtensa_sys.c
+// sources: src/sim/cpu*.c
 /* Random code, registers and peripherals: a guest cannot touch the host, whatever it does. */
 #include "sim/cpu.h"
 
@@ -17,13 +17,25 @@ struct play {
 static int act(struct play *p, uint32_t address) {
   p->noise = p->noise * 1664525 + 1013904223 + address;
   switch (p->noise >> 28) {
-  case 0: cpu_lines(p->cpu, p->noise); break;
-  case 1: cpu_bus_yield(p->bus); break;
-  case 2: return CPU_BUS_E_DEVICE;
-  case 3: cpu_bus_unmap(p->bus, ALIAS, CPU_PAGE); break;
-  case 4: (void)cpu_bus_map(p->bus, ALIAS, &p->ram, CPU_PAGE * (p->noise >> 8 & 3), CPU_PAGE, p->noise & 15); break;
-  case 5: cpu_bus_touched(p->bus, &p->ram, p->noise & 0x3FFF, p->noise >> 16 & 0xFFF); break;
-  default: break;
+  case 0:
+    cpu_lines(p->cpu, p->noise);
+    break;
+  case 1:
+    cpu_bus_yield(p->bus);
+    break;
+  case 2:
+    return CPU_BUS_E_DEVICE;
+  case 3:
+    cpu_bus_unmap(p->bus, ALIAS, CPU_PAGE);
+    break;
+  case 4:
+    (void)cpu_bus_map(p->bus, ALIAS, &p->ram, CPU_PAGE * (p->noise >> 8 & 3), CPU_PAGE, p->noise & 15);
+    break;
+  case 5:
+    cpu_bus_touched(p->bus, &p->ram, p->noise & 0x3FFF, p->noise >> 16 & 0xFFF);
+    break;
+  default:
+    break;
   }
   return CPU_BUS_OK;
 }
@@ -46,10 +58,12 @@ static bool miss(void *ctx, struct cpu_bus *b, uint32_t address) {
 }
 
 static struct cpu *make(struct cpu_bus *bus, uint8_t kind) {
-  static const struct xtensa_config *const cores[] = {&xtensa_lx106, &xtensa_esp32, &xtensa_esp32s2, &xtensa_esp32s3};
+  static const struct xtensa_config *const cores[] = {&xtensa_lx106, &xtensa_esp32, &xtensa_esp32s2,
+                                                      &xtensa_esp32s3};
   if (kind & 1)
     return cpu_new_xtensa(bus, cores[kind >> 1 & 3], 0xCDCD);
-  struct rv32_config k = {.reset_pc = RAM, .atomics = kind & 2, .floats = kind & 4, .unaligned = kind & 8, .mie = kind & 16};
+  struct rv32_config k = {
+      .reset_pc = RAM, .atomics = kind & 2, .floats = kind & 4, .unaligned = kind & 8, .mie = kind & 16};
   return cpu_new_rv32(bus, &k);
 }
 
@@ -75,7 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     size_t n = size - 72 < PAGES * CPU_PAGE ? size - 72 : PAGES * CPU_PAGE;
     for (size_t at = 0; at < PAGES * CPU_PAGE; at += n) /* also where the vectors are */
-      (void)cpu_bus_poke(p.bus, RAM + (uint32_t)at, data + 72, n < PAGES * CPU_PAGE - at ? n : PAGES * CPU_PAGE - at);
+      (void)cpu_bus_poke(p.bus, RAM + (uint32_t)at, data + 72,
+                         n < PAGES * CPU_PAGE - at ? n : PAGES * CPU_PAGE - at);
     cpu_set(p.cpu, CPU_REG_PC, data[3] & 1 ? (uint32_t)TOP + 4096 - (data[4] & 15) : RAM + data[4] * 4u);
     char text[2048];
     for (int k = 0; k < 4; k++) {
