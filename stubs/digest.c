@@ -86,7 +86,7 @@ void md5_end(struct md5 *m, uint8_t out[16]) {
 
 static uint32_t crc_of[256];
 
-void crc32_init(void) {
+void crc_init(void) {
   for (uint32_t i = 0; i < 256; i++) {
     uint32_t c = i;
     for (int k = 0; k < 8; k++)
@@ -95,7 +95,7 @@ void crc32_init(void) {
   }
 }
 
-uint32_t crc32(uint32_t crc, const uint8_t *p, uint32_t n) {
+uint32_t crc_add(uint32_t crc, const uint8_t *p, uint32_t n) {
   crc = ~crc;
   while (n--) {
     crc = crc_of[(crc ^ *p++) & 0xFF] ^ crc >> 8;

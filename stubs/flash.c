@@ -17,7 +17,9 @@ enum { CHUNK = 64 }; /* the controller's buffer */
 enum { WRITE_ENABLE = 0x06, READ_STATUS = 0x05, ERASE_CHIP = 0xC7, READ = 0x1303, PROGRAM = 0x1202, ERASE_4K = 0x2120,
        ERASE_64K = 0xDCD8 };
 enum { BUSY = 1, ENABLED = 2, PROTECTION = 0x3C };
+#ifndef BIG
 #define BIG (1u << 24) /* from here on addresses have 32 bits */
+#endif
 
 uint32_t flash_size;
 static uint32_t pending; /* looks at the status that what was begun last may take; 0: it is done */

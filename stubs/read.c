@@ -84,7 +84,7 @@ void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_fl
       if (packed) { /* where it belongs and a digest, so that a damaged frame is noticed */
         io_open();
         io_word(address + sent);
-        io_word(crc32(0, window, n));
+        io_word(crc_add(0, window, n));
         put_packed(window, n);
         io_close();
       } else {
@@ -131,7 +131,7 @@ void read_digests(uint32_t address, uint32_t size, uint32_t unit) {
       address += part;
       size -= part;
     }
-    put32(body + n, crc32(0, body, n));
+    put32(body + n, crc_add(0, body, n));
     put_frame(body, n + 4);
   }
 }

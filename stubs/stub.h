@@ -11,7 +11,9 @@ uint32_t host_reg_read(uint32_t address);
 void host_reg_write(uint32_t address, uint32_t value);
 #define REG_READ(a) host_reg_read(a)
 #define REG_WRITE(a, v) host_reg_write((a), (v))
+#define ON_HOST 1
 #else
+#define ON_HOST 0
 #define REG_READ(a) (*(volatile uint32_t *)(a))
 #define REG_WRITE(a, v) (*(volatile uint32_t *)(a) = (uint32_t)(v))
 #endif
@@ -127,8 +129,8 @@ struct md5 { uint32_t state[4], count; uint8_t block[64]; };
 void md5_begin(struct md5 *m);
 void md5_add(struct md5 *m, const uint8_t *p, uint32_t n);
 void md5_end(struct md5 *m, uint8_t out[16]);
-void crc32_init(void);
-uint32_t crc32(uint32_t crc, const uint8_t *p, uint32_t n); /* begin with 0 */
+void crc_init(void);
+uint32_t crc_add(uint32_t crc, const uint8_t *p, uint32_t n); /* begin with 0 */
 
 /* read.c - answers that are many frames. */
 void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t window, int packed);
