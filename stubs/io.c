@@ -119,8 +119,8 @@ void io_drain(void) {
 
 static uint32_t new_divider, rate;
 
-/* The divider in use and the rate that it gives tell the clock, whatever the crystal. 0 stands for the rate that was
- * set last. */
+/* The divider in use and the rate that it gives tell the clock, whatever the crystal. 0 stands for the rate
+ * that was set last. */
 int io_baud(uint32_t from, uint32_t to) {
 #ifdef LINK_NUMBER_ANY
   if (used)
@@ -167,8 +167,8 @@ void io_keep(int n) {
   kept = n;
 }
 
-/* Takes bytes out of the ring until a frame is complete. A 0xC0 ends a frame and begins the next one, so that a lost one
- * costs no more than the frames beside it. */
+/* Takes bytes out of the ring until a frame is complete. A 0xC0 ends a frame and begins the next one, so that
+ * a lost one costs no more than the frames beside it. */
 int io_frame(void) {
   static uint32_t length;
   static enum { OUTSIDE, INSIDE, ESCAPED, BROKEN } state;

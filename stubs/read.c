@@ -3,8 +3,9 @@
 
 enum { HASH_BITS = 10, SHORTEST = 4, STEP = 4096, PER_FRAME = 64 };
 
-/* While a long answer goes out the host sends frames of four bytes: how much of it has arrived. Returns whether the
- * answer is to go on. Any other frame ends it and is handled as usual; a broken one is taken for no frame at all. */
+/* While a long answer goes out the host sends frames of four bytes: how much of it has arrived. Returns
+ * whether the answer is to go on. Any other frame ends it and is handled as usual; a broken one is taken for
+ * no frame at all. */
 static int acknowledged(uint32_t *bytes) {
   int n = io_frame();
   if (n == 4)
@@ -115,8 +116,8 @@ int read_md5(uint32_t address, uint32_t size, uint8_t out[16]) {
   return OK;
 }
 
-/* Frames of up to 64 digests, each the first 8 bytes of a unit's MD5. A frame begins with the address of its first unit
- * and ends with the CRC-32 of all that is before it. */
+/* Frames of up to 64 digests, each the first 8 bytes of a unit's MD5. A frame begins with the address of its
+ * first unit and ends with the CRC-32 of all that is before it. */
 void read_digests(uint32_t address, uint32_t size, uint32_t unit) {
   static uint32_t words[2 * PER_FRAME + 6];
   uint8_t *const body = (uint8_t *)words;

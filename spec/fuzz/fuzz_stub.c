@@ -1,8 +1,8 @@
 // sources:
-/* The flasher stub's command handler, with the registers of a UART or of USB-Serial/JTAG and a small flash behind it.
- * The input is a list of records: raw bytes, commands, blocks with the right checksum, and blocks of a deflate stream.
- * Whatever comes, nothing outside the range that was announced last is programmed or erased, nothing outside the stub's
- * memory is touched, and SYNC is answered afterwards. */
+/* The flasher stub's command handler, with the registers of a UART or of USB-Serial/JTAG and a small flash
+ * behind it. The input is a list of records: raw bytes, commands, blocks with the right checksum, and blocks
+ * of a deflate stream. Whatever comes, nothing outside the range that was announced last is programmed or
+ * erased, nothing outside the stub's memory is touched, and SYNC is answered afterwards. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,7 +78,8 @@ static void inside(uint32_t address, uint32_t n) {
     return;
   uint32_t low = from & ~4095u, high = (to + 4095) & ~4095u;
   if (!(address >= low && address + n <= high) && !(address >= erase_from && address + n <= erase_to)) {
-    fprintf(stderr, "0x%x + 0x%x lies outside 0x%x-0x%x and 0x%x-0x%x\n", address, n, low, high, erase_from, erase_to);
+    fprintf(stderr, "0x%x + 0x%x lies outside 0x%x-0x%x and 0x%x-0x%x\n", address, n, low, high, erase_from,
+            erase_to);
     abort();
   }
 }
@@ -134,7 +135,8 @@ static void spi_command(void) {
   }
 }
 
-/* Bytes on the way to the stub. When it asks in vain for long it gets a SYNC, which ends an answer that waits. */
+/* Bytes on the way to the stub. When it asks in vain for long it gets a SYNC, which ends an answer that
+ * waits. */
 static uint32_t waiting(void) {
   if (in_at == in_end && ++idle > 2000) {
     idle = 0;
@@ -193,7 +195,8 @@ void host_mem_write(uint32_t address, const uint32_t *p, uint32_t n) {
     sum ^= bytes[i];
 }
 
-/* What the frame of n bytes that is to be handled announces. One that is refused leaves things as they are. */
+/* What the frame of n bytes that is to be handled announces. One that is refused leaves things as they are.
+ */
 static void announce(int n) {
   const uint32_t *d = frame_words + 2;
   uint32_t op = frame[1];
@@ -253,10 +256,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
   run();
   for (p += 2, n -= 2; n >= 3;) {
     uint32_t kind = p[0] & 7, op = p[0] >> 3, size = p[1] | (uint32_t)p[2] << 8;
-    static const uint8_t ops[32] = {FLASH_BEGIN, FLASH_DATA, FLASH_END, MEM_BEGIN, MEM_END, MEM_DATA, SYNC, WRITE_REG,
-      READ_REG, SPI_SET_PARAMS, SPI_ATTACH, CHANGE_BAUD, DEFL_BEGIN, DEFL_DATA, DEFL_END, FLASH_MD5, SECURITY_INFO,
-      ERASE_FLASH, ERASE_REGION, READ_FLASH, RUN_USER_CODE, ENCRYPT_DATA, CAPABILITIES, DIGESTS, READ_PACKED, WRITE_STATE,
-      DEFL_BEGIN, FLASH_BEGIN, READ_PACKED, DIGESTS, 0x42, 0};
+    static const uint8_t ops[32] = {FLASH_BEGIN,   FLASH_DATA,     FLASH_END,    MEM_BEGIN,
+                                    MEM_END,       MEM_DATA,       SYNC,         WRITE_REG,
+                                    READ_REG,      SPI_SET_PARAMS, SPI_ATTACH,   CHANGE_BAUD,
+                                    DEFL_BEGIN,    DEFL_DATA,      DEFL_END,     FLASH_MD5,
+                                    SECURITY_INFO, ERASE_FLASH,    ERASE_REGION, READ_FLASH,
+                                    RUN_USER_CODE, ENCRYPT_DATA,   CAPABILITIES, DIGESTS,
+                                    READ_PACKED,   WRITE_STATE,    DEFL_BEGIN,   FLASH_BEGIN,
+                                    READ_PACKED,   DIGESTS,        0x42,         0};
     p += 3;
     n -= 3;
     if (size > n)
@@ -266,7 +273,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
     } else if (kind == 1) {
       feed_command(ops[op], p, size, 0);
     } else if (kind == 2) {
-      feed_block((uint8_t)(op & 1 ? FLASH_DATA : op & 2 ? MEM_DATA : DEFL_DATA), p, size, op & 4 ? op : sequence++, op & 8);
+      feed_block((uint8_t)(op & 1   ? FLASH_DATA
+                           : op & 2 ? MEM_DATA
+                                    : DEFL_DATA),
+                 p, size, op & 4 ? op : sequence++, op & 8);
     } else if (kind == 3) { /* a begin that fits, so that what follows gets somewhere */
       uint32_t d[5] = {(op + 1) * 1000 + size, 4, 1024, (op & 3) * 4096 + (op & 4 ? 100 : 0), 0};
       feed_command(op & 16 ? FLASH_BEGIN : DEFL_BEGIN, (const uint8_t *)d, sizeof d, 0);
