@@ -126,7 +126,14 @@ return {
     key_valid = "block1", key_hidden = { { EFUSE, 16, 1 } }, key_words = { EFUSE + 0x38, 8 },
     protect_below = { secure_boot_v1 = 0x8000 },
   },
-  stub = { default = true },
+  stub = {
+    default = true,
+    text = 0x400A8000, data = 0x3FFC4000, data_end = 0x3FFE0000, ring = 0x8000,
+    uart = { layout = "esp32", tx_fifo = 0x60000000 }, reset = { 0x3FF48000, 31 },
+    rom = {
+      attach = 0x40062A6C, configure = 0x40063238, write_encrypted = 0x40062E78,
+    },
+  },
   sim = {
     boot_baud = 115200, crystal = 40, mac = "24:0a:c4:12:34:56", revision = 300,
     flash_id = { manufacturer = 0xEF, device = 0x4016 },

@@ -97,7 +97,15 @@ return {
     -- The key is 128 bits (low half of BLOCK_KEY0) or all 256; each half has its own read protection.
     key_length_256 = { { EFUSE + 0x30, 10, 1 } }, key_hidden = { { EFUSE + 0x30, 0, 2 } }, key_words = { EFUSE + 0x60, 8 },
   },
-  stub = { default = true, skip_revisions = { 0 } },
+  stub = {
+    default = true, skip_revisions = { 0 },
+    text = 0x40380000, data = 0x3FCA4000, data_end = 0x3FCC4000, ring = 0x10000,
+    uart = { layout = "plain", fsm = 0x6C }, reset = { 0x60008000, 31 },
+    rom = {
+      attach = 0x40000178, configure = 0x4000014C, write_encrypted = 0x40000100,
+      security_info = { { from = 0, 0x400000B0 } },
+    },
+  },
   sim = {
     boot_baud = 115200, boot_crystal = 40, crystal = 26, mac = "08:3a:8d:12:34:56", revision = 100, api_version = 1,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },

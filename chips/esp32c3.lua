@@ -109,7 +109,15 @@ return {
     },
     key_valid = "xts_128",
   },
-  stub = { default = true, skip_with_secure_boot = true },
+  stub = {
+    default = true, skip_with_secure_boot = true,
+    text = 0x40380400, data = 0x3FC84800, data_end = 0x3FCA4800, ring = 0x10000,
+    uart = { layout = "plain", fsm = 0x6C }, usj = 0x60043000, reset = { 0x60008000, 31 },
+    rom = {
+      attach = 0x40000164, configure = 0x40000134, write_encrypted = 0x40000110,
+      version = 0x40000014, security_info = { { from = 1, 0x4004B9DA }, { from = 7, 0x4004D51E } },
+    },
+  },
   sim = {
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:12:34:56", revision = 4, api_version = 3,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },

@@ -111,7 +111,15 @@ return {
     },
     key_valid = "xts_128",
   },
-  stub = { default = true },
+  stub = {
+    default = true,
+    text = 0x40800000, data = 0x40840000, data_end = 0x40860000, ring = 0x10000,
+    uart = { layout = "synced", fsm = 0x70 }, usj = 0x6000F000, reset = { 0x600B1034, 31 },
+    rom = {
+      attach = 0x400001DC, configure = 0x40000160, write_encrypted = 0x40000114,
+      security_info = { { from = 0, 0x400000BC } },
+    },
+  },
   sim = {
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:f7:2c:a2", revision = 1, api_version = 0,
     flash_id = { manufacturer = 0x85, device = 0x2018 },

@@ -108,7 +108,15 @@ return {
     },
     key_valid = "xts_128",
   },
-  stub = { default = true },
+  stub = {
+    default = true,
+    text = 0x40800000, data = 0x40804000, data_end = 0x40824000, ring = 0x10000,
+    uart = { layout = "synced", fsm = 0x70 }, usj = 0x6000F000, reset = { 0x600B1034, 31 },
+    rom = {
+      attach = 0x400001F0, configure = 0x40000170, write_encrypted = 0x40000124,
+      security_info = { { from = 0, 0x400000C0 } },
+    },
+  },
   sim = {
     boot_baud = 115200, crystal = 40, mac = "b0:cb:d8:12:34:56", revision = 100, api_version = 3,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },

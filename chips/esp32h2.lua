@@ -107,7 +107,15 @@ return {
     },
     key_valid = "xts_128",
   },
-  stub = { default = true },
+  stub = {
+    default = true,
+    text = 0x40800000, data = 0x40830000, data_end = 0x40848000, ring = 0x8000,
+    uart = { layout = "synced", fsm = 0x70 }, usj = 0x6000F000, reset = { 0x600B1034, 31 },
+    rom = {
+      attach = 0x400001D4, configure = 0x40000158, write_encrypted = 0x4000010C,
+      security_info = { { from = 0, 0x400000BC } },
+    },
+  },
   sim = {
     boot_baud = 115200, crystal = 32, mac = "60:55:f9:f7:3e:93", revision = 1, api_version = 0,
     flash_id = { manufacturer = 0x20, device = 0x4016 },

@@ -112,7 +112,15 @@ return {
     key_valid = "xts_128_or_256",
     key_manager_xts = { { EFUSE + 0x38, 20, 1 } }, protect_below = { key_manager = 0x2000 },
   },
-  stub = { default = true },
+  stub = {
+    default = true,
+    text = 0x40810000, data = 0x40830000, data_end = 0x40848000, ring = 0x8000,
+    uart = { layout = "synced", fsm = 0x70 }, usj = 0x6001D000,
+    rom = {
+      attach = 0x400001E4, configure = 0x40000164, write_encrypted = 0x40000118,
+      security_info = { { from = 0, 0x400000BC } }, uart_device = 0x400000B4, reset = 0x40000094,
+    },
+  },
   sim = {
     -- The log has not been seen; it has the form of its relatives.
     boot_baud = 115200, crystal = 32, mac = "60:55:f9:44:3e:93", revision = 0, api_version = 0,

@@ -124,7 +124,31 @@ return {
     key_valid = "xts_128_or_256",
     key_manager_xts = { { EFUSE + 0x34, 10, 1 } }, protect_below = { key_manager = 0x2000 },
   },
-  stub = { default = true, files = { { from_revision = 0, name = "esp32p4-rev1" }, { from_revision = 300, name = "esp32p4" } } },
+  stub = {
+    default = true,
+    ring = 0x8000,
+    uart = { layout = "synced", fsm = 0x70 }, usj = 0x500D2000, reset = { 0x50110008, 1 },
+    rom = {
+      attach = 0x4FC001E8, configure = 0x4FC00168, write_encrypted = 0x4FC0011C,
+      security_info = { { from = 0, 0x4FC000BC } },
+    },
+    attach_unless = { { EFUSE + 0x34, 16, 1 } },  -- the ROM has powered the flash and must not do so twice
+    otg_setup = { 0x500E515C, 21 },
+    files = {
+      { from_revision = 0, name = "esp32p4-rev1", text = 0x4FF10000, data = 0x4FF50000, data_end = 0x4FF68000,
+        rom = {
+          usb = {
+            device = 0x4FF3FFD4, poll = 0x4FC009D8, read = 0x4FC008E4, write = 0x4FC008DC, callback = 0x4FC0090C,
+          },
+        } },
+      { from_revision = 300, name = "esp32p4", text = 0x4FF50000, data = 0x4FF60000, data_end = 0x4FF78000,
+        rom = {
+          usb = {
+            device = 0x4FFBFFD4, poll = 0x4FC009CC, read = 0x4FC008D8, write = 0x4FC008D0, callback = 0x4FC00900,
+          },
+        } },
+    },
+  },
   revisions = {
     -- From v3.0 key purposes have a fifth bit.
     { from_revision = 300, changes = { security = { key_purposes = {

@@ -120,7 +120,18 @@ return {
     },
     key_valid = "xts_128_or_256",
   },
-  stub = { default = true },
+  stub = {
+    default = true,
+    text = 0x40028000, data = 0x3FFD0000, data_end = 0x3FFF8000, ring = 0x10000,
+    uart = { layout = "plain", fsm = 0x68, rx_fifo = 0x60000000, tx_fifo = 0x60000000 }, reset = { 0x3F408000, 31 },
+    rom = {
+      attach = 0x40017004, configure = 0x40017500, write_encrypted = 0x400177E0,
+      security_info = { { from = 0, 0x40012098 } },
+      usb = {
+        device = 0x3FFFFCF8, poll = 0x40014980, read = 0x40013200, write = 0x4001318C, callback = 0x400132D4,
+      },
+    },
+  },
   sim = {
     boot_baud = 115200, crystal = 40, mac = "7c:df:a1:12:34:56", revision = 100,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },

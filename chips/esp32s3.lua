@@ -127,7 +127,18 @@ return {
     },
     key_valid = "xts_128_or_256",
   },
-  stub = { default = true, start_with_secure_boot = "redirect_flash_read" },
+  stub = {
+    default = true, start_with_secure_boot = "redirect_flash_read",
+    text = 0x40378000, data = 0x3FCA0000, data_end = 0x3FCC8000, ring = 0x10000,
+    uart = { layout = "plain", fsm = 0x6C }, usj = 0x60038000, reset = { 0x60008000, 31 },
+    rom = {
+      attach = 0x40000AEC, configure = 0x40000A50, write_encrypted = 0x4000096C,
+      security_info = { { from = 0, 0x40048174 } },
+      usb = {
+        device = 0x3FCEFFBC, poll = 0x4000291C, read = 0x40002640, write = 0x40002628, callback = 0x400026B8,
+      },
+    },
+  },
   sim = {
     boot_baud = 115200, crystal = 40, mac = "7c:df:a1:e0:12:34", revision = 2, api_version = 0,
     flash_id = { manufacturer = 0xEF, device = 0x4017 },

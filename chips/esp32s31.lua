@@ -29,6 +29,8 @@ return {
   },
   uart = {
     base = UART, clkdiv = UART + 0x14, date = UART + 0x8C,
+    -- where the ROM's GetUartDevice points, and its field for the link
+    link_in_use = { { from_revision = 0, address = 0x2F07F488, usj = 5, otg = 4 } },
   },
   crystal = { fixed = 40 },
   efuse = {
@@ -103,7 +105,18 @@ return {
     key_valid = "xts_128_or_256",
     key_manager_xts = { { EFUSE + 0x34, 13, 1 } }, protect_below = { key_manager = 0x2000 },
   },
-  stub = { default = true },
+  stub = {
+    default = true,
+    text = 0x2F001000, data = 0x2F00A000, data_end = 0x2F022000, ring = 0x8000,
+    uart = { layout = "synced", fsm = 0x70 }, usj = 0x20391000, reset = { 0x20700008, 1 },
+    rom = {
+      attach = 0x2F800200, configure = 0x2F80017C, write_encrypted = 0x2F800130,
+      security_info = { { from = 0, 0x2F8000C4 } },
+      usb = {
+        device = 0x2F07FFB8, poll = 0x2F800B74, read = 0x2F800A80, write = 0x2F800A78, callback = 0x2F800AA8,
+      },
+    },
+  },
   sim = {
     -- The log has not been seen; it has the form of its relatives.
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:31:12:34", revision = 0, api_version = 0,

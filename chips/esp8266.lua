@@ -64,7 +64,14 @@ return {
     pins = {}, usb_pins = {}, encrypted_align = 16,
   },
   security = {},
-  stub = { default = true, soft_reset = true },
+  stub = {
+    default = true, soft_reset = true,
+    text = 0x4010C500, data = 0x3FFE8100, data_end = 0x3FFFC000, ring = 0x4000,
+    uart = { layout = "esp8266" }, reset = { 0x60000700, 31 },
+    rom = {
+      attach = 0x40004644, pads = 0x40003F58, boot = 0x400010A8,
+    },
+  },
   sim = {
     boot_baud = 115200, boot_crystal = 40,        -- what the divider was set for: with 26 MHz it is 74880 on the line
     crystal = 26, mac = "18:fe:34:a1:b2:c3", revision = 0,

@@ -147,6 +147,16 @@ local degree = behaviour("rom", "board", "sim", "document")
 local block_size = within(0x40, 0x4000)
 local purpose_bits = map(within(1, 16), bit)
 
+local register_bit = record { word, bit }
+
+-- Functions and variables of the ROM that a stub uses.
+local stub_rom = record {
+  attach = optional(word), pads = optional(word), configure = optional(word), write_encrypted = optional(word),
+  version = optional(word), security_info = optional(list(record { word, from = within(0, 99) }, 1)),
+  uart_device = optional(word), reset = optional(word), boot = optional(word),
+  usb = optional(record { device = word, poll = word, read = word, write = word, callback = word }),
+}
+
 local CHIP = record {
   id = text, name = text, aliases = optional(list(text)), arch = behaviour("xtensa", "riscv"),
   cores = optional(within(1, 2)),
@@ -242,7 +252,16 @@ local CHIP = record {
   stub = record {
     default = either(flag, behaviour "none"), soft_reset = optional(flag), skip_with_secure_boot = optional(flag),
     skip_revisions = optional(list(revision, 1)), start_with_secure_boot = optional(behaviour "redirect_flash_read"),
-    files = optional(by_revision { name = text }),
+    files = optional(by_revision {
+      name = text, text = optional(word), data = optional(word), data_end = optional(word), rom = optional(stub_rom),
+    }),
+    text = optional(word), data = optional(word), data_end = optional(word), ring = optional(within(0x1000, 0x10000)),
+    uart = optional(record {
+      layout = behaviour("esp8266", "esp32", "plain", "synced"), fsm = optional(offset), rx_fifo = optional(word),
+      tx_fifo = optional(word),
+    }),
+    usj = optional(word), reset = optional(register_bit), otg_setup = optional(register_bit),
+    attach_unless = optional(field), rom = optional(stub_rom),
   },
   revisions = optional(list(record { from_revision = revision, changes = is "table" }, 1)),
   sim = record {
@@ -343,6 +362,23 @@ local function check_links(data, report)
   end
 end
 
+local function check_stub(data, report)
+  local stub = data.stub
+  if stub.default == "none" then return end
+  for _, key in ipairs { "ring", "uart", "rom" } do
+    if not stub[key] then report("stub." .. key, "is missing") end
+  end
+  for i, file in ipairs(stub.files or { stub }) do
+    local at = stub.files and ("stub.files[%d]."):format(i) or "stub."
+    for _, key in ipairs { "text", "data", "data_end" } do
+      if not file[key] then report(at .. key, "is missing") end
+    end
+  end
+  if stub.ring and stub.ring & stub.ring - 1 ~= 0 then report("stub.ring", "is no power of two") end
+  if (stub.usj ~= nil) ~= (data.links.usj == true) then report("stub.usj", "does not agree with links") end
+  if not stub.reset and not (stub.rom and stub.rom.reset) then report("stub.reset", "is missing") end
+end
+
 local function check_once(data, report)
   local sound = true
   CHIP(data, "", function(...) sound = false; report(...) end, data)
@@ -351,6 +387,7 @@ local function check_once(data, report)
   check_efuse(data, report)
   check_flash(data, report)
   check_links(data, report)
+  check_stub(data, report)
 end
 
 --- Check one chip's data, also as its later revisions change it.

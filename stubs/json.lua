@@ -1,0 +1,42 @@
+-- json.lua ELF OUT.json: the segments of a stub in the JSON form that the public tools read.
+-- Form: esptool, "Flasher Stub": base64 of text and data, their addresses, entry, start of the cleared data.
+local elf_name, out_name = ...
+local f <close> = assert(io.open(elf_name, "rb"))
+local elf = f:read "a"
+assert(elf:sub(1, 5) == "\127ELF\1", "32-bit ELF expected")
+local entry, _, shoff = ("<I4I4I4"):unpack(elf, 25)
+local shentsize, shnum, shstrndx = ("<I2I2I2"):unpack(elf, 47)
+
+local function section(i)
+  local name, kind, flags, addr, offset, size = ("<I4I4I4I4I4I4"):unpack(elf, shoff + i * shentsize + 1)
+  return { name = name, kind = kind, flags = flags, addr = addr, offset = offset, size = size }
+end
+local strings = section(shstrndx)
+local by_name = {}
+for i = 1, shnum - 1 do
+  local s = section(i)
+  by_name[("z"):unpack(elf, strings.offset + s.name + 1)] = s
+end
+
+local DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+local function base64(bytes)
+  bytes = bytes .. ("\0"):rep(-#bytes % 4)
+  local out = {}
+  for i = 1, #bytes, 3 do
+    local a, b, c = bytes:byte(i, i + 2)
+    local n = a << 16 | (b or 0) << 8 | (c or 0)
+    local t = {}
+    for k = 0, 3 do
+      local at = (n >> (18 - 6 * k) & 63) + 1
+      t[#t + 1] = (k == 2 and not b or k == 3 and not c) and "=" or DIGITS:sub(at, at)
+    end
+    out[#out + 1] = table.concat(t)
+  end
+  return table.concat(out)
+end
+
+local function content(s) return elf:sub(s.offset + 1, s.offset + s.size) end
+local text, data, bss = by_name[".text"], by_name[".data"], by_name[".bss"]
+local o <close> = assert(io.open(out_name, "wb"))
+o:write(('{"entry": %d, "text": "%s", "text_start": %d, "data": "%s", "data_start": %d, "bss_start": %d}\n'):format(
+  entry, base64(content(text)), text.addr, base64(content(data)), data.addr, bss.addr))

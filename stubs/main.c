@@ -1,0 +1,299 @@
+/* main.c - the stub's command loop. The protocol is that of the public stubs (esptool documentation, "Serial
+ * Protocol"), with the extensions of doc/stub-protocol.md. */
+#include "stub.h"
+
+enum { VERSION = 1 };
+/* What CAPABILITIES tells. */
+enum { CAN_WINDOW = 1, CAN_DIGESTS = 2, CAN_READ_PACKED = 4, CAN_RESUME = 8, CAN_CRC = 16, CAN_ENCRYPT = 32 };
+#ifdef ROM_WRITE_ENCRYPTED
+#define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC | CAN_ENCRYPT)
+#else
+#define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC)
+#endif
+
+uint8_t window[WINDOW] __attribute__((aligned(4)));
+
+static struct { uint32_t next, left; /* where MEM_DATA goes, how much may still come */ } mem;
+
+uint32_t get32(const uint8_t *p) {
+  return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+void put32(uint8_t *p, uint32_t v) {
+  for (int i = 0; i < 4; i++, v >>= 8)
+    p[i] = (uint8_t)v;
+}
+
+static void reply(uint32_t op, uint32_t value, const uint8_t *body, uint32_t n, int err) {
+  io_open();
+  io_put(1);
+  io_put((uint8_t)op);
+  io_put((uint8_t)(n + 2));
+  io_put((uint8_t)((n + 2) >> 8));
+  io_word(value);
+  io_bytes(body, n);
+  io_put((uint8_t)err);
+  io_put(0);
+  io_close();
+}
+
+/* A block of n bytes: before them their number, the block's number, and where the public protocol has zeroes
+ * 1 and the CRC-32, if the host likes. */
+static int check_block(const uint32_t *w, uint32_t n, uint32_t checksum) {
+  const uint8_t *p = (const uint8_t *)(w + 4);
+  if (w[0] != n)
+    return BAD_LENGTH;
+  if (w[2] == 1)
+    return w[3] == crc_add(0, p, n) ? OK : BAD_CHECKSUM;
+  for (checksum ^= 0xEF; n; n--) {
+    checksum ^= *p++;
+    if ((n & 63) == 0)
+      io_poll();
+  }
+  return checksum & 0xFF ? BAD_CHECKSUM : OK;
+}
+
+#if ON_HOST
+void host_mem_write(uint32_t address, const uint32_t *from, uint32_t n);
+#else
+static void host_mem_write(uint32_t address, const uint32_t *from, uint32_t n) {
+  if (!((address | n) & 3)) /* instruction memory takes whole words only */
+    for (; n; n -= 4, address += 4) {
+      REG_WRITE(address, *from++);
+      io_poll();
+    }
+  for (const uint8_t *p = (const uint8_t *)from; n; n--)
+    *(volatile uint8_t *)address++ = *p++;
+}
+#endif
+
+static int mem_data(const uint32_t *from, uint32_t n) {
+  if (n > mem.left)
+    return TOO_MUCH_DATA;
+  host_mem_write(mem.next, from, n);
+  mem.next += n;
+  mem.left -= n;
+  return OK;
+}
+
+/* The delay, before each write, is at least what is asked for: a round takes a microsecond on the fastest
+ * chip and ten on those that run at 40 MHz. */
+static int write_regs(const uint32_t *w, uint32_t n) {
+  if (n & 15)
+    return BAD_LENGTH;
+  for (; n; n -= 16, w += 4) {
+    uint32_t value = w[1] & w[2];
+    for (uint32_t us = w[3]; us && !ON_HOST; us--) {
+      for (volatile int i = 0; i < 48; i++)
+        ;
+      io_poll();
+    }
+    if (w[2] != 0xFFFFFFFF)
+      value |= REG_READ(w[0]) & ~w[2];
+    REG_WRITE(w[0], value);
+  }
+  return OK;
+}
+
+static int erase_region(uint32_t address, uint32_t size) {
+  uint32_t end = address + size;
+  int err = OK;
+  if ((address | size) & (SECTOR - 1))
+    return BAD_LENGTH;
+  while (address < end && !err)
+    err = write_erase(&address, end);
+  return err;
+}
+
+static void reset(void) {
+#ifdef ROM_RESET
+  rom_call(ROM_RESET, 0, 0, 0);
+#else
+  REG_WRITE(RESET_REGISTER, REG_READ(RESET_REGISTER) | RESET_BIT);
+#endif
+}
+
+static struct {
+  uint32_t value, size;
+  uint32_t body[5];
+} answer;
+
+/* What a command does before its answer. w: its n bytes of data, of which there are as many as it must have.
+ */
+static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
+  uint32_t i;
+  switch (op) {
+  case READ_REG:
+    answer.value = REG_READ(w[0]);
+    break;
+  case WRITE_REG:
+    return write_regs(w, n);
+  case MEM_BEGIN:
+    mem.left = w[0];
+    mem.next = w[3];
+    break;
+  case MEM_DATA:
+    return mem_data(w + 4, n - 16);
+  case DEFL_BEGIN:
+  case FLASH_BEGIN:
+    return w[2] > BLOCK_MAX ? BAD_BLOCK_SIZE : write_begin(w[3], w[0], op == DEFL_BEGIN, n >= 20 && w[4]);
+  case DEFL_DATA:
+  case FLASH_DATA:
+    return write_data(w[1], (const uint8_t *)(w + 4), n - 16, op == DEFL_DATA);
+  case WRITE_STATE:
+    answer.body[0] = write_missing();
+    answer.body[1] = (uint32_t)write_state();
+    answer.size = 8;
+    break;
+  case FLASH_MD5:
+    answer.size = 16;
+    return read_md5(w[0], w[1], (uint8_t *)answer.body);
+#ifdef ROM_SECURITY_INFO
+  case SECURITY_INFO:
+    answer.size = SECURITY_INFO_BYTES;
+    i = ROM_SECURITY_INFO;
+    return !i || rom_call(i, 0, 0, (uint32_t)(uintptr_t)answer.body) ? NOT_IMPLEMENTED : OK;
+#endif
+  case SPI_SET_PARAMS:
+    flash_size = w[1];
+    break;
+  case SPI_ATTACH:
+    flash_attach(w[0]);
+    break;
+  case CHANGE_BAUD:
+    return io_baud(w[1], w[0]) ? OK : BAD_RATE;
+  case ERASE_FLASH:
+    return flash_erase_all();
+  case ERASE_REGION:
+    return erase_region(w[0], w[1]);
+  case READ_FLASH:
+  case READ_PACKED:
+    return w[2] - 1 >= WINDOW || w[3] - 1 >= 1024 ? BAD_BLOCK_SIZE : OK;
+  case CAPABILITIES: {
+    static const uint32_t can[] = {CAN, RING_SIZE - 64, BLOCK_MAX, WINDOW};
+    answer.value = VERSION;
+    for (i = 0; i < 4; i++)
+      answer.body[i] = can[i];
+    answer.size = 16;
+    break;
+  }
+  case DEFL_END:
+  case FLASH_END:
+    return write_end();
+  case SYNC:
+  case DIGESTS:
+  case MEM_END:
+  case RUN_USER_CODE:
+    break;
+  default:
+    return BAD_COMMAND;
+  }
+  return OK;
+}
+
+/* Words of data that a command must have, and whether the first two are a range of the flash. */
+enum { RANGE = 8 };
+static uint32_t needs(uint32_t op) {
+  static const uint8_t words[] = {
+      [FLASH_BEGIN] = 4, [FLASH_DATA] = 4, [FLASH_END] = 1, [MEM_BEGIN] = 4,      [MEM_END] = 2,
+      [MEM_DATA] = 4,    [WRITE_REG] = 4,  [READ_REG] = 1,  [SPI_SET_PARAMS] = 6, [SPI_ATTACH] = 1,
+      [CHANGE_BAUD] = 2, [DEFL_BEGIN] = 4, [DEFL_DATA] = 4, [DEFL_END] = 1,       [FLASH_MD5] = RANGE | 2};
+  if (op < sizeof words)
+    return words[op];
+  return op == ERASE_REGION                      ? RANGE | 2
+         : op == READ_FLASH || op == READ_PACKED ? RANGE | 4
+         : op == DIGESTS                         ? RANGE | 3
+                                                 : 0;
+}
+
+static void handle(uint32_t n) {
+  const uint32_t *w = frame_words + 2;
+  uint32_t op = frame[1], need = needs(op), a = w[0], b = w[1], c = w[2],
+           d = w[3]; /* a long answer needs `frame` */
+  int err = OK, is_data = op == FLASH_DATA || op == DEFL_DATA;
+  n -= 8;
+  answer.value = answer.size = 0;
+  if (n < 4 * (need & (RANGE - 1)))
+    err = BAD_LENGTH;
+  else if (need & RANGE) {
+    write_stop(); /* these use its window, or erase below it */
+    err = flash_in_range(a, b) ? OK : OUT_OF_RANGE;
+  } else if (is_data || op == MEM_DATA)
+    err = check_block(w, n - 16, frame_words[1]);
+  if (!err)
+    err = execute(op, w, n);
+  if (is_data || op == WRITE_STATE)
+    answer.value = write_expected();
+#ifdef ROM_BOOT
+  if (op == RUN_USER_CODE) { /* the ROM goes on as it does after a reset, without an answer */
+    io_drain();
+    rom_boot();
+  }
+#endif
+  for (int i = op == SYNC ? 8 : 1; i; i--)
+    reply(op, answer.value, (const uint8_t *)answer.body, err ? 0 : answer.size, err);
+  if (err)
+    return;
+  if (op == READ_FLASH || op == READ_PACKED) {
+    read_flash(a, b, c, d, op == READ_PACKED);
+  } else if (op == DIGESTS) {
+    read_digests(a, b, c);
+  } else if (op == CHANGE_BAUD) {
+    io_drain();
+    io_baud_set();
+  } else if (((op == MEM_END || op == FLASH_END || op == DEFL_END) && !a) || op == RUN_USER_CODE) {
+    io_drain();
+#if !ON_HOST
+    if (op == MEM_END)
+      ((void (*)(void))b)();
+    else
+#endif
+      reset();
+  }
+}
+
+#if !ON_HOST
+/* The compilers call this for what is cleared. */
+__attribute__((used)) void *memset(void *to, int c, size_t n) {
+  volatile uint8_t *p = to;
+  while (n--)
+    *p++ = (uint8_t)c;
+  return to;
+}
+#endif
+
+void stub_init(void) {
+#ifdef WDT_PROTECT
+  uint32_t dog = near(WDT_BASE);
+  REG_WRITE(dog + WDT_PROTECT, WDT_KEY);
+  REG_WRITE(dog + WDT_CONFIG, 0);
+  REG_WRITE(dog + WDT_PROTECT, 0);
+  REG_WRITE(dog + SWD_PROTECT, SWD_KEY);
+  REG_WRITE(dog + SWD_CONFIG, REG_READ(dog + SWD_CONFIG) | SWD_FEED);
+  REG_WRITE(dog + SWD_PROTECT, 0);
+#endif
+  crc_init();
+  io_init();
+  flash_init();
+  io_open();
+  io_word(0x4941484F); /* OHAI */
+  io_close();
+}
+
+void stub_step(void) {
+  int n = io_frame();
+  if (n == 0)
+    write_idle();
+  else if (n >= 8 && frame[0] == 0 && (uint32_t)(frame[2] | frame[3] << 8) == (uint32_t)n - 8)
+    handle((uint32_t)n);
+  else if (n < 0 || n > 4)                              /* shorter ones are late acknowledgements */
+    reply(frame[1], write_expected(), 0, 0, BAD_FRAME); /* at once: the host need not wait for its time-out */
+}
+
+#if !ON_HOST
+__attribute__((externally_visible)) void stub_main(void) {
+  stub_init();
+  for (;;)
+    stub_step();
+}
+#endif

@@ -1,0 +1,138 @@
+/* read.c - answers that are many frames: flash content, plain or packed, and digests. */
+#include "stub.h"
+
+enum { HASH_BITS = 10, SHORTEST = 4, STEP = 4096, PER_FRAME = 64 };
+
+/* While a long answer goes out the host sends frames of four bytes: how much of it has arrived. Returns
+ * whether the answer is to go on. Any other frame ends it and is handled as usual; a broken one is taken for
+ * no frame at all. */
+static int acknowledged(uint32_t *bytes) {
+  int n = io_frame();
+  if (n == 4)
+    *bytes = get32(frame);
+  else if (n > 0)
+    io_keep(n);
+  return n <= 0 || n == 4;
+}
+
+/* A length of which `nibble` stands in the token: what is beyond 15 follows in bytes of up to 255. */
+static void more(uint32_t n) {
+  if (n < 15)
+    return;
+  for (n -= 15; n >= 255; n -= 255)
+    io_put(255);
+  io_put((uint8_t)n);
+}
+
+static uint32_t nibble(uint32_t n) {
+  return n < 15 ? n : 15;
+}
+
+static void literals(const uint8_t *p, uint32_t n, uint32_t match) {
+  io_put((uint8_t)(nibble(n) << 4 | nibble(match)));
+  more(n);
+  io_bytes(p, n);
+}
+
+/* Sends n bytes packed, in the LZ4 block format (lz4_Block_format.md of the lz4 project). */
+static void put_packed(const uint8_t *p, uint32_t n) {
+  static uint16_t seen[1 << HASH_BITS];
+  uint32_t at = 0, from = 0;
+  for (uint32_t i = 0; i < 1 << HASH_BITS; i++)
+    seen[i] = 0;
+  while (at + 12 < n) { /* the format wants the last match to begin 12 bytes before the end */
+    uint32_t word = get32(p + at), h = (word * 2654435761u) >> (32 - HASH_BITS);
+    uint32_t old = seen[h];
+    seen[h] = (uint16_t)at;
+    if ((at & 63) == 0)
+      io_poll();
+    if (old >= at || get32(p + old) != word) {
+      at++;
+      continue;
+    }
+    uint32_t length = SHORTEST;
+    while (at + length < n - 5 && p[old + length] == p[at + length]) /* and the last five to be literals */
+      length++;
+    literals(p + from, at - from, length - SHORTEST);
+    io_put((uint8_t)(at - old));
+    io_put((uint8_t)((at - old) >> 8));
+    more(length - SHORTEST);
+    at += length;
+    from = at;
+  }
+  literals(p + from, n - from, 0);
+}
+
+static void put_frame(const uint8_t *p, uint32_t n) {
+  io_open();
+  io_bytes(p, n);
+  io_close();
+}
+
+void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_flight, int packed) {
+  struct md5 sum;
+  uint8_t digest[16];
+  uint32_t sent = 0, arrived = 0, most = in_flight * packet;
+  if (!packed && most > STEP) /* hosts of the public protocol ask for much and can take little at a time */
+    most = packet > STEP ? packet : STEP;
+  md5_begin(&sum);
+  while (arrived < size) {
+    if (sent < size && sent - arrived < most) {
+      uint32_t n = size - sent < packet ? size - sent : packet;
+      if (flash_read(address + sent, window, n))
+        return; /* the host sees a read that stops */
+      md5_add(&sum, window, n);
+      if (packed) { /* where it belongs and a digest, so that a damaged frame is noticed */
+        io_open();
+        io_word(address + sent);
+        io_word(crc_add(0, window, n));
+        put_packed(window, n);
+        io_close();
+      } else {
+        put_frame(window, n);
+      }
+      sent += n;
+    }
+    if (!acknowledged(&arrived) || arrived > sent)
+      return; /* the host has given this read up */
+  }
+  md5_end(&sum, digest);
+  put_frame(digest, 16);
+}
+
+int read_md5(uint32_t address, uint32_t size, uint8_t out[16]) {
+  struct md5 sum;
+  md5_begin(&sum);
+  while (size) {
+    uint32_t n = size < STEP ? size : STEP;
+    int err = flash_read(address, window, n);
+    if (err)
+      return err;
+    md5_add(&sum, window, n);
+    address += n;
+    size -= n;
+  }
+  md5_end(&sum, out);
+  return OK;
+}
+
+/* Frames of up to 64 digests, each the first 8 bytes of a unit's MD5. A frame begins with the address of its
+ * first unit and ends with the CRC-32 of all that is before it. */
+void read_digests(uint32_t address, uint32_t size, uint32_t unit) {
+  static uint32_t words[2 * PER_FRAME + 6];
+  uint8_t *const body = (uint8_t *)words;
+  while (size) {
+    uint32_t n = 4;
+    put32(body, address);
+    while (n < 4 + 8 * PER_FRAME && size) {
+      uint32_t part = size < unit ? size : unit;
+      if (read_md5(address, part, body + n)) /* 16 bytes, of which the next covers 8 */
+        return;
+      n += 8;
+      address += part;
+      size -= part;
+    }
+    put32(body + n, crc_add(0, body, n));
+    put_frame(body, n + 4);
+  }
+}

@@ -1,0 +1,103 @@
+/* start.S - masks interrupts, sets the stack, clears the data that has no initial value, enters stub_main. */
+#include CHIP_HEADER
+    .section .text.entry, "ax"
+    .global stub_start
+#ifdef __riscv
+stub_start:
+    csrci mstatus, 8
+    la sp, _stack_top
+    la t0, _bss_start
+    la t1, _bss_end
+1:  bgeu t0, t1, 2f
+    sw zero, 0(t0)
+    addi t0, t0, 4
+    j 1b
+2:  j stub_main
+
+    .text
+    .global rom_call
+rom_call:
+    mv t0, a0
+    mv a0, a1
+    mv a1, a2
+    mv a2, a3
+    li a3, 0x1000
+    li a4, 0x100
+    li a5, 0xFFFF
+    jr t0
+#else
+    .literal_position
+    .align 4
+stub_start:
+    rsil a2, 15
+#ifdef ROM_BOOT
+    movi a2, rom_stack
+    s32i a1, a2, 0
+#endif
+    movi a1, _stack_top
+    movi a2, _bss_start
+    movi a3, _bss_end
+    movi a4, 0
+1:  bgeu a2, a3, 2f
+    s32i a4, a2, 0
+    addi a2, a2, 4
+    j 1b
+2:  movi a0, stub_main
+    jx a0
+
+#ifdef ROM_BOOT
+/* Back into the ROM with its own stack, where it goes on to start what is in flash. */
+    .global rom_boot
+    .align 4
+rom_boot:
+    movi a2, rom_stack
+    l32i a1, a2, 0
+    movi a0, ROM_BOOT
+    jx a0
+    .data
+    .align 4
+rom_stack: .word 0
+#endif
+
+#if defined(ROM_WINDOWED)
+/* This code has no register windows, the ROM has. callx4 gives its function the registers from a4 on as its own; what
+ * lies below, and our stack, it keeps. Window overflow and underflow are handled by the ROM's vectors. */
+    .text
+    .literal_position
+    .align 4
+    .global rom_call
+rom_call:
+    addi a1, a1, -32
+    s32i a0, a1, 0
+    s32i a12, a1, 4
+    s32i a13, a1, 8
+    s32i a14, a1, 12
+    s32i a15, a1, 16
+    mov a0, a2
+    mov a6, a3
+    mov a7, a4
+    mov a8, a5
+    movi a9, 0x1000
+    movi a10, 0x100
+    movi a11, 0xFFFF
+    .byte 0xD0, 0x00, 0x00 /* callx4 a0, which the assembler for the LX106 does not know */
+    mov a2, a6
+    l32i a0, a1, 0
+    l32i a12, a1, 4
+    l32i a13, a1, 8
+    l32i a14, a1, 12
+    l32i a15, a1, 16
+    addi a1, a1, 32
+    ret
+#elif defined(ROM_CALL0)
+    .text
+    .align 4
+    .global rom_call
+rom_call:
+    mov a8, a2
+    mov a2, a3
+    mov a3, a4
+    mov a4, a5
+    jx a8
+#endif
+#endif

@@ -1,0 +1,9 @@
+/* stub.c - everything in one, so that the compiler sees what is used only once. */
+#include "io.c"
+#include "usb.c"
+#include "flash.c"
+#include "digest.c"
+#include "write.c"
+#include "inflate.c"
+#include "read.c"
+#include "main.c"
