@@ -63,7 +63,8 @@ static struct cpu *make(lua_State *L, struct cpu_bus *bus, const char *core) {
   }
   for (size_t i = 0; i < sizeof xtensas / sizeof *xtensas; i++)
     if (strcmp(core, xtensas[i].name) == 0)
-      return cpu_new_xtensa(bus, xtensas[i].config, (uint32_t)l_field_int(L, 2, "prid", 0, UINT32_MAX, xtensas[i].prid));
+      return cpu_new_xtensa(bus, xtensas[i].config,
+                            (uint32_t)l_field_int(L, 2, "prid", 0, UINT32_MAX, xtensas[i].prid));
   luaL_argerror(L, 1, "rv32, lx106, esp32, esp32s2 or esp32s3 expected");
   return NULL;
 }
@@ -109,12 +110,14 @@ static unsigned check_allow(lua_State *L, int arg) {
   return allow;
 }
 
-/* c:ram(address, size [, "rwx4" [, alias]]) -> true: memory; 4: whole words only; alias: a second address of it */
+/* c:ram(address, size [, "rwx4" [, alias]]) -> true: memory; 4: whole words only; alias: a second address of
+ * it */
 static int l_ram(lua_State *L) {
   struct lcpu *u = check_cpu(L);
   uint32_t address = check_u32(L, 2);
   lua_Integer size = luaL_checkinteger(L, 3);
-  luaL_argcheck(L, size > 0 && size <= 64 << 20 && size % CPU_PAGE == 0, 3, "up to 64 MiB, a multiple of 4096");
+  luaL_argcheck(L, size > 0 && size <= 64 << 20 && size % CPU_PAGE == 0, 3,
+                "up to 64 MiB, a multiple of 4096");
   unsigned allow = check_allow(L, 4);
   struct cpu_block block;
   int error = cpu_bus_block(u->bus, &block, NULL, (uint32_t)size);
@@ -126,7 +129,8 @@ static int l_ram(lua_State *L) {
 }
 
 /* The device's function is called as f(address, width [, value]); what it returns is the value read. */
-static int call_device(struct lcpu *u, uint32_t address, unsigned width, const uint32_t *value, uint32_t *result) {
+static int call_device(struct lcpu *u, uint32_t address, unsigned width, const uint32_t *value,
+                       uint32_t *result) {
   lua_State *L = u->L;
   int top = lua_gettop(L);
   lua_getiuservalue(L, 1, 1);
@@ -296,14 +300,11 @@ static int l_reset(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {{"ram", l_ram},           {"device", l_device},
-                                   {"poke", l_poke},         {"peek", l_peek},
-                                   {"get", l_get},           {"set", l_set},
-                                   {"run", l_run},           {"disassemble", l_disassemble},
-                                   {"describe", l_describe}, {"lines", l_lines},
-                                   {"cycles", l_cycles},     {"next_event", l_next_event},
-                                   {"count", l_count},       {"reset", l_reset},
-                                   {"close", l_close},       {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"ram", l_ram},           {"device", l_device}, {"poke", l_poke},     {"peek", l_peek},
+    {"get", l_get},           {"set", l_set},       {"run", l_run},       {"disassemble", l_disassemble},
+    {"describe", l_describe}, {"lines", l_lines},   {"cycles", l_cycles}, {"next_event", l_next_event},
+    {"count", l_count},       {"reset", l_reset},   {"close", l_close},   {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
 

@@ -115,7 +115,9 @@ void cpu_lines(struct cpu *c, uint32_t lines) {
   }
 }
 
-uint64_t cpu_next_event(const struct cpu *c) { return c->ops->next_event(c); }
+uint64_t cpu_next_event(const struct cpu *c) {
+  return c->ops->next_event(c);
+}
 
 /* After a peripheral was called: it may have changed the map, raised an interrupt or asked to stop. */
 static void after_device(struct cpu *c) {
@@ -207,7 +209,9 @@ const char *cpu_reg_name(const struct cpu *c, int reg) {
   return reg == CPU_REG_PC ? "pc" : c->ops->reg_name(reg);
 }
 
-uint32_t cpu_get(const struct cpu *c, int reg) { return reg == CPU_REG_PC ? c->pc : c->ops->get(c, reg); }
+uint32_t cpu_get(const struct cpu *c, int reg) {
+  return reg == CPU_REG_PC ? c->pc : c->ops->get(c, reg);
+}
 
 void cpu_set(struct cpu *c, int reg, uint32_t value) {
   if (reg == CPU_REG_PC) {

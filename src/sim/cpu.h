@@ -1,7 +1,7 @@
 /* cpu.h - a simulated processor, whatever its instruction set.
  *
- * A processor belongs to one thread at a time, like the bus it is on. Every instruction costs one cycle. Guest
- * code cannot do anything but change its own state and what the bus lets it reach. */
+ * A processor belongs to one thread at a time, like the bus it is on. Every instruction costs one cycle.
+ * Guest code cannot do anything but change its own state and what the bus lets it reach. */
 #ifndef SIM_CPU_H
 #define SIM_CPU_H
 
@@ -44,15 +44,15 @@ struct cpu_fault {
 struct cpu_ops {
   const char *name;
   void (*reset)(struct cpu *c);
-  void (*run)(struct cpu *c);                /* until cycles reaches limit */
-  bool (*interrupt)(struct cpu *c);          /* looks at timers and lines; true: one is pending that ends a wait */
+  void (*run)(struct cpu *c);       /* until cycles reaches limit */
+  bool (*interrupt)(struct cpu *c); /* looks at timers and lines; true: one is pending that ends a wait */
   uint64_t (*next_event)(const struct cpu *c); /* cycles value at which a timer of the core acts */
-  int (*find)(const char *name);             /* register number, or -1 */
-  const char *(*reg_name)(int reg);          /* NULL: no such register */
+  int (*find)(const char *name);               /* register number, or -1 */
+  const char *(*reg_name)(int reg);            /* NULL: no such register */
   uint32_t (*get)(const struct cpu *c, int reg);
   void (*set)(struct cpu *c, int reg, uint32_t value);
   int (*print)(const struct cpu *c, uint32_t pc, const uint8_t *code, size_t have, char *out, size_t room);
-  int shown;                                 /* registers 0..shown-1 appear in cpu_describe */
+  int shown; /* registers 0..shown-1 appear in cpu_describe */
 };
 
 /* One decoded instruction. Operand fields mean what the instruction set wants them to mean. */
@@ -145,14 +145,17 @@ void cpu_stop(struct cpu *c, enum cpu_stop why);
 void cpu_stop_fault(struct cpu *c, enum cpu_fault_code code, int bus_error, uint32_t address);
 
 /* Lets run return, so that interrupts and the map are looked at. */
-static inline void cpu_look(struct cpu *c) { c->limit = 0; }
+static inline void cpu_look(struct cpu *c) {
+  c->limit = 0;
+}
 
 /* Accesses that are not plain: peripherals, unaligned ones (taken apart when allowed), code. */
 int cpu_load_slow(struct cpu *c, uint32_t address, unsigned width, bool unaligned, uint32_t *value);
 int cpu_store_slow(struct cpu *c, uint32_t address, unsigned width, bool unaligned, uint32_t value);
 enum cpu_fault_code cpu_fault_of(int bus_error, bool write);
 
-/* Enters the page of pc; an error when there is no code. Then fetch_delta + pc is the tag of an instruction. */
+/* Enters the page of pc; an error when there is no code. Then fetch_delta + pc is the tag of an instruction.
+ */
 int cpu_enter(struct cpu *c, uint32_t pc);
 
 /* The bytes of the instruction at pc, at most room, and marks the page as code. Returns how many. */

@@ -121,7 +121,8 @@ int cpu_bus_map(struct cpu_bus *b, uint32_t address, const struct cpu_block *blo
   return put_pages(b, address, size, page, true);
 }
 
-int cpu_bus_map_device(struct cpu_bus *b, uint32_t address, uint32_t size, const struct cpu_bus_device *device) {
+int cpu_bus_map_device(struct cpu_bus *b, uint32_t address, uint32_t size,
+                       const struct cpu_bus_device *device) {
   return put_pages(b, address, size, (struct cpu_page){.device = device}, false);
 }
 

@@ -12,7 +12,13 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { CPU_PAGE_BITS = 12, CPU_PAGE = 1 << CPU_PAGE_BITS, CPU_BUS_ROOT = 1024, CPU_BUS_LEAF = 1024, CPU_BUS_CACHES = 4 };
+enum {
+  CPU_PAGE_BITS = 12,
+  CPU_PAGE = 1 << CPU_PAGE_BITS,
+  CPU_BUS_ROOT = 1024,
+  CPU_BUS_LEAF = 1024,
+  CPU_BUS_CACHES = 4
+};
 
 /* What a mapping allows. CPU_BUS_WORDS: only whole aligned words, as the instruction RAM of some chips. */
 enum { CPU_BUS_READ = 1, CPU_BUS_WRITE = 2, CPU_BUS_EXEC = 4, CPU_BUS_WORDS = 8 };
@@ -37,11 +43,17 @@ struct cpu_bus_device {
 struct cpu_page {
   uint8_t *host;                       /* NULL: a peripheral, or nothing */
   const struct cpu_bus_device *device; /* belongs to the caller */
-  uint32_t frame;                      /* number of the page of memory behind it, the same for every mapping */
-  uint32_t can;                        /* CPU_CAN_... */
+  uint32_t frame; /* number of the page of memory behind it, the same for every mapping */
+  uint32_t can;   /* CPU_CAN_... */
 };
 
-enum { CPU_CAN_READ = 1, CPU_CAN_READ_WORD = 2, CPU_CAN_WRITE = 4, CPU_CAN_WRITE_WORD = 8, CPU_CAN_EXEC = 16 };
+enum {
+  CPU_CAN_READ = 1,
+  CPU_CAN_READ_WORD = 2,
+  CPU_CAN_WRITE = 4,
+  CPU_CAN_WRITE_WORD = 8,
+  CPU_CAN_EXEC = 16
+};
 
 /* A decode cache that wants to know when bytes of a page change that was executed from. first is a "physical"
  * address: frame number and offset in the page. */
@@ -82,7 +94,8 @@ int cpu_bus_block(struct cpu_bus *b, struct cpu_block *block, uint8_t *host, uin
 /* Maps size bytes of block from offset on at address. */
 int cpu_bus_map(struct cpu_bus *b, uint32_t address, const struct cpu_block *block, uint32_t offset,
                 uint32_t size, unsigned allow);
-int cpu_bus_map_device(struct cpu_bus *b, uint32_t address, uint32_t size, const struct cpu_bus_device *device);
+int cpu_bus_map_device(struct cpu_bus *b, uint32_t address, uint32_t size,
+                       const struct cpu_bus_device *device);
 void cpu_bus_unmap(struct cpu_bus *b, uint32_t address, uint32_t size);
 
 /* Tells the decode caches that the caller changed n bytes of a block itself. */
@@ -98,7 +111,9 @@ bool cpu_bus_attach(struct cpu_bus *b, struct cpu_bus_cache cache);
 void cpu_bus_detach(struct cpu_bus *b, const void *ctx);
 
 /* From a peripheral's callback: let the processor stop after the instruction that is under way. */
-static inline void cpu_bus_yield(struct cpu_bus *b) { b->yield = true; }
+static inline void cpu_bus_yield(struct cpu_bus *b) {
+  b->yield = true;
+}
 
 /* One access of width 1, 2 or 4 bytes with all checks. The value is zero extended. */
 int cpu_bus_load(struct cpu_bus *b, uint32_t address, unsigned width, uint32_t *value);
@@ -128,7 +143,8 @@ static inline void cpu_put_le(uint8_t *p, unsigned width, uint32_t v) {
 }
 
 /* The short way for aligned accesses to memory; false: take cpu_bus_load or cpu_bus_store. */
-static inline bool cpu_bus_fast_load(const struct cpu_bus *b, uint32_t address, unsigned width, uint32_t *value) {
+static inline bool cpu_bus_fast_load(const struct cpu_bus *b, uint32_t address, unsigned width,
+                                     uint32_t *value) {
   const struct cpu_page *p = cpu_bus_page(b, address);
   uint32_t at = address & (CPU_PAGE - 1);
   if ((address & (width - 1)) || !(p->can & (width == 4 ? CPU_CAN_READ_WORD : CPU_CAN_READ)))
@@ -137,7 +153,8 @@ static inline bool cpu_bus_fast_load(const struct cpu_bus *b, uint32_t address, 
   return true;
 }
 
-static inline bool cpu_bus_fast_store(const struct cpu_bus *b, uint32_t address, unsigned width, uint32_t value) {
+static inline bool cpu_bus_fast_store(const struct cpu_bus *b, uint32_t address, unsigned width,
+                                      uint32_t value) {
   const struct cpu_page *p = cpu_bus_page(b, address);
   uint32_t at = address & (CPU_PAGE - 1);
   if ((address & (width - 1)) || !(p->can & (width == 4 ? CPU_CAN_WRITE_WORD : CPU_CAN_WRITE)) ||

@@ -73,7 +73,8 @@ bool rv_load_slow(struct rv32 *h, uint32_t address, unsigned width, uint32_t *va
   int error = cpu_load_slow(&h->cpu, address, width, h->config.unaligned, value);
   if (!error)
     return true;
-  rv_raise(h, error == CPU_BUS_E_ALIGN ? RV_LOAD_ALIGN : RV_LOAD_FAULT, address, cpu_fault_of(error, false), error);
+  rv_raise(h, error == CPU_BUS_E_ALIGN ? RV_LOAD_ALIGN : RV_LOAD_FAULT, address, cpu_fault_of(error, false),
+           error);
   return false;
 }
 
@@ -81,11 +82,14 @@ bool rv_store_slow(struct rv32 *h, uint32_t address, unsigned width, uint32_t va
   int error = cpu_store_slow(&h->cpu, address, width, h->config.unaligned, value);
   if (!error)
     return true;
-  rv_raise(h, error == CPU_BUS_E_ALIGN ? RV_STORE_ALIGN : RV_STORE_FAULT, address, cpu_fault_of(error, true), error);
+  rv_raise(h, error == CPU_BUS_E_ALIGN ? RV_STORE_ALIGN : RV_STORE_FAULT, address, cpu_fault_of(error, true),
+           error);
   return false;
 }
 
-static uint64_t next_event(const struct cpu *c) { return (void)c, UINT64_MAX; }
+static uint64_t next_event(const struct cpu *c) {
+  return (void)c, UINT64_MAX;
+}
 
 static const char *const abi[] = {"zero", "ra", "sp", "gp", "tp",  "t0",  "t1", "t2", "s0", "s1", "a0",
                                   "a1",   "a2", "a3", "a4", "a5",  "a6",  "a7", "s2", "s3", "s4", "s5",

@@ -9,21 +9,65 @@ static const struct {
   unsigned number;
   const char *name;
 } names[] = {
-    {CSR_FFLAGS, "fflags"},   {CSR_FRM, "frm"},           {CSR_FCSR, "fcsr"},         {CSR_MSTATUS, "mstatus"},
-    {CSR_MISA, "misa"},       {CSR_MIE, "mie"},           {CSR_MTVEC, "mtvec"},       {0x306, "mcounteren"},
-    {0x320, "mcountinhibit"}, {CSR_MSCRATCH, "mscratch"}, {CSR_MEPC, "mepc"},         {CSR_MCAUSE, "mcause"},
-    {CSR_MTVAL, "mtval"},     {CSR_MIP, "mip"},           {0x7A0, "tselect"},         {0x7A1, "tdata1"},
-    {0x7A2, "tdata2"},        {0x7A3, "tdata3"},          {0x7A4, "tinfo"},           {0x7A5, "tcontrol"},
-    {0x7A8, "mcontext"},      {0x7B0, "dcsr"},            {0x7B1, "dpc"},             {0x7B2, "dscratch0"},
-    {0x7B3, "dscratch1"},     {CSR_MCYCLE, "mcycle"},     {CSR_MINSTRET, "minstret"}, {CSR_MCYCLEH, "mcycleh"},
-    {CSR_CYCLE, "cycle"},     {CSR_TIME, "time"},         {CSR_INSTRET, "instret"},   {CSR_MINSTRETH, "minstreth"},
-    {CSR_CYCLEH, "cycleh"},   {CSR_TIMEH, "timeh"},       {CSR_INSTRETH, "instreth"}, {CSR_MVENDORID, "mvendorid"},
-    {0xF12, "marchid"},       {0xF13, "mimpid"},          {CSR_MHARTID, "mhartid"},   {0x3A0, "pmpcfg0"},
-    {0x3A1, "pmpcfg1"},       {0x3A2, "pmpcfg2"},         {0x3A3, "pmpcfg3"},         {0x3B0, "pmpaddr0"},
-    {0x3B1, "pmpaddr1"},      {0x3B2, "pmpaddr2"},        {0x3B3, "pmpaddr3"},        {0x3B4, "pmpaddr4"},
-    {0x3B5, "pmpaddr5"},      {0x3B6, "pmpaddr6"},        {0x3B7, "pmpaddr7"},        {0x3B8, "pmpaddr8"},
-    {0x3B9, "pmpaddr9"},      {0x3BA, "pmpaddr10"},       {0x3BB, "pmpaddr11"},       {0x3BC, "pmpaddr12"},
-    {0x3BD, "pmpaddr13"},     {0x3BE, "pmpaddr14"},       {0x3BF, "pmpaddr15"},
+    {CSR_FFLAGS, "fflags"},
+    {CSR_FRM, "frm"},
+    {CSR_FCSR, "fcsr"},
+    {CSR_MSTATUS, "mstatus"},
+    {CSR_MISA, "misa"},
+    {CSR_MIE, "mie"},
+    {CSR_MTVEC, "mtvec"},
+    {0x306, "mcounteren"},
+    {0x320, "mcountinhibit"},
+    {CSR_MSCRATCH, "mscratch"},
+    {CSR_MEPC, "mepc"},
+    {CSR_MCAUSE, "mcause"},
+    {CSR_MTVAL, "mtval"},
+    {CSR_MIP, "mip"},
+    {0x7A0, "tselect"},
+    {0x7A1, "tdata1"},
+    {0x7A2, "tdata2"},
+    {0x7A3, "tdata3"},
+    {0x7A4, "tinfo"},
+    {0x7A5, "tcontrol"},
+    {0x7A8, "mcontext"},
+    {0x7B0, "dcsr"},
+    {0x7B1, "dpc"},
+    {0x7B2, "dscratch0"},
+    {0x7B3, "dscratch1"},
+    {CSR_MCYCLE, "mcycle"},
+    {CSR_MINSTRET, "minstret"},
+    {CSR_MCYCLEH, "mcycleh"},
+    {CSR_CYCLE, "cycle"},
+    {CSR_TIME, "time"},
+    {CSR_INSTRET, "instret"},
+    {CSR_MINSTRETH, "minstreth"},
+    {CSR_CYCLEH, "cycleh"},
+    {CSR_TIMEH, "timeh"},
+    {CSR_INSTRETH, "instreth"},
+    {CSR_MVENDORID, "mvendorid"},
+    {0xF12, "marchid"},
+    {0xF13, "mimpid"},
+    {CSR_MHARTID, "mhartid"},
+    {0x3A0, "pmpcfg0"},
+    {0x3A1, "pmpcfg1"},
+    {0x3A2, "pmpcfg2"},
+    {0x3A3, "pmpcfg3"},
+    {0x3B0, "pmpaddr0"},
+    {0x3B1, "pmpaddr1"},
+    {0x3B2, "pmpaddr2"},
+    {0x3B3, "pmpaddr3"},
+    {0x3B4, "pmpaddr4"},
+    {0x3B5, "pmpaddr5"},
+    {0x3B6, "pmpaddr6"},
+    {0x3B7, "pmpaddr7"},
+    {0x3B8, "pmpaddr8"},
+    {0x3B9, "pmpaddr9"},
+    {0x3BA, "pmpaddr10"},
+    {0x3BB, "pmpaddr11"},
+    {0x3BC, "pmpaddr12"},
+    {0x3BD, "pmpaddr13"},
+    {0x3BE, "pmpaddr14"},
+    {0x3BF, "pmpaddr15"},
 };
 
 const char *rv_csr_name(unsigned csr) {
@@ -62,16 +106,26 @@ static uint32_t own_counter(const struct rv32 *h) {
   return (uint32_t)(h->cpu.cycles + h->counter_base);
 }
 
-static bool is_float_csr(unsigned csr) { return csr >= CSR_FFLAGS && csr <= CSR_FCSR; }
+static bool is_float_csr(unsigned csr) {
+  return csr >= CSR_FFLAGS && csr <= CSR_FCSR;
+}
 
 bool rv_csr_read(struct rv32 *h, unsigned csr, uint32_t *value) {
   if (is_float_csr(csr) && (!h->config.floats || !(h->csr[CSR_MSTATUS] & MSTATUS_FS)))
     return false;
   switch (csr) {
-  case CSR_CYCLE: case CSR_TIME: case CSR_INSTRET: case CSR_MCYCLE: case CSR_MINSTRET:
+  case CSR_CYCLE:
+  case CSR_TIME:
+  case CSR_INSTRET:
+  case CSR_MCYCLE:
+  case CSR_MINSTRET:
     *value = (uint32_t)counter(h, csr);
     return true;
-  case CSR_CYCLEH: case CSR_TIMEH: case CSR_INSTRETH: case CSR_MCYCLEH: case CSR_MINSTRETH:
+  case CSR_CYCLEH:
+  case CSR_TIMEH:
+  case CSR_INSTRETH:
+  case CSR_MCYCLEH:
+  case CSR_MINSTRETH:
     *value = (uint32_t)(counter(h, csr & ~0x80u) >> 32);
     return true;
   case CSR_MPCCR:
@@ -121,10 +175,12 @@ bool rv_csr_write(struct rv32 *h, unsigned csr, uint32_t value) {
     return true;
   }
   switch (csr) {
-  case CSR_MCYCLE: case CSR_MCYCLEH:
+  case CSR_MCYCLE:
+  case CSR_MCYCLEH:
     write_counter(&h->cycle_base, h->cpu.cycles, value, csr == CSR_MCYCLEH);
     break;
-  case CSR_MINSTRET: case CSR_MINSTRETH:
+  case CSR_MINSTRET:
+  case CSR_MINSTRETH:
     write_counter(&h->instret_base, h->cpu.cycles, value, csr == CSR_MINSTRETH);
     break;
   case CSR_MPCCR:
@@ -139,7 +195,8 @@ bool rv_csr_write(struct rv32 *h, unsigned csr, uint32_t value) {
   case CSR_MSTATUS:
     write_status(h, value);
     break;
-  case CSR_MISA: case CSR_MIP:
+  case CSR_MISA:
+  case CSR_MIP:
     break;
   case CSR_MEPC:
     h->csr[csr] = value & ~1u;

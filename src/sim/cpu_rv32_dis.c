@@ -4,7 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static uint32_t bits(uint32_t w, int high, int low) { return w >> low & ((2u << (high - low)) - 1); }
+static uint32_t bits(uint32_t w, int high, int low) {
+  return w >> low & ((2u << (high - low)) - 1);
+}
 static int32_t sign(uint32_t v, int width) {
   uint32_t top = 1u << (width - 1);
   return (int32_t)((v ^ top) - top);
@@ -61,7 +63,8 @@ static int32_t imm_c(char letter, uint32_t w) {
     return (int32_t)((uint32_t)sign(bits(w, 12, 12) << 5 | bits(w, 6, 2), 6) << 12);
   case '3':
     return sign(bits(w, 12, 12) << 9 | bits(w, 4, 3) << 7 | bits(w, 5, 5) << 6 | bits(w, 2, 2) << 5 |
-                    bits(w, 6, 6) << 4, 10);
+                    bits(w, 6, 6) << 4,
+                10);
   case '4':
     return (int32_t)(bits(w, 3, 2) << 6 | bits(w, 12, 12) << 5 | bits(w, 6, 4) << 2);
   case '5':
@@ -72,10 +75,12 @@ static int32_t imm_c(char letter, uint32_t w) {
     return (int32_t)(bits(w, 5, 5) << 6 | bits(w, 12, 10) << 3 | bits(w, 6, 6) << 2);
   case '8':
     return sign(bits(w, 12, 12) << 8 | bits(w, 6, 5) << 6 | bits(w, 2, 2) << 5 | bits(w, 11, 10) << 3 |
-                    bits(w, 4, 3) << 1, 9);
+                    bits(w, 4, 3) << 1,
+                9);
   default:
     return sign(bits(w, 12, 12) << 11 | bits(w, 8, 8) << 10 | bits(w, 10, 9) << 8 | bits(w, 6, 6) << 7 |
-                    bits(w, 7, 7) << 6 | bits(w, 2, 2) << 5 | bits(w, 11, 11) << 4 | bits(w, 5, 3) << 1, 12);
+                    bits(w, 7, 7) << 6 | bits(w, 2, 2) << 5 | bits(w, 11, 11) << 4 | bits(w, 5, 3) << 1,
+                12);
   }
 }
 
@@ -89,7 +94,8 @@ static int32_t immediate(char letter, uint32_t w) {
   case 'p':
     return sign(bits(w, 31, 31) << 12 | bits(w, 7, 7) << 11 | bits(w, 30, 25) << 5 | bits(w, 11, 8) << 1, 13);
   case 'a':
-    return sign(bits(w, 31, 31) << 20 | bits(w, 19, 12) << 12 | bits(w, 20, 20) << 11 | bits(w, 30, 21) << 1, 21);
+    return sign(bits(w, 31, 31) << 20 | bits(w, 19, 12) << 12 | bits(w, 20, 20) << 11 | bits(w, 30, 21) << 1,
+                21);
   case 'u':
     return (int32_t)(w & 0xFFFFF000);
   case '>':
@@ -106,6 +112,7 @@ void rv_decode(const struct rv_op *op, uint32_t w, struct cpu_insn *i) {
   i->a = RV_SINK, i->b = i->c = i->d = i->top = 0, i->imm = 0;
   i->len = (w & 3) == 3 ? 4 : 2;
   i->run.rv32 = op->run;
+  /* clang-format off */
   for (const char *p = op->args; *p; p++)
     switch (*p) {
     case 'd': i->a = rd ? rd : RV_SINK; break;
@@ -126,6 +133,7 @@ void rv_decode(const struct rv_op *op, uint32_t w, struct cpu_insn *i) {
     case ',': case '(': case ')': case 'P': case 'Q': break;
     default: i->imm = immediate(*p, w);
     }
+  /* clang-format on */
 }
 
 static const char *const names[] = {"zero", "ra", "sp", "gp", "tp",  "t0",  "t1", "t2", "s0", "s1", "a0",
@@ -135,7 +143,7 @@ static const char *const fnames[] = {"ft0", "ft1", "ft2",  "ft3",  "ft4", "ft5",
                                      "fs0", "fs1", "fa0",  "fa1",  "fa2", "fa3", "fa4",  "fa5",
                                      "fa6", "fa7", "fs2",  "fs3",  "fs4", "fs5", "fs6",  "fs7",
                                      "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"};
-static const char *const modes[] = {"rne", "rtz", "rdn", "rup", "rmm", "5", "6", ""};
+static const char *const modes[] = {"rne", "rtz", "rdn", "rup", "rmm", "5", "6"};
 
 struct out {
   char *text;
@@ -156,6 +164,7 @@ static void put_fence(struct out *o, uint32_t set) {
 }
 
 static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, const struct cpu_insn *i) {
+  /* clang-format off */
   switch (letter) {
   case 'd': case 'e': case 'h': put(o, "%s", names[i->a]); break;
   case 's': case 'w': case 'f': put(o, "%s", names[i->b]); break;
@@ -164,7 +173,10 @@ static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, con
   case 'S': put(o, "%s", fnames[i->b]); break;
   case 'T': case 'V': put(o, "%s", fnames[i->c]); break;
   case 'R': put(o, "%s", fnames[i->d]); break;
-  case 'm': put(o, i->top == 7 ? "" : ",%s", modes[i->top & 7]); break;
+  case 'm':
+    if (i->top < 7)
+      put(o, ",%s", modes[i->top]);
+    break;
   case 'x': put(o, "sp"); break;
   case 'X': put(o, "(sp)"); break;
   case '=': case 'Y': break;
@@ -183,6 +195,7 @@ static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, con
   case ',': case '(': case ')': put(o, "%c", letter); break;
   default: put(o, "%d", (int)i->imm);
   }
+  /* clang-format on */
 }
 
 int rv_print(const struct cpu *c, uint32_t pc, const uint8_t *code, size_t have, char *text, size_t room) {

@@ -21,8 +21,12 @@ static uint32_t as_bits(float f) {
   return (u & ~SIGN) > 0x7F800000 ? CANONICAL_NAN : u;
 }
 
-static bool is_nan(uint32_t u) { return (u & ~SIGN) > 0x7F800000; }
-static bool is_signalling(uint32_t u) { return is_nan(u) && !(u & QUIET); }
+static bool is_nan(uint32_t u) {
+  return (u & ~SIGN) > 0x7F800000;
+}
+static bool is_signalling(uint32_t u) {
+  return is_nan(u) && !(u & QUIET);
+}
 
 /* Floating point is off after reset until mstatus says otherwise. */
 static bool enabled(struct rv32 *h) {
@@ -51,7 +55,9 @@ static void begin(unsigned mode) {
   feclearexcept(FE_ALL_EXCEPT);
 }
 
-static void flags(struct rv32 *h, uint32_t set) { h->csr[CSR_FCSR] |= set; }
+static void flags(struct rv32 *h, uint32_t set) {
+  h->csr[CSR_FCSR] |= set;
+}
 
 static void finish(struct rv32 *h) {
   int e = fetestexcept(FE_ALL_EXCEPT);
@@ -61,17 +67,17 @@ static void finish(struct rv32 *h) {
 }
 
 /* volatile keeps the operation between begin and finish. */
-#define ARITH(name, value)                                                                                    \
-  RV_OP(name) {                                                                                               \
-    unsigned mode;                                                                                            \
-    if (!rounding(h, i, &mode))                                                                               \
-      return;                                                                                                 \
-    volatile float x = as_float(h->f[i->b]), y = as_float(h->f[i->c]), z = as_float(h->f[i->d]), v;           \
-    (void)y, (void)z;                                                                                         \
-    begin(mode);                                                                                              \
-    v = (value);                                                                                              \
-    finish(h);                                                                                                \
-    h->f[i->a] = as_bits(v);                                                                                  \
+#define ARITH(name, value)                                                                                   \
+  RV_OP(name) {                                                                                              \
+    unsigned mode;                                                                                           \
+    if (!rounding(h, i, &mode))                                                                              \
+      return;                                                                                                \
+    volatile float x = as_float(h->f[i->b]), y = as_float(h->f[i->c]), z = as_float(h->f[i->d]), v;          \
+    (void)y, (void)z;                                                                                        \
+    begin(mode);                                                                                             \
+    v = (value);                                                                                             \
+    finish(h);                                                                                               \
+    h->f[i->a] = as_bits(v);                                                                                 \
   }
 ARITH(x_fadd, x + y)
 ARITH(x_fsub, x - y)
@@ -83,11 +89,11 @@ ARITH(x_fmsub, fmaf(x, y, -z))
 ARITH(x_fnmsub, fmaf(-x, y, z))
 ARITH(x_fnmadd, fmaf(-x, y, -z))
 
-#define BITS(name, value)                                                                                     \
-  RV_OP(name) {                                                                                               \
-    uint32_t x = h->f[i->b], y = h->f[i->c];                                                                  \
-    if (enabled(h))                                                                                           \
-      h->f[i->a] = (value);                                                                                   \
+#define BITS(name, value)                                                                                    \
+  RV_OP(name) {                                                                                              \
+    uint32_t x = h->f[i->b], y = h->f[i->c];                                                                 \
+    if (enabled(h))                                                                                          \
+      h->f[i->a] = (value);                                                                                  \
   }
 BITS(x_fsgnj, (x & ~SIGN) | (y & SIGN))
 BITS(x_fsgnjn, (x & ~SIGN) | (~y & SIGN))
@@ -115,11 +121,11 @@ static bool ordered(struct rv32 *h, uint32_t x, uint32_t y, bool quiet) {
   return false;
 }
 
-#define COMPARE(name, op, quiet)                                                                              \
-  RV_OP(name) {                                                                                               \
-    uint32_t x = h->f[i->b], y = h->f[i->c];                                                                  \
-    if (enabled(h))                                                                                           \
-      h->x[i->a] = ordered(h, x, y, quiet) && as_float(x) op as_float(y);                                     \
+#define COMPARE(name, op, quiet)                                                                             \
+  RV_OP(name) {                                                                                              \
+    uint32_t x = h->f[i->b], y = h->f[i->c];                                                                 \
+    if (enabled(h))                                                                                          \
+      h->x[i->a] = ordered(h, x, y, quiet) && as_float(x) op as_float(y);                                    \
   }
 COMPARE(x_feq, ==, true)
 COMPARE(x_flt, <, false)
@@ -127,11 +133,16 @@ COMPARE(x_fle, <=, false)
 
 static double to_integral(double v, unsigned mode) {
   switch (mode) {
-  case 1: return trunc(v);
-  case 2: return floor(v);
-  case 3: return ceil(v);
-  case RM_RMM: return round(v);
-  default: return nearbyint(v);
+  case 1:
+    return trunc(v);
+  case 2:
+    return floor(v);
+  case 3:
+    return ceil(v);
+  case RM_RMM:
+    return round(v);
+  default:
+    return nearbyint(v);
   }
 }
 
@@ -149,8 +160,12 @@ static void to_int(struct rv32 *h, const struct cpu_insn *i, double low, double 
   v = v < low ? low : v > high ? high : v;
   h->x[i->a] = (uint32_t)(int64_t)v;
 }
-RV_OP(x_fcvt_w) { to_int(h, i, -2147483648.0, 2147483647.0); }
-RV_OP(x_fcvt_wu) { to_int(h, i, 0, 4294967295.0); }
+RV_OP(x_fcvt_w) {
+  to_int(h, i, -2147483648.0, 2147483647.0);
+}
+RV_OP(x_fcvt_wu) {
+  to_int(h, i, 0, 4294967295.0);
+}
 
 static void from_int(struct rv32 *h, const struct cpu_insn *i, double value) {
   unsigned mode;
@@ -163,8 +178,12 @@ static void from_int(struct rv32 *h, const struct cpu_insn *i, double value) {
   finish(h);
   h->f[i->a] = as_bits(f);
 }
-RV_OP(x_fcvt_s_w) { from_int(h, i, (double)(int32_t)h->x[i->b]); }
-RV_OP(x_fcvt_s_wu) { from_int(h, i, (double)h->x[i->b]); }
+RV_OP(x_fcvt_s_w) {
+  from_int(h, i, (double)(int32_t)h->x[i->b]);
+}
+RV_OP(x_fcvt_s_wu) {
+  from_int(h, i, (double)h->x[i->b]);
+}
 
 RV_OP(x_fmv_x_w) {
   if (enabled(h))

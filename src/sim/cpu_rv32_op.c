@@ -4,19 +4,21 @@
 #define S32(v) ((int32_t)(v))
 
 /* value = f(x, y) for two registers, and for a register and an immediate. */
-#define ALU_REG(name, value)                                                                                  \
-  RV_OP(name) {                                                                                               \
-    uint32_t x = h->x[i->b], y = h->x[i->c];                                                                  \
-    h->x[i->a] = (value);                                                                                     \
+#define ALU_REG(name, value)                                                                                 \
+  RV_OP(name) {                                                                                              \
+    uint32_t x = h->x[i->b], y = h->x[i->c];                                                                 \
+    h->x[i->a] = (value);                                                                                    \
   }
-#define ALU_IMM(name, value)                                                                                  \
-  RV_OP(name) {                                                                                               \
-    uint32_t x = h->x[i->b], y = (uint32_t)i->imm;                                                            \
-    h->x[i->a] = (value);                                                                                     \
+#define ALU_IMM(name, value)                                                                                 \
+  RV_OP(name) {                                                                                              \
+    uint32_t x = h->x[i->b], y = (uint32_t)i->imm;                                                           \
+    h->x[i->a] = (value);                                                                                    \
   }
 #define ALU(name, value) ALU_REG(x_##name, value) ALU_IMM(x_##name##i, value)
 
-static uint32_t shift_right(uint32_t x, uint32_t n) { return n ? x >> n | (S32(x) < 0 ? ~0u << (32 - n) : 0) : x; }
+static uint32_t shift_right(uint32_t x, uint32_t n) {
+  return n ? x >> n | (S32(x) < 0 ? ~0u << (32 - n) : 0) : x;
+}
 
 ALU(add, x + y)
 ALU(slt, S32(x) < S32(y))
@@ -44,14 +46,18 @@ static uint32_t remainder_of(uint32_t x, uint32_t y) {
 ALU_REG(x_mul, x *y)
 ALU_REG(x_mulh, (uint32_t)((uint64_t)((int64_t)S32(x) * S32(y)) >> 32))
 ALU_REG(x_mulhsu, (uint32_t)((uint64_t)((int64_t)S32(x) * (int64_t)y) >> 32))
-ALU_REG(x_mulhu, (uint32_t)((uint64_t)x * y >> 32))
+ALU_REG(x_mulhu, (uint32_t)((uint64_t)x *y >> 32))
 ALU_REG(x_div, divide(x, y))
 ALU_REG(x_divu, y ? x / y : UINT32_MAX)
 ALU_REG(x_rem, remainder_of(x, y))
 ALU_REG(x_remu, y ? x % y : x)
 
-RV_OP(x_lui) { h->x[i->a] = (uint32_t)i->imm; }
-RV_OP(x_auipc) { h->x[i->a] = h->cpu.at + (uint32_t)i->imm; }
+RV_OP(x_lui) {
+  h->x[i->a] = (uint32_t)i->imm;
+}
+RV_OP(x_auipc) {
+  h->x[i->a] = h->cpu.at + (uint32_t)i->imm;
+}
 
 static inline void jump(struct rv32 *h, uint32_t target) {
   h->cpu.pc = target;
@@ -70,11 +76,11 @@ RV_OP(x_jalr) {
   jump(h, target);
 }
 
-#define BRANCH(name, condition)                                                                               \
-  RV_OP(name) {                                                                                               \
-    uint32_t x = h->x[i->b], y = h->x[i->c];                                                                  \
-    if (condition)                                                                                            \
-      jump(h, h->cpu.at + (uint32_t)i->imm);                                                                  \
+#define BRANCH(name, condition)                                                                              \
+  RV_OP(name) {                                                                                              \
+    uint32_t x = h->x[i->b], y = h->x[i->c];                                                                 \
+    if (condition)                                                                                           \
+      jump(h, h->cpu.at + (uint32_t)i->imm);                                                                 \
   }
 BRANCH(x_beq, x == y)
 BRANCH(x_bne, x != y)
@@ -83,11 +89,11 @@ BRANCH(x_bge, S32(x) >= S32(y))
 BRANCH(x_bltu, x < y)
 BRANCH(x_bgeu, x >= y)
 
-#define LOAD(name, width, value)                                                                              \
-  RV_OP(name) {                                                                                               \
-    uint32_t v;                                                                                               \
-    if (rv_load(h, h->x[i->b] + (uint32_t)i->imm, width, &v))                                                 \
-      h->x[i->a] = (value);                                                                                   \
+#define LOAD(name, width, value)                                                                             \
+  RV_OP(name) {                                                                                              \
+    uint32_t v;                                                                                              \
+    if (rv_load(h, h->x[i->b] + (uint32_t)i->imm, width, &v))                                                \
+      h->x[i->a] = (value);                                                                                  \
   }
 LOAD(x_lb, 1, (v ^ 0x80) - 0x80)
 LOAD(x_lh, 2, (v ^ 0x8000) - 0x8000)
@@ -95,14 +101,28 @@ LOAD(x_lw, 4, v)
 LOAD(x_lbu, 1, v)
 LOAD(x_lhu, 2, v)
 
-RV_OP(x_sb) { rv_store(h, h->x[i->b] + (uint32_t)i->imm, 1, h->x[i->c] & 0xFF); }
-RV_OP(x_sh) { rv_store(h, h->x[i->b] + (uint32_t)i->imm, 2, h->x[i->c] & 0xFFFF); }
-RV_OP(x_sw) { rv_store(h, h->x[i->b] + (uint32_t)i->imm, 4, h->x[i->c]); }
+RV_OP(x_sb) {
+  rv_store(h, h->x[i->b] + (uint32_t)i->imm, 1, h->x[i->c] & 0xFF);
+}
+RV_OP(x_sh) {
+  rv_store(h, h->x[i->b] + (uint32_t)i->imm, 2, h->x[i->c] & 0xFFFF);
+}
+RV_OP(x_sw) {
+  rv_store(h, h->x[i->b] + (uint32_t)i->imm, 4, h->x[i->c]);
+}
 
-RV_OP(x_fence) { (void)h, (void)i; }
-RV_OP(x_ecall) { (void)i, rv_raise(h, RV_ECALL_M, 0, CPU_FAULT_CALL, CPU_BUS_OK); }
-RV_OP(x_ebreak) { (void)i, rv_raise(h, RV_BREAKPOINT, h->cpu.at, CPU_FAULT_BREAK, CPU_BUS_OK); }
-RV_OP(x_mret) { (void)i, rv_mret(h); }
+RV_OP(x_fence) {
+  (void)h, (void)i;
+}
+RV_OP(x_ecall) {
+  (void)i, rv_raise(h, RV_ECALL_M, 0, CPU_FAULT_CALL, CPU_BUS_OK);
+}
+RV_OP(x_ebreak) {
+  (void)i, rv_raise(h, RV_BREAKPOINT, h->cpu.at, CPU_FAULT_BREAK, CPU_BUS_OK);
+}
+RV_OP(x_mret) {
+  (void)i, rv_mret(h);
+}
 
 RV_OP(x_wfi) {
   (void)i;
@@ -129,12 +149,24 @@ static void csr(struct rv32 *h, const struct cpu_insn *i, char how, uint32_t ope
   }
   h->x[i->a] = old;
 }
-RV_OP(x_csrrw) { csr(h, i, 'w', h->x[i->b]); }
-RV_OP(x_csrrs) { csr(h, i, 's', h->x[i->b]); }
-RV_OP(x_csrrc) { csr(h, i, 'c', h->x[i->b]); }
-RV_OP(x_csrrwi) { csr(h, i, 'w', i->b); }
-RV_OP(x_csrrsi) { csr(h, i, 's', i->b); }
-RV_OP(x_csrrci) { csr(h, i, 'c', i->b); }
+RV_OP(x_csrrw) {
+  csr(h, i, 'w', h->x[i->b]);
+}
+RV_OP(x_csrrs) {
+  csr(h, i, 's', h->x[i->b]);
+}
+RV_OP(x_csrrc) {
+  csr(h, i, 'c', h->x[i->b]);
+}
+RV_OP(x_csrrwi) {
+  csr(h, i, 'w', i->b);
+}
+RV_OP(x_csrrsi) {
+  csr(h, i, 's', i->b);
+}
+RV_OP(x_csrrci) {
+  csr(h, i, 'c', i->b);
+}
 
 /* Atomics are never split here: unaligned ones trap on every core. */
 static bool amo_aligned(struct rv32 *h, uint32_t address, bool store) {
@@ -163,13 +195,13 @@ RV_OP(x_sc) {
     h->x[i->a] = !ok;
 }
 
-#define AMO(name, value)                                                                                      \
-  RV_OP(name) {                                                                                               \
-    uint32_t address = h->x[i->b], x, y = h->x[i->c];                                                         \
-    if (!amo_aligned(h, address, true) || !rv_load(h, address, 4, &x))                                        \
-      return;                                                                                                 \
-    if (rv_store(h, address, 4, (value)))                                                                     \
-      h->x[i->a] = x;                                                                                         \
+#define AMO(name, value)                                                                                     \
+  RV_OP(name) {                                                                                              \
+    uint32_t address = h->x[i->b], x, y = h->x[i->c];                                                        \
+    if (!amo_aligned(h, address, true) || !rv_load(h, address, 4, &x))                                       \
+      return;                                                                                                \
+    if (rv_store(h, address, 4, (value)))                                                                    \
+      h->x[i->a] = x;                                                                                        \
   }
 AMO(x_amoswap, y)
 AMO(x_amoadd, x + y)
@@ -185,9 +217,11 @@ AMO(x_amomaxu, x > y ? x : y)
 #define R_TYPE 0xFE00707F
 #define L_TYPE 0xFFF0707F
 /* Four orderings of one atomic: plain, acquire, release, both. */
-#define ORDERED(match, mask, name, args, run)                                                                 \
-  {match, mask, name, args, run}, {match | 1 << 26, mask, name ".aq", args, run},                             \
-      {match | 1 << 25, mask, name ".rl", args, run}, {match | 3 << 25, mask, name ".aqrl", args, run}
+#define ORDERED(match, mask, name, args, run)                                                                \
+  {match, mask, name, args, run}, {match | 1 << 26, mask, name ".aq", args, run},                            \
+      {match | 1 << 25, mask, name ".rl", args, run}, {                                                      \
+    match | 3 << 25, mask, name ".aqrl", args, run                                                           \
+  }
 
 /* clang-format off */
 const struct rv_op rv_base[] = {

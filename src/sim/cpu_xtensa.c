@@ -87,7 +87,9 @@ static void run(struct cpu *c) {
   }
 }
 
-static bool aligned_anyway(const struct xtensa *h) { return h->config->options & XT_UNALIGNED; }
+static bool aligned_anyway(const struct xtensa *h) {
+  return h->config->options & XT_UNALIGNED;
+}
 
 bool xt_load_slow(struct xtensa *h, uint32_t address, unsigned width, uint32_t *value) {
   int error = cpu_load_slow(&h->cpu, address, width, aligned_anyway(h), value);

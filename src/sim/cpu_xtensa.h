@@ -107,10 +107,10 @@ struct xtensa {
   struct cpu cpu; /* first */
   uint32_t *a;
   uint32_t ar[64 + 12];
-  uint32_t window; /* WINDOWBASE */
-  uint32_t guard;  /* first quarter, 1..3, that belongs to a caller; 4: none, or no checks */
+  uint32_t window;   /* WINDOWBASE */
+  uint32_t guard;    /* first quarter, 1..3, that belongs to a caller; 4: none, or no checks */
   uint32_t loop_end; /* LEND while a loop is active, else 0 */
-  bool jumped;       /* set by every taken branch: one to LEND leaves the loop even from its last instruction */
+  bool jumped; /* set by every taken branch: one to LEND leaves the loop even from its last instruction */
   uint32_t sr[256];
   uint32_t ur[256];
   bool has_sr[256];
@@ -142,10 +142,13 @@ const char *xt_sr_name(unsigned sr);
 int xt_sr_find(const char *name);
 
 /* 2 for a narrow instruction, 3, or 4 for the wide ones of LX7 that nobody models. */
-static inline unsigned xt_length(uint8_t first) { return (first & 15) < 8 ? 3 : (first & 15) < 14 ? 2 : 4; }
+static inline unsigned xt_length(uint8_t first) {
+  return (first & 15) < 8 ? 3 : (first & 15) < 14 ? 2 : 4;
+}
 
 /* Exceptions of the instruction under way: to the guest, or a stop. */
-void xt_raise(struct xtensa *h, enum xt_cause cause, enum cpu_fault_code code, int bus_error, uint32_t address);
+void xt_raise(struct xtensa *h, enum xt_cause cause, enum cpu_fault_code code, int bus_error,
+              uint32_t address);
 void xt_access_error(struct xtensa *h, uint32_t address, int bus_error, bool write);
 void xt_illegal(struct xtensa *h);
 /* The callers' registers are in the way of quarter 1..3: PS.EXCM, and on to the overflow vector. */

@@ -2,11 +2,11 @@
 #include "sim/cpu_xtensa.h"
 
 /* AR[r] = f(AR[s], AR[t], immediate) */
-#define ALU(name, value)                                                                                      \
-  XT_OP(name) {                                                                                               \
-    uint32_t s = h->a[i->b], t = h->a[i->c], n = (uint32_t)i->imm;                                            \
-    (void)s, (void)t, (void)n;                                                                                \
-    h->a[i->a] = (value);                                                                                     \
+#define ALU(name, value)                                                                                     \
+  XT_OP(name) {                                                                                              \
+    uint32_t s = h->a[i->b], t = h->a[i->c], n = (uint32_t)i->imm;                                           \
+    (void)s, (void)t, (void)n;                                                                               \
+    h->a[i->a] = (value);                                                                                    \
   }
 #define SAR (h->sr[SR_SAR])
 
@@ -34,7 +34,7 @@ ALU(x_mov, s)
 ALU(x_movi, n)
 ALU(x_addi, s + n)
 
-ALU(x_slli, s << n) /* 1..31; 32 would be coded as 0 */
+ALU(x_slli, (uint32_t)((uint64_t)s << n)) /* 1..32 */
 ALU(x_srli, t >> n)
 ALU(x_srai, shift_right(t, n))
 ALU(x_sll, (uint32_t)((uint64_t)s << 32 >> SAR))
@@ -42,20 +42,30 @@ ALU(x_srl, SAR > 31 ? 0 : t >> SAR)
 ALU(x_sra, shift_right(t, SAR))
 ALU(x_src, (uint32_t)(((uint64_t)s << 32 | t) >> (SAR & 63)))
 
-XT_OP(x_ssl) { SAR = 32 - (h->a[i->b] & 31); }
-XT_OP(x_ssr) { SAR = h->a[i->b] & 31; }
-XT_OP(x_ssa8l) { SAR = (h->a[i->b] & 3) << 3; }
-XT_OP(x_ssa8b) { SAR = 32 - ((h->a[i->b] & 3) << 3); }
-XT_OP(x_ssai) { SAR = (uint32_t)i->imm; }
+XT_OP(x_ssl) {
+  SAR = 32 - (h->a[i->b] & 31);
+}
+XT_OP(x_ssr) {
+  SAR = h->a[i->b] & 31;
+}
+XT_OP(x_ssa8l) {
+  SAR = (h->a[i->b] & 3) << 3;
+}
+XT_OP(x_ssa8b) {
+  SAR = 32 - ((h->a[i->b] & 3) << 3);
+}
+XT_OP(x_ssai) {
+  SAR = (uint32_t)i->imm;
+}
 
 /* extui: imm is the shift, d the width */
 ALU(x_extui, t >> n & ((2u << (i->d - 1)) - 1))
 
-#define MOVE_IF(name, condition)                                                                              \
-  XT_OP(name) {                                                                                               \
-    uint32_t t = h->a[i->c];                                                                                  \
-    if (condition)                                                                                            \
-      h->a[i->a] = h->a[i->b];                                                                                \
+#define MOVE_IF(name, condition)                                                                             \
+  XT_OP(name) {                                                                                              \
+    uint32_t t = h->a[i->c];                                                                                 \
+    if (condition)                                                                                           \
+      h->a[i->a] = h->a[i->b];                                                                               \
   }
 MOVE_IF(x_moveqz, t == 0)
 MOVE_IF(x_movnez, t != 0)
@@ -76,9 +86,13 @@ static uint32_t clamp(int32_t v, uint32_t n) {
 }
 ALU(x_clamps, clamp(XT_S32(s), n))
 
-static uint32_t leading_zeros(uint32_t v) { return v ? (uint32_t)__builtin_clz(v) : 32; }
+static uint32_t leading_zeros(uint32_t v) {
+  return v ? (uint32_t)__builtin_clz(v) : 32;
+}
 /* nsa and nsau: the result goes to AR[t] */
-XT_OP(x_nsau) { h->a[i->c] = leading_zeros(h->a[i->b]); }
+XT_OP(x_nsau) {
+  h->a[i->c] = leading_zeros(h->a[i->b]);
+}
 XT_OP(x_nsa) {
   uint32_t s = h->a[i->b];
   h->a[i->c] = leading_zeros(XT_S32(s) < 0 ? ~s : s) - 1;
@@ -86,19 +100,19 @@ XT_OP(x_nsa) {
 
 ALU(x_mull, s *t)
 ALU(x_mul16u, (s & 0xFFFF) * (t & 0xFFFF))
-ALU(x_mul16s, (uint32_t)((int32_t)(int16_t)s * (int16_t)t))
-ALU(x_muluh, (uint32_t)((uint64_t)s * t >> 32))
+ALU(x_mul16s, (uint32_t)((int32_t)(int16_t)s *(int16_t)t))
+ALU(x_muluh, (uint32_t)((uint64_t)s *t >> 32))
 ALU(x_mulsh, (uint32_t)((uint64_t)((int64_t)XT_S32(s) * XT_S32(t)) >> 32))
 
-#define DIVIDE(name, value)                                                                                   \
-  XT_OP(name) {                                                                                               \
-    uint32_t s = h->a[i->b], t = h->a[i->c];                                                                  \
-    bool overflow = s == 0x80000000u && t == UINT32_MAX;                                                      \
-    (void)overflow;                                                                                           \
-    if (t == 0)                                                                                               \
-      xt_raise(h, XT_DIVIDE, CPU_FAULT_DIVIDE, CPU_BUS_OK, 0);                                                \
-    else                                                                                                      \
-      h->a[i->a] = (value);                                                                                   \
+#define DIVIDE(name, value)                                                                                  \
+  XT_OP(name) {                                                                                              \
+    uint32_t s = h->a[i->b], t = h->a[i->c];                                                                 \
+    bool overflow = s == 0x80000000u && t == UINT32_MAX;                                                     \
+    (void)overflow;                                                                                          \
+    if (t == 0)                                                                                              \
+      xt_raise(h, XT_DIVIDE, CPU_FAULT_DIVIDE, CPU_BUS_OK, 0);                                               \
+    else                                                                                                     \
+      h->a[i->a] = (value);                                                                                  \
   }
 DIVIDE(x_quou, s / t)
 DIVIDE(x_remu, s % t)

@@ -4,14 +4,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static uint32_t bits(uint32_t w, int high, int low) { return w >> low & ((2u << (high - low)) - 1); }
+static uint32_t bits(uint32_t w, int high, int low) {
+  return w >> low & ((2u << (high - low)) - 1);
+}
 static int32_t sign(uint32_t v, int width) {
   uint32_t top = 1u << (width - 1);
   return (int32_t)((v ^ top) - top);
 }
 
 const struct xt_op *xt_find(const struct xtensa_config *config, uint32_t w) {
-  static const struct xt_op *const tables[] = {xt_alu_ops, xt_memory_ops, xt_flow_ops, xt_system_ops, xt_mac_ops};
+  static const struct xt_op *const tables[] = {xt_alu_ops, xt_memory_ops, xt_flow_ops, xt_system_ops,
+                                               xt_mac_ops};
   if (xt_length(w & 0xFF) == 4)
     return NULL;
   w &= xt_length(w & 0xFF) == 2 ? 0xFFFF : 0xFFFFFF;
@@ -24,6 +27,7 @@ const struct xt_op *xt_find(const struct xtensa_config *config, uint32_t w) {
 
 static int32_t immediate(char letter, uint32_t w) {
   uint32_t r = bits(w, 15, 12), s = bits(w, 11, 8), t = bits(w, 7, 4), imm8 = bits(w, 23, 16);
+  /* clang-format off */
   switch (letter) {
   case 'n': return t ? (int32_t)t : -1;
   case 'i': return (int32_t)(((bits(w, 6, 4) << 4 | r) + 32) % 128) - 32;
@@ -54,6 +58,7 @@ static int32_t immediate(char letter, uint32_t w) {
   case 'U': return (int32_t)bits(w, 11, 4);
   default: return 0;
   }
+  /* clang-format on */
 }
 
 static void use(struct cpu_insn *i, uint32_t reg) {
@@ -66,6 +71,7 @@ void xt_decode(const struct xt_op *op, uint32_t w, struct cpu_insn *i) {
   i->a = i->b = i->c = i->d = i->top = 0, i->imm = 0;
   i->len = (uint8_t)xt_length(w & 0xFF);
   i->run.xtensa = op->run;
+  /* clang-format off */
   for (const char *p = op->args; *p; p++)
     switch (*p) {
     case 'r': i->a = r, use(i, r); break;
@@ -86,6 +92,7 @@ void xt_decode(const struct xt_op *op, uint32_t w, struct cpu_insn *i) {
     case 'W': i->imm = (int32_t)w; break;
     default: i->imm = immediate(*p, w);
     }
+  /* clang-format on */
 }
 
 struct out {
@@ -116,7 +123,16 @@ static void put_special(struct out *o, const struct xt_op *op, unsigned number) 
     put(o, ".%u ", number);
 }
 
+static void put_user(struct out *o, unsigned number) {
+  static const char *const names[] = {"threadptr", "fcr", "fsr", "f64r_lo", "f64r_hi", "f64s"};
+  if (number - 231 < sizeof names / sizeof *names)
+    put(o, ".%s ", names[number - 231]);
+  else
+    put(o, ".ur%u ", number);
+}
+
 static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, const struct cpu_insn *i) {
+  /* clang-format off */
   switch (letter) {
   case 'r': case 'q': case 'p': put(o, "a%d", i->a); break;
   case 's': case 'z': put(o, "a%d", i->b); break;
@@ -136,6 +152,7 @@ static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, con
   case ',': put(o, ", "); break;
   default: put(o, "%d", (int)immediate(letter, w));
   }
+  /* clang-format on */
 }
 
 int xt_print(const struct cpu *c, uint32_t pc, const uint8_t *code, size_t have, char *text, size_t room) {
@@ -159,7 +176,7 @@ int xt_print(const struct cpu *c, uint32_t pc, const uint8_t *code, size_t have,
   if (op->args[0] == 'Y')
     put_special(&o, op, (unsigned)i.imm);
   else if (op->args[0] == 'U' || op->args[0] == 'V')
-    put(&o, i.imm == 231 ? ".threadptr " : ".ur%d ", (int)i.imm);
+    put_user(&o, (unsigned)i.imm);
   else
     put(&o, "%s", op->args[0] ? " " : "");
   for (const char *p = op->args; *p; p++)

@@ -26,7 +26,8 @@ static void general(struct xtensa *h, uint32_t pc, enum xt_cause cause) {
   xt_set_ps(h, ps | PS_EXCM);
 }
 
-void xt_raise(struct xtensa *h, enum xt_cause cause, enum cpu_fault_code code, int bus_error, uint32_t address) {
+void xt_raise(struct xtensa *h, enum xt_cause cause, enum cpu_fault_code code, int bus_error,
+              uint32_t address) {
   if (!h->cpu.guest_exceptions) {
     cpu_stop_fault(&h->cpu, code, bus_error, address);
     return;
@@ -105,7 +106,8 @@ static uint32_t timer_mask(const struct xtensa *h) {
 }
 
 uint32_t xt_pending(const struct xtensa *h) {
-  return h->latched | (h->cpu.lines & ~(h->config->edge | h->config->software | timer_mask(h)));
+  return h->latched | (h->cpu.raised & h->config->edge) |
+         (h->cpu.lines & ~(h->config->edge | h->config->software | timer_mask(h)));
 }
 
 static void look_at_inputs(struct xtensa *h) {

@@ -17,10 +17,16 @@ static unsigned physical(const struct xtensa *h, unsigned n) {
   return h->window > 12 && n < 12 ? n + 64 : n;
 }
 
-uint32_t xt_get_ar(const struct xtensa *h, unsigned n) { return h->ar[physical(h, n)]; }
-void xt_set_ar(struct xtensa *h, unsigned n, uint32_t value) { h->ar[physical(h, n)] = value; }
+uint32_t xt_get_ar(const struct xtensa *h, unsigned n) {
+  return h->ar[physical(h, n)];
+}
+void xt_set_ar(struct xtensa *h, unsigned n, uint32_t value) {
+  h->ar[physical(h, n)] = value;
+}
 
-static bool starts(const struct xtensa *h, uint32_t window) { return h->sr[SR_WINDOWSTART] >> (window & 15) & 1; }
+static bool starts(const struct xtensa *h, uint32_t window) {
+  return h->sr[SR_WINDOWSTART] >> (window & 15) & 1;
+}
 
 void xt_update_guard(struct xtensa *h) {
   h->guard = 4;
@@ -36,12 +42,12 @@ void xt_update_loop(struct xtensa *h) {
   h->loop_end = active ? h->sr[SR_LEND] : 0;
 }
 
-#define BRANCH(name, condition)                                                                               \
-  XT_OP(name) {                                                                                               \
-    uint32_t s = h->a[i->b], t = h->a[i->c], d = i->d;                                                        \
-    (void)t, (void)d;                                                                                         \
-    if (condition)                                                                                            \
-      xt_jump(h, h->cpu.at + (uint32_t)i->imm);                                                               \
+#define BRANCH(name, condition)                                                                              \
+  XT_OP(name) {                                                                                              \
+    uint32_t s = h->a[i->b], t = h->a[i->c], d = i->d;                                                       \
+    (void)t, (void)d;                                                                                        \
+    if (condition)                                                                                           \
+      xt_jump(h, h->cpu.at + (uint32_t)i->imm);                                                              \
   }
 BRANCH(x_beqz, s == 0)
 BRANCH(x_bnez, s != 0)
@@ -72,11 +78,21 @@ BRANCH(x_bgei, XT_S32(s) >= XT_S32(b4const[d]))
 BRANCH(x_bltui, s < b4constu[d])
 BRANCH(x_bgeui, s >= b4constu[d])
 
-XT_OP(x_j) { xt_jump(h, h->cpu.at + (uint32_t)i->imm); }
-XT_OP(x_jx) { xt_jump(h, h->a[i->b]); }
-XT_OP(x_ret) { (void)i, xt_jump(h, h->a[0]); }
-XT_OP(x_nop) { (void)h, (void)i; }
-XT_OP(x_ill) { (void)i, xt_illegal(h); }
+XT_OP(x_j) {
+  xt_jump(h, h->cpu.at + (uint32_t)i->imm);
+}
+XT_OP(x_jx) {
+  xt_jump(h, h->a[i->b]);
+}
+XT_OP(x_ret) {
+  (void)i, xt_jump(h, h->a[0]);
+}
+XT_OP(x_nop) {
+  (void)h, (void)i;
+}
+XT_OP(x_ill) {
+  (void)i, xt_illegal(h);
+}
 
 static void loop(struct xtensa *h, const struct cpu_insn *i, bool enter) {
   h->sr[SR_LCOUNT] = h->a[i->b] - 1;
@@ -86,9 +102,15 @@ static void loop(struct xtensa *h, const struct cpu_insn *i, bool enter) {
     h->cpu.pc = h->sr[SR_LEND];
   xt_update_loop(h);
 }
-XT_OP(x_loop) { loop(h, i, true); }
-XT_OP(x_loopnez) { loop(h, i, h->a[i->b] != 0); }
-XT_OP(x_loopgtz) { loop(h, i, XT_S32(h->a[i->b]) > 0); }
+XT_OP(x_loop) {
+  loop(h, i, true);
+}
+XT_OP(x_loopnez) {
+  loop(h, i, h->a[i->b] != 0);
+}
+XT_OP(x_loopgtz) {
+  loop(h, i, XT_S32(h->a[i->b]) > 0);
+}
 
 /* The call's target is relative to the word that the instruction begins in; d is the increment. */
 static void call(struct xtensa *h, const struct cpu_insn *i, uint32_t target) {
@@ -100,8 +122,12 @@ static void call(struct xtensa *h, const struct cpu_insn *i, uint32_t target) {
   h->a[4 * i->d] = back;
   xt_jump(h, target);
 }
-XT_OP(x_call) { call(h, i, (h->cpu.at & ~3u) + (uint32_t)i->imm); }
-XT_OP(x_callx) { call(h, i, h->a[i->b]); }
+XT_OP(x_call) {
+  call(h, i, (h->cpu.at & ~3u) + (uint32_t)i->imm);
+}
+XT_OP(x_callx) {
+  call(h, i, h->a[i->b]);
+}
 
 static bool windows_on(struct xtensa *h) {
   if ((h->sr[SR_PS] & (PS_WOE | PS_EXCM)) == PS_WOE)
@@ -156,7 +182,9 @@ XT_OP(x_movsp) {
     h->a[i->c] = h->a[i->b];
 }
 
-XT_OP(x_rotw) { xt_set_window(h, h->window + (uint32_t)i->imm); }
+XT_OP(x_rotw) {
+  xt_set_window(h, h->window + (uint32_t)i->imm);
+}
 
 #define BRI8 0x00F00F
 #define BRI12 0x0000FF

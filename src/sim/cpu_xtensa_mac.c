@@ -20,13 +20,25 @@ static void multiply(struct xtensa *h, const struct cpu_insn *i, uint32_t x, uin
 }
 
 /* m0 or m1, m2 or m3, and the one that is loaded. */
-static uint32_t mx(const struct xtensa *h, const struct cpu_insn *i) { return h->sr[SR_M0 + (i->imm >> 14 & 1)]; }
-static uint32_t my(const struct xtensa *h, const struct cpu_insn *i) { return h->sr[SR_M0 + 2 + (i->imm >> 6 & 1)]; }
+static uint32_t mx(const struct xtensa *h, const struct cpu_insn *i) {
+  return h->sr[SR_M0 + (i->imm >> 14 & 1)];
+}
+static uint32_t my(const struct xtensa *h, const struct cpu_insn *i) {
+  return h->sr[SR_M0 + 2 + (i->imm >> 6 & 1)];
+}
 
-XT_OP(x_aa) { multiply(h, i, h->a[i->b], h->a[i->c]); }
-XT_OP(x_ad) { multiply(h, i, h->a[i->b], my(h, i)); }
-XT_OP(x_da) { multiply(h, i, mx(h, i), h->a[i->c]); }
-XT_OP(x_dd) { multiply(h, i, mx(h, i), my(h, i)); }
+XT_OP(x_aa) {
+  multiply(h, i, h->a[i->b], h->a[i->c]);
+}
+XT_OP(x_ad) {
+  multiply(h, i, h->a[i->b], my(h, i));
+}
+XT_OP(x_da) {
+  multiply(h, i, mx(h, i), h->a[i->c]);
+}
+XT_OP(x_dd) {
+  multiply(h, i, mx(h, i), my(h, i));
+}
 
 /* Moves the address first, by a word up or down. False: the load failed. */
 static bool load_beside(struct xtensa *h, const struct cpu_insn *i, uint32_t step, uint32_t *value) {
@@ -37,14 +49,14 @@ static bool load_beside(struct xtensa *h, const struct cpu_insn *i, uint32_t ste
   return true;
 }
 
-#define BESIDE(name, step, product)                                                                           \
-  XT_OP(name) {                                                                                               \
-    uint32_t value, t = h->a[i->c];                                                                           \
-    (void)t;                                                                                                  \
-    if (!load_beside(h, i, (uint32_t)(step), &value))                                                         \
-      return;                                                                                                 \
-    product;                                                                                                  \
-    h->sr[SR_M0 + (i->imm >> 12 & 3)] = value;                                                                \
+#define BESIDE(name, step, product)                                                                          \
+  XT_OP(name) {                                                                                              \
+    uint32_t value, t = h->a[i->c];                                                                          \
+    (void)t;                                                                                                 \
+    if (!load_beside(h, i, (uint32_t)(step), &value))                                                        \
+      return;                                                                                                \
+    product;                                                                                                 \
+    h->sr[SR_M0 + (i->imm >> 12 & 3)] = value;                                                               \
   }
 BESIDE(x_ldinc, 4, (void)0)
 BESIDE(x_lddec, -4, (void)0)
@@ -53,14 +65,15 @@ BESIDE(x_dd_dec, -4, multiply(h, i, mx(h, i), my(h, i)))
 BESIDE(x_da_inc, 4, multiply(h, i, mx(h, i), t))
 BESIDE(x_da_dec, -4, multiply(h, i, mx(h, i), t))
 
-#define HALVES(match, mask, name, tail, args, run)                                                            \
-  {match, mask, name ".ll" tail, "W" args, run, XT_MAC16},                                                    \
-      {match | 1 << 16, mask, name ".hl" tail, "W" args, run, XT_MAC16},                                      \
-      {match | 2 << 16, mask, name ".lh" tail, "W" args, run, XT_MAC16},                                      \
-      {match | 3 << 16, mask, name ".hh" tail, "W" args, run, XT_MAC16}
-#define KINDS(op2, mask, kind, args, run)                                                                     \
-  HALVES(op2 << 20 | 0x40004, mask, "mul" kind, "", args, run),                                               \
-      HALVES(op2 << 20 | 0x80004, mask, "mula" kind, "", args, run),                                          \
+#define HALVES(match, mask, name, tail, args, run)                                                           \
+  {match, mask, name ".ll" tail, "W" args, run, XT_MAC16},                                                   \
+      {match | 1 << 16, mask, name ".hl" tail, "W" args, run, XT_MAC16},                                     \
+      {match | 2 << 16, mask, name ".lh" tail, "W" args, run, XT_MAC16}, {                                   \
+    match | 3 << 16, mask, name ".hh" tail, "W" args, run, XT_MAC16                                          \
+  }
+#define KINDS(op2, mask, kind, args, run)                                                                    \
+  HALVES(op2 << 20 | 0x40004, mask, "mul" kind, "", args, run),                                              \
+      HALVES(op2 << 20 | 0x80004, mask, "mula" kind, "", args, run),                                         \
       HALVES(op2 << 20 | 0xC0004, mask, "muls" kind, "", args, run)
 enum { AA = 0xFFF00F, AD = 0xFFF0BF, DA = 0xFFBF0F, DD = 0xFFBFBF, DDL = 0xFF80BF, DAL = 0xFF800F };
 

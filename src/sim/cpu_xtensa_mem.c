@@ -5,20 +5,26 @@
 
 #define ADDRESS (h->a[i->b] + (uint32_t)i->imm)
 
-#define LOAD(name, width, value)                                                                              \
-  XT_OP(name) {                                                                                               \
-    uint32_t v;                                                                                               \
-    if (xt_load(h, ADDRESS, width, &v))                                                                       \
-      h->a[i->c] = (value);                                                                                   \
+#define LOAD(name, width, value)                                                                             \
+  XT_OP(name) {                                                                                              \
+    uint32_t v;                                                                                              \
+    if (xt_load(h, ADDRESS, width, &v))                                                                      \
+      h->a[i->c] = (value);                                                                                  \
   }
 LOAD(x_l8ui, 1, v)
 LOAD(x_l16ui, 2, v)
 LOAD(x_l16si, 2, (v ^ 0x8000) - 0x8000)
 LOAD(x_l32i, 4, v)
 
-XT_OP(x_s8i) { xt_store(h, ADDRESS, 1, h->a[i->c] & 0xFF); }
-XT_OP(x_s16i) { xt_store(h, ADDRESS, 2, h->a[i->c] & 0xFFFF); }
-XT_OP(x_s32i) { xt_store(h, ADDRESS, 4, h->a[i->c]); }
+XT_OP(x_s8i) {
+  xt_store(h, ADDRESS, 1, h->a[i->c] & 0xFF);
+}
+XT_OP(x_s16i) {
+  xt_store(h, ADDRESS, 2, h->a[i->c] & 0xFFFF);
+}
+XT_OP(x_s32i) {
+  xt_store(h, ADDRESS, 4, h->a[i->c]);
+}
 
 /* Literals lie before the instruction, or around LITBASE where the core has it. */
 XT_OP(x_l32r) {
@@ -35,14 +41,15 @@ XT_OP(x_s32c1i) {
     xt_access_error(h, address, CPU_BUS_E_ALIGN, true);
     return;
   }
-  if (!xt_load(h, address, 4, &v) ||
-      (v == h->sr[SR_SCOMPARE1] && !xt_store(h, address, 4, h->a[i->c])))
+  if (!xt_load(h, address, 4, &v) || (v == h->sr[SR_SCOMPARE1] && !xt_store(h, address, 4, h->a[i->c])))
     return;
   h->a[i->c] = v;
 }
 
 /* Caches are not modelled. Code that was written is noticed without being told. */
-XT_OP(x_cache) { (void)h, (void)i; }
+XT_OP(x_cache) {
+  (void)h, (void)i;
+}
 
 #define RRI8 0x00F00F
 #define CACHE 0x00F0FF

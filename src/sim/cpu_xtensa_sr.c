@@ -21,6 +21,7 @@ static const struct {
     {SR_M0 + 3, "m3", XT_MAC16},
     {SR_WINDOWBASE, "windowbase", XT_WINDOWED},
     {SR_WINDOWSTART, "windowstart", XT_WINDOWED},
+    {89, "mmid", XT_WINDOWED},
     {SR_IBREAKENABLE, "ibreakenable", 0},
     {SR_MEMCTL, "memctl", XT_WINDOWED},
     {SR_ATOMCTL, "atomctl", XT_S32C1I},

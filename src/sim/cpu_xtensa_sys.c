@@ -23,8 +23,12 @@ XT_OP(x_xsr) {
     h->a[i->c] = v;
 }
 
-XT_OP(x_rur) { h->a[i->a] = h->ur[i->imm]; }
-XT_OP(x_wur) { h->ur[i->imm] = h->a[i->c]; }
+XT_OP(x_rur) {
+  h->a[i->a] = h->ur[i->imm];
+}
+XT_OP(x_wur) {
+  h->ur[i->imm] = h->a[i->c];
+}
 
 XT_OP(x_rsil) {
   h->a[i->c] = h->sr[SR_PS];
@@ -42,7 +46,9 @@ XT_OP(x_rfe) {
   xt_set_ps(h, h->sr[SR_PS] & ~(uint32_t)PS_EXCM);
 }
 
-XT_OP(x_rfde) { (void)i, h->cpu.pc = h->sr[SR_DEPC]; }
+XT_OP(x_rfde) {
+  (void)i, h->cpu.pc = h->sr[SR_DEPC];
+}
 
 /* Levels that the core has not read as zero; 1 has no EPS. */
 XT_OP(x_rfi) {
@@ -74,26 +80,42 @@ XT_OP(x_rfwu) {
   window_return(h);
 }
 
-XT_OP(x_syscall) { (void)i, xt_raise(h, XT_SYSCALL, CPU_FAULT_CALL, CPU_BUS_OK, h->cpu.at); }
-XT_OP(x_break) { (void)i, xt_break(h, 1 << 3); }
-XT_OP(x_break_n) { (void)i, xt_break(h, 1 << 4); }
-XT_OP(x_nop) { (void)h, (void)i; }
-XT_OP(x_ill) { (void)i, xt_illegal(h); }
+XT_OP(x_syscall) {
+  (void)i, xt_raise(h, XT_SYSCALL, CPU_FAULT_CALL, CPU_BUS_OK, h->cpu.at);
+}
+XT_OP(x_break) {
+  (void)i, xt_break(h, 1 << 3);
+}
+XT_OP(x_break_n) {
+  (void)i, xt_break(h, 1 << 4);
+}
+XT_OP(x_nop) {
+  (void)h, (void)i;
+}
+XT_OP(x_ill) {
+  (void)i, xt_illegal(h);
+}
 
 /* Region protection: everything is mapped to itself and allowed. */
-XT_OP(x_rtlb) { h->a[i->c] = h->a[i->b] & 0xE0000000; }
+XT_OP(x_rtlb) {
+  h->a[i->c] = h->a[i->b] & 0xE0000000;
+}
 /* External registers (debug module): none answers. */
-XT_OP(x_rer) { h->a[i->c] = 0; }
+XT_OP(x_rer) {
+  h->a[i->c] = 0;
+}
 
-static uint32_t get_b(const struct xtensa *h, unsigned n) { return h->sr[SR_BR] >> n & 1; }
+static uint32_t get_b(const struct xtensa *h, unsigned n) {
+  return h->sr[SR_BR] >> n & 1;
+}
 static void set_b(struct xtensa *h, unsigned n, uint32_t v) {
   h->sr[SR_BR] = (h->sr[SR_BR] & ~(1u << n)) | (v & 1) << n;
 }
 
-#define BOOLEAN(name, value)                                                                                  \
-  XT_OP(name) {                                                                                               \
-    uint32_t s = get_b(h, i->b), t = get_b(h, i->c);                                                          \
-    set_b(h, i->a, (value));                                                                                  \
+#define BOOLEAN(name, value)                                                                                 \
+  XT_OP(name) {                                                                                              \
+    uint32_t s = get_b(h, i->b), t = get_b(h, i->c);                                                         \
+    set_b(h, i->a, (value));                                                                                 \
   }
 BOOLEAN(x_andb, s &t)
 BOOLEAN(x_andbc, s & ~t)
@@ -105,10 +127,18 @@ BOOLEAN(x_xorb, s ^ t)
 static uint32_t group(const struct xtensa *h, unsigned first, unsigned n) {
   return h->sr[SR_BR] >> (first & ~(n - 1)) & ((1u << n) - 1);
 }
-XT_OP(x_any4) { set_b(h, i->c, group(h, i->b, 4) != 0); }
-XT_OP(x_all4) { set_b(h, i->c, group(h, i->b, 4) == 15); }
-XT_OP(x_any8) { set_b(h, i->c, group(h, i->b, 8) != 0); }
-XT_OP(x_all8) { set_b(h, i->c, group(h, i->b, 8) == 255); }
+XT_OP(x_any4) {
+  set_b(h, i->c, group(h, i->b, 4) != 0);
+}
+XT_OP(x_all4) {
+  set_b(h, i->c, group(h, i->b, 4) == 15);
+}
+XT_OP(x_any8) {
+  set_b(h, i->c, group(h, i->b, 8) != 0);
+}
+XT_OP(x_all8) {
+  set_b(h, i->c, group(h, i->b, 8) == 255);
+}
 XT_OP(x_movf) {
   if (!get_b(h, i->c))
     h->a[i->a] = h->a[i->b];
