@@ -61,7 +61,7 @@ static uint32_t write_encrypted(struct sim_chip *c, uint32_t addr, uint32_t from
     if (cpu_bus_peek(c->core.bus, from, part, size) != size || !c->flash_connected)
       return 1;
     sim_loader_encrypt(c, addr, part, size);
-    sim_flash_program(&c->flash, addr, part, size);
+    sim_flash_program(&c->flash, addr & SIM_ROM_ADDRESS, part, size);
     addr += size, from += size, n -= size;
   }
   return 0;
@@ -86,7 +86,7 @@ static uint32_t serve(struct sim_chip *c, int kind, const struct call *call) {
   uint32_t a = argument(c, call, 0), b = argument(c, call, 1), n = argument(c, call, 2);
   switch (kind) {
   case SIM_TRAP_ATTACH:
-    c->flash_connected = a == c->config.spi_connection;
+    sim_loader_attach(c, a);
     return 0;
   case SIM_TRAP_WRITE_ENCRYPTED:
     return write_encrypted(c, a, b, n);

@@ -102,6 +102,10 @@ static int has_power(struct sim_chip *c) {
   return f->parts == 0 || sim_field_get(c, f) == (1u << f->part[0].width) - 1;
 }
 
+void sim_loader_attach(struct sim_chip *c, uint32_t pads) {
+  c->flash_connected = pads == c->config.spi_connection && has_power(c);
+}
+
 static int set_params(struct sim_chip *c, const uint8_t *body, size_t n) {
   if (n != 24)
     return SIM_ERR_FORMAT;
@@ -129,7 +133,7 @@ int sim_cmd_info(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n) 
   case SIM_OP_SPI_SET_PARAMS:
     return set_params(c, body, n);
   case SIM_OP_SPI_ATTACH:
-    c->flash_connected = first == c->config.spi_connection && has_power(c);
+    sim_loader_attach(c, first);
     l->error = 0;
     return SIM_OK;
   case SIM_OP_READ_FLASH_SLOW:
