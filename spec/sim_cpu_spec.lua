@@ -41,7 +41,7 @@ local CODE = 0x40380000
 local function run(host, ...)
   host:sync()
   for i, word in ipairs { ... } do host:write_reg(CODE + 4 * (i - 1), word) end
-  assert.equal(0, (host:status(0x06, W(0, CODE))))
+  host.port:write(rawhost.frame(("<BBI2I4"):pack(0, 0x06, 8, 0) .. W(0, CODE)))
 end
 
 -- Bytes from the port until a pattern is found in them.
@@ -116,11 +116,11 @@ describe("a program on the simulated chip", function()
   end)
 
   for _, case in ipairs {
-    { "reads where there is nothing", { 0x00002503 }, "read where nothing can be read, address 0x00000000", "lw a0" },
+    { "reads where there is nothing", { 0x00002503 }, "nothing can be read, address 0x00000000", "lw a0" },
     { "runs what is no instruction", { 0x00000000 }, "instruction that this core lacks", "40380000" },
     { "reads an unaligned word", { 0x3FC90537, 0x00152583 }, "unaligned access, address 0x3fc90001", "lw a1" },
     { "writes a byte through the instruction bus", { 0x40390537, 0x00B50023 }, "takes whole words", "sb a1" },
-    { "calls the mask ROM", { 0x40010537, 0x000500E7 }, "the program called the mask ROM at 0x40010000", "a0" },
+    { "calls the mask ROM", { 0x40010537, 0x000500E7 }, "called the mask ROM at 0x40010000", "a0" },
     { "jumps into flash that is not mapped", { 0x42000537, 0x000500E7 }, "no code to execute", "42000000" },
   } do
     it("is stopped when it " .. case[1], function()
@@ -132,6 +132,7 @@ describe("a program on the simulated chip", function()
         assert.matches(case[4], text, 1, true)
         local log = chip:log()
         assert.equal("FAULT", sim.command_name(log[#log].op))
+        assert.matches("Guru Meditation", expect(host, "dump:\r\n"), 1, true)
         assert.is_true(host:silent())
         assert.is_false(chip:cpu().running)
         chip:reset "download"
@@ -144,8 +145,9 @@ end)
 
 -- Our stub, uploaded frame by frame.
 local function base64(text)
+  local letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
   local codes, out, bits, n = {}, {}, 0, 0
-  for i, c in ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):gmatch "()(.)" do codes[c] = i - 1 end
+  for i, c in letters:gmatch "()(.)" do codes[c] = i - 1 end
   for c in text:gmatch "[%w+/]" do
     bits, n = bits << 6 | codes[c], n + 6
     if n >= 8 then
@@ -188,15 +190,14 @@ end
 
 local function read_flash(host, offset, size)
   host.port:write(rawhost.frame(("<BBI2I4"):pack(0, 0xD2, 16, 0) .. W(offset, size, 1024, 64)))
-  local bytes, frames = "", {}
+  local bytes = ""
   for _ = 1, 100 do
     bytes = bytes .. (host.port:read(65536, 0.2) or "")
-    frames = rawhost.frames(bytes)
-    if #frames >= 1 + size // 1024 then break end
+    if #rawhost.frames(bytes) >= 1 + size // 1024 then break end
   end
   host.port:write(rawhost.frame(W(size)))
   bytes = bytes .. host:read(0.1)
-  frames = rawhost.frames(bytes)
+  local frames = rawhost.frames(bytes)
   return table.concat(frames, "", 2, #frames - 1), frames[#frames]
 end
 

@@ -282,8 +282,8 @@ static int l_close(lua_State *L) {
 static const luaL_Reg methods[] = {
     {"port", l_sim_port}, {"flash", l_flash}, {"poke_flash", l_poke_flash}, {"efuse_word", l_efuse_word},
     {"reg", l_reg},       {"reset", l_reset}, {"state", l_state},           {"log", l_log},
-    {"listen", l_listen}, {"pty", l_pty},     {"fault", l_fault},   {"cpu", l_cpu},
-    {"close", l_close},           {NULL, NULL}};
+    {"listen", l_listen}, {"pty", l_pty},     {"fault", l_fault},           {"cpu", l_cpu},
+    {"close", l_close},   {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
 

@@ -91,9 +91,8 @@ static const struct member integers[] = {
 };
 
 static const struct member numbers[] = {
-    AT(uart.clock),         AT(uart.rom_clock),        AT(reenumerate), AT(boot_baud),
-    AT(core.clock),
-    AT(line_model.latency), AT(line_model.stall_time), AT(en_delay),
+    AT(uart.clock), AT(uart.rom_clock),     AT(reenumerate),           AT(boot_baud),
+    AT(core.clock), AT(line_model.latency), AT(line_model.stall_time), AT(en_delay),
 };
 
 static const struct member fields[] = {
@@ -188,7 +187,8 @@ static void lists(lua_State *L, int index, struct sim_config *c) {
   c->aliases = list(L, index, "aliases", SIM_BUS_ALIASES);
   for (int i = 0; i < c->aliases; i++) {
     lua_rawgeti(L, -1, i + 1);
-    c->alias[i] = (struct sim_alias){element(L, 1, "aliases"), element(L, 2, "aliases"), element(L, 3, "aliases")};
+    c->alias[i] =
+        (struct sim_alias){element(L, 1, "aliases"), element(L, 2, "aliases"), element(L, 3, "aliases")};
     lua_pop(L, 1);
   }
   lua_pop(L, 1);

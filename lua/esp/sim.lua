@@ -354,7 +354,8 @@ function M.describe(given)
   local spi, wdt = data.spi, data.watchdog.rtc or {}
   local d = {
     regions = memory, aliases = aliases, core = core_layout(data, crystal), usj_base = data.stub.usj or 0,
-    traps = traps(data.stub.rom or {}, sim.api_version or 0), systimer_base = sim.systimer or 0, presets = presets, fuses = fuses, efuse_blocks = efuse_blocks(data.efuse),
+    traps = traps(data.stub.rom or {}, sim.api_version or 0), systimer_base = sim.systimer or 0,
+    presets = presets, fuses = fuses, efuse_blocks = efuse_blocks(data.efuse),
     rom = {
       status_bytes = rom.status_bytes, commands = all, sdm_commands = secure, encrypted_word = rom.encrypted_word,
       erase_quirk = rom.erase_quirk == "head_sectors", security = SECURITY[data.security_info] or 0,
@@ -412,7 +413,7 @@ end
 --- Make a simulated chip.
 -- @param options table: chip = "esp32c3" and the options of doc/sim.md
 -- @return object with :port() :flash(offset, n) :poke_flash(offset, bytes) :efuse_word(block, word) :reg(address)
---   :reset(mode) :state() :log() :serve{...} :close()
+--   :reset(mode) :state() :log() :fault() :cpu() :serve{...} :close()
 -- @raise bad_argument, unknown_chip, bad_file
 function M.new(options)
   return fail.check(nil, nil, core.new(M.describe(options)))
@@ -429,7 +430,8 @@ function M.open(url, options)
 end
 
 local NAMES = {
-  [0x00] = "FAULT", [0x02] = "FLASH_BEGIN", [0x03] = "FLASH_DATA", [0x04] = "FLASH_END", [0x05] = "MEM_BEGIN", [0x06] = "MEM_END",
+  [0x00] = "FAULT",
+  [0x02] = "FLASH_BEGIN", [0x03] = "FLASH_DATA", [0x04] = "FLASH_END", [0x05] = "MEM_BEGIN", [0x06] = "MEM_END",
   [0x07] = "MEM_DATA", [0x08] = "SYNC", [0x09] = "WRITE_REG", [0x0A] = "READ_REG", [0x0B] = "SPI_SET_PARAMS",
   [0x0D] = "SPI_ATTACH", [0x0E] = "READ_FLASH_SLOW", [0x0F] = "CHANGE_BAUD", [0x10] = "DEFL_BEGIN",
   [0x11] = "DEFL_DATA", [0x12] = "DEFL_END", [0x13] = "SPI_FLASH_MD5", [0x14] = "GET_SECURITY_INFO",

@@ -12,7 +12,8 @@ struct sim_dev {
   void *ctx;
 };
 
-/* SIM_RAM_WORDS: the processor reads and writes whole words there; SIM_REGISTERS: peripherals, modelled or not. */
+/* SIM_RAM_WORDS: the processor reads and writes whole words there; SIM_REGISTERS: peripherals, modelled or
+ * not. */
 enum { SIM_RAM, SIM_ROM, SIM_MAPPED_FLASH, SIM_RAM_WORDS, SIM_REGISTERS };
 
 struct sim_region {

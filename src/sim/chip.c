@@ -116,8 +116,8 @@ static void attach(struct sim_chip *c) {
   if (g->usj_base)
     sim_bus_attach(&c->bus, (struct sim_dev){g->usj_base, 0x80, sim_usj_read, sim_usj_write, &c->usj});
   if (g->systimer_base)
-    sim_bus_attach(&c->bus,
-                   (struct sim_dev){g->systimer_base, 0x80, sim_systimer_read, sim_systimer_write, &c->systimer});
+    sim_bus_attach(&c->bus, (struct sim_dev){g->systimer_base, 0x80, sim_systimer_read, sim_systimer_write,
+                                             &c->systimer});
   if (g->core.reset_addr)
     sim_bus_attach(&c->bus, (struct sim_dev){g->core.reset_addr, 4, NULL, reset_write, c});
   c->bus.aliases = g->aliases;

@@ -13,7 +13,8 @@
 
 enum { SIM_LOG = 1024 };
 
-/* One served command, for those who watch; op 0: a program was stopped (a: pc, b: address, error: enum cpu_fault_code). */
+/* One served command, for those who watch; op 0: a program was stopped (a: pc, b: address, error: enum
+ * cpu_fault_code). */
 struct sim_event {
   double time;
   uint8_t op, status, error;

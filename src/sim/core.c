@@ -9,10 +9,10 @@
 #include <string.h>
 
 enum {
-  SLICE = 200000,       /* instructions at once: others want to look at the chip, too */
-  FREE = 8000000,       /* instructions after the last sign of life that are not held back */
-  PAUSE = 64,           /* questions in a row before the host is given what was written, time is skipped */
-  POLLS = 4096          /* ... before a sleep */
+  SLICE = 200000, /* instructions at once: others want to look at the chip, too */
+  FREE = 8000000, /* instructions after the last sign of life that are not held back */
+  PAUSE = 64,     /* questions in a row before the host is given what was written, time is skipped */
+  POLLS = 4096    /* ... before a sleep */
 };
 static const double QUANTUM = 0.0005;                   /* seconds that a paced program may be late */
 static const double NAP = 0.0002, LONGEST_NAP = 0.0256; /* seconds */
@@ -42,7 +42,8 @@ static void enter(struct sim_chip *c, uint32_t entry) {
   int riscv = c->config.core.kind <= SIM_CPU_RV32IMAFC;
   cpu_set(cpu, riscv ? 2 : 1, c->config.core.stack);
   if (!riscv)
-    cpu_set(cpu, cpu_find(cpu, "ps"), c->config.core.kind == SIM_CPU_LX106 ? PS_UM : PS_UM | PS_WOE | 2 << 16);
+    cpu_set(cpu, cpu_find(cpu, "ps"),
+            c->config.core.kind == SIM_CPU_LX106 ? PS_UM : PS_UM | PS_WOE | 2 << 16);
   if (!riscv && c->config.core.kind != SIM_CPU_LX106)
     cpu_set(cpu, 8, 0x80000000);
   cpu_set(cpu, CPU_REG_PC, entry);
@@ -92,9 +93,12 @@ static void fault(struct sim_chip *c) {
   if (sim_core_in_rom(c, f->pc))
     snprintf(core->fault + at, sizeof core->fault - at,
              "the program called the mask ROM at 0x%08x, whose code is not there\n", (unsigned)f->pc);
-  sim_chip_log(c, (struct sim_event){.time = c->now, .op = 0, .status = 1, .error = (uint8_t)f->code, .a = f->pc,
-                                     .b = f->address});
+  sim_chip_log(
+      c, (struct sim_event){
+             .time = c->now, .op = 0, .status = 1, .error = (uint8_t)f->code, .a = f->pc, .b = f->address});
   sim_core_stop(c);
+  sim_chip_send(c, (const uint8_t *)c->config.panic, strlen(c->config.panic),
+                sim_chip_baud(c)); /* as the ROM does */
   c->state = SIM_STATE_HUNG;
 }
 
@@ -131,7 +135,8 @@ static int held_back(const struct sim_chip *c) {
 }
 
 static uint64_t cycle_at(const struct sim_chip *c, double now) {
-  return now > c->core.from ? c->core.from_cycle + (uint64_t)((now - c->core.from) * c->config.core.clock) : c->core.from_cycle;
+  return now > c->core.from ? c->core.from_cycle + (uint64_t)((now - c->core.from) * c->config.core.clock)
+                            : c->core.from_cycle;
 }
 
 /* Puts the program to sleep: until a byte comes, or for a while that grows; it may be counting. */
@@ -166,8 +171,8 @@ static int wake(struct sim_chip *c) {
   return 1;
 }
 
-/* The program asks for a byte: when one is on its way, until then it does nothing else. Returns 0 when the host is to
- * have what was written before more is run. */
+/* The program asks for a byte: when one is on its way, until then it does nothing else. Returns 0 when the
+ * host is to have what was written before more is run. */
 static int skip(struct sim_chip *c, uint64_t last) {
   double in = sim_link_waiting(c);
   if (!held_back(c))
@@ -240,7 +245,8 @@ double sim_core_next(struct sim_chip *c) {
   return c->now;
 }
 
-/* --- the boot from flash ----------------------------------------------------------------------------------- */
+/* --- the boot from flash -----------------------------------------------------------------------------------
+ */
 
 enum { HEADER = 24, MAGIC = 0xE9, SEGMENTS = 16, CHUNK = 1024 };
 
@@ -249,7 +255,8 @@ static int is_ram(const struct sim_chip *c, uint32_t addr, uint32_t n) {
   return r && (r->kind == SIM_RAM || r->kind == SIM_RAM_WORDS) && n <= r->last - addr + 1;
 }
 
-/* One segment: where it goes, and its part of the checksum. Returns the address behind it in flash; 0: it is bad. */
+/* One segment: where it goes, and its part of the checksum. Returns the address behind it in flash; 0: it is
+ * bad. */
 static uint32_t load_segment(struct sim_chip *c, uint32_t at, uint8_t *sum) {
   uint8_t data[CHUNK];
   sim_flash_read(&c->flash, at, data, 8);

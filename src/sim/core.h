@@ -1,13 +1,14 @@
 /* core.h - the processor of the simulated chip, and the program that it runs.
  *
- * A program is started by the loader (MEM_END) or by the boot from flash. While it runs, the loader is silent and the
- * program has the UART and all other peripherals. It ends by a reset, or by a fault: then the chip is silent until it
- * is reset.
+ * A program is started by the loader (MEM_END) or by the boot from flash. While it runs, the loader is silent
+ * and the program has the UART and all other peripherals. It ends by a reset, or by a fault: then the chip is
+ * silent until it is reset.
  *
- * Every instruction takes one cycle of the CPU clock. On a paced line the processor keeps to its clock: program and
- * line see the same time, which may lag behind the caller's when that is slow, and catches up when the program waits.
- * Otherwise it runs as fast as the caller lets it, as long as it has to do with its peripherals; a program that does
- * not keeps to its clock. One that only asks for input sleeps, see sim_core_idle. */
+ * Every instruction takes one cycle of the CPU clock. On a paced line the processor keeps to its clock:
+ * program and line see the same time, which may lag behind the caller's when that is slow, and catches up
+ * when the program waits. Otherwise it runs as fast as the caller lets it, as long as it has to do with its
+ * peripherals; a program that does not keeps to its clock. One that only asks for input sleeps, see
+ * sim_core_idle. */
 #ifndef SIM_CORE_H
 #define SIM_CORE_H
 
@@ -58,15 +59,15 @@ struct sim_core {
   struct cpu *cpu; /* NULL: no program runs */
   struct cpu_bus *bus;
   struct cpu_bus_device device;
-  double time;   /* seconds since the program was started, by its own clock */
-  double from;   /* the chip's time at cycle from_cycle */
+  double time; /* seconds since the program was started, by its own clock */
+  double from; /* the chip's time at cycle from_cycle */
   uint64_t from_cycle, active_cycle;
-  int polls;     /* questions for input in a row */
-  int naps;      /* sleeps in a row */
-  double ran;    /* up to when it was let run */
-  double asleep; /* until then; < 0: awake */
-  int wants;     /* what is to happen after the instruction under way */
-  uint64_t executed;        /* instructions, of all programs */
+  int polls;                  /* questions for input in a row */
+  int naps;                   /* sleeps in a row */
+  double ran;                 /* up to when it was let run */
+  double asleep;              /* until then; < 0: awake */
+  int wants;                  /* what is to happen after the instruction under way */
+  uint64_t executed;          /* instructions, of all programs */
   char fault[SIM_FAULT_TEXT]; /* why the last program was stopped; "": it was not */
 };
 
@@ -74,7 +75,8 @@ struct sim_core {
 void sim_core_start(struct sim_chip *c, uint32_t entry);
 void sim_core_stop(struct sim_chip *c);
 
-/* Loads the image at the bootloader's place into RAM. Returns whether it is whole; *entry is where it starts. */
+/* Loads the image at the bootloader's place into RAM. Returns whether it is whole; *entry is where it starts.
+ */
 int sim_core_load(struct sim_chip *c, uint32_t *entry);
 
 /* Runs what is due by c->now, at most some milliseconds of host time. */
@@ -86,16 +88,16 @@ double sim_core_next(struct sim_chip *c);
 /* The time that the line sees. */
 double sim_core_time(const struct sim_chip *c);
 
-/* For the peripherals: something was done; or the program asked for what is not there. After some hundred questions
- * in a row it sleeps, longer every time, until a byte arrives. */
+/* For the peripherals: something was done; or the program asked for what is not there. After some hundred
+ * questions in a row it sleeps, longer every time, until a byte arrives. */
 void sim_core_active(struct sim_chip *c);
 void sim_core_idle(struct sim_chip *c);
 
 /* core_map.c: the address space as the processor sees it. Returns 0 or -1. */
 int sim_core_map(struct sim_chip *c);
 
-/* core_rom.c: puts traps where functions of the ROM begin, on the page at addr; what they do. sim_core_trap returns 0
- * when there is no function at the processor's address. */
+/* core_rom.c: puts traps where functions of the ROM begin, on the page at addr; what they do. sim_core_trap
+ * returns 0 when there is no function at the processor's address. */
 void sim_core_set_traps(struct sim_chip *c, uint32_t addr, uint8_t *page);
 int sim_core_trap(struct sim_chip *c);
 int sim_core_in_rom(const struct sim_chip *c, uint32_t addr);

@@ -1,6 +1,7 @@
 /* core_map.c - memory and peripherals of sim/bus.h as the processor sees them.
  *
- * Pages are mapped when they are first touched. Memory that shows at two addresses is one page of the host. */
+ * Pages are mapped when they are first touched. Memory that shows at two addresses is one page of the host.
+ */
 #include "sim/core.h"
 
 #include "sim/chip.h"
@@ -57,7 +58,9 @@ static int block_of(struct sim_chip *c, uint32_t page, struct cpu_block *block) 
   uint8_t *host = sim_mem_page(&c->bus.mem, home, 1);
   if (!host || cpu_bus_block(c->core.bus, block, host, CPU_PAGE) != CPU_BUS_OK)
     return -1;
-  return home == page ? 0 : cpu_bus_map(c->core.bus, home, block, 0, CPU_PAGE, CPU_BUS_READ | CPU_BUS_WRITE | CPU_BUS_EXEC);
+  return home == page ? 0
+                      : cpu_bus_map(c->core.bus, home, block, 0, CPU_PAGE,
+                                    CPU_BUS_READ | CPU_BUS_WRITE | CPU_BUS_EXEC);
 }
 
 static int map_page(struct sim_chip *c, struct cpu_bus *b, uint32_t page) {

@@ -1,7 +1,8 @@
-/* core_rom.c - the few functions of the mask ROM that are modelled: a break instruction stands where they begin.
+/* core_rom.c - the few functions of the mask ROM that are modelled: a break instruction stands where they
+ * begin.
  *
- * Calling conventions: RISC-V and call0 as their ABIs have them. Code without register windows calls the windowed
- * ROM by callx4 (a4: return address, arguments from a6 on), windowed code by callx8 (a8, a10). */
+ * Calling conventions: RISC-V and call0 as their ABIs have them. Code without register windows calls the
+ * windowed ROM by callx4 (a4: return address, arguments from a6 on), windowed code by callx8 (a8, a10). */
 #include "sim/core.h"
 
 #include "sim/chip.h"
@@ -33,8 +34,8 @@ int sim_core_in_rom(const struct sim_chip *c, uint32_t addr) {
 }
 
 struct call {
-  int first, result;   /* registers of the first argument and of the result */
-  uint32_t back;       /* return address */
+  int first, result; /* registers of the first argument and of the result */
+  uint32_t back;     /* return address */
 };
 
 static struct call open_call(struct sim_chip *c) {

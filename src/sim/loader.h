@@ -90,7 +90,8 @@ int sim_cmd_flash(struct sim_chip *c, uint8_t op, uint8_t *body, size_t n, uint8
 int sim_cmd_deflate(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n, uint8_t checksum);
 int sim_cmd_info(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n);
 
-/* Changes bytes so that they do not read back as they were: not by the chip's cipher, but by key and address. */
+/* Changes bytes so that they do not read back as they were: not by the chip's cipher, but by key and address.
+ */
 void sim_loader_encrypt(struct sim_chip *c, uint32_t addr, uint8_t *data, uint32_t n);
 
 /* Switches the flash to the SPI pins, if it is at these pads and has its supply. */

@@ -6,8 +6,8 @@
 
 enum { PAGE = 256, STATUS_BUSY = 0x01, STATUS_WEL = 0x02, STATUS_BP = 0x1C };
 
-/* Typical times of common 32 Mbit parts, in seconds: the first byte of a program and each further one (0.5 ms per
- * page), erasing 4, 32, 64 KiB and all of it per 64 KiB, writing status. */
+/* Typical times of common 32 Mbit parts, in seconds: the first byte of a program and each further one (0.5 ms
+ * per page), erasing 4, 32, 64 KiB and all of it per 64 KiB, writing status. */
 static const double FIRST_BYTE = 30e-6, NEXT_BYTE = 1.85e-6, STATUS_TIME = 0.01;
 static const double ERASE_4K = 0.045, ERASE_32K = 0.120, ERASE_64K = 0.150;
 
@@ -22,8 +22,10 @@ static void take_time(struct sim_nor *nor, double seconds) {
 
 void sim_nor_init(struct sim_nor *nor, struct sim_flash *flash, uint32_t id, const int *connected,
                   const double *now) {
-  *nor = (struct sim_nor){
-      .flash = flash, .connected = connected, .now = now, .id = {(uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id}};
+  *nor = (struct sim_nor){.flash = flash,
+                          .connected = connected,
+                          .now = now,
+                          .id = {(uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id}};
 }
 
 static void put32(uint8_t *p, uint32_t v) {
@@ -63,7 +65,9 @@ static void fill(uint8_t *rx, size_t n, const uint8_t *value, size_t size) {
 static uint8_t status_of(const struct sim_nor *nor, int index) {
   if (index)
     return nor->status[index];
-  return (uint8_t)(nor->status[0] | (busy(nor) ? STATUS_BUSY | STATUS_WEL : nor->write_enabled ? STATUS_WEL : 0));
+  return (uint8_t)(nor->status[0] | (busy(nor)            ? STATUS_BUSY | STATUS_WEL
+                                     : nor->write_enabled ? STATUS_WEL
+                                                          : 0));
 }
 
 /* Commands that change something need 06h before; it falls off afterwards. */
@@ -92,7 +96,7 @@ void sim_nor_command(struct sim_nor *nor, uint8_t opcode, uint32_t addr, int add
     uint8_t opcode;
     uint32_t size;
     double time;
-  } erases[] = {{0x20, 4096, ERASE_4K},    {0x21, 4096, ERASE_4K},   {0x52, 32768, ERASE_32K},
+  } erases[] = {{0x20, 4096, ERASE_4K},   {0x21, 4096, ERASE_4K},   {0x52, 32768, ERASE_32K},
                 {0x5C, 32768, ERASE_32K}, {0xD8, 65536, ERASE_64K}, {0xDC, 65536, ERASE_64K}};
   int armed = nor->reset_armed;
   memset(rx, 0xFF, nrx);

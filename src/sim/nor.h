@@ -15,7 +15,7 @@ struct sim_nor {
   const double *now;    /* a clock, in seconds */
   int timing;           /* erasing and programming take their time on it */
   double busy_until;
-  int addr4;            /* B7h: four address bytes by default */
+  int addr4; /* B7h: four address bytes by default */
 };
 
 void sim_nor_init(struct sim_nor *nor, struct sim_flash *flash, uint32_t id, const int *connected,

@@ -15,9 +15,9 @@ struct sim_uart_layout {
   double clock;                /* Hz that the divider really divides */
   double rom_clock;            /* Hz that the ROM believes it divides */
   uint32_t date_value;
-  int layout;        /* SIM_UART_... */
-  uint32_t fsm;      /* offset of the state of the transmitter; 0: in the status register */
-  uint32_t fifo;     /* a second address of the FIFO; 0: none */
+  int layout;    /* SIM_UART_... */
+  uint32_t fsm;  /* offset of the state of the transmitter; 0: in the status register */
+  uint32_t fifo; /* a second address of the FIFO; 0: none */
 };
 
 struct sim_uart {
@@ -28,7 +28,7 @@ struct sim_uart {
   uint32_t raw;            /* interrupts that have happened */
   uint8_t rx[SIM_UART_FIFO];
   uint32_t rx_head, rx_count;
-  uint64_t pulled; /* cycle up to which bytes were taken off a line that is not paced */
+  uint64_t pulled;          /* cycle up to which bytes were taken off a line that is not paced */
   uint8_t tx[SIM_UART_OUT]; /* written, and not on the line yet */
   size_t tx_len;
   double tx_from; /* when the first of them was written */
@@ -55,7 +55,8 @@ double sim_uart_drained(struct sim_chip *c);
 /* When the next byte can be taken by the program: of whichever link it has; < 0: none is under way. */
 double sim_link_waiting(struct sim_chip *c);
 
-/* Register access for the bus: 0 when the offset is none of ours. sim_fifo_... are for the FIFO's other address. */
+/* Register access for the bus: 0 when the offset is none of ours. sim_fifo_... are for the FIFO's other
+ * address. */
 int sim_uart_read(void *uart, uint32_t offset, uint32_t *value);
 int sim_uart_write(void *uart, uint32_t offset, uint32_t value);
 int sim_fifo_read(void *uart, uint32_t offset, uint32_t *value);

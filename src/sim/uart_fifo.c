@@ -6,7 +6,13 @@
 #include <math.h>
 
 enum { BACKLOG = 65536 }; /* bytes that the host has not read, before it counts as one that does not read */
-enum { RAW_FULL = 1 << 0, RAW_EMPTY = 1 << 1, RAW_OVERFLOW = 1 << 4, RAW_TIMEOUT = 1 << 8, RAW_DONE = 1 << 14 };
+enum {
+  RAW_FULL = 1 << 0,
+  RAW_EMPTY = 1 << 1,
+  RAW_OVERFLOW = 1 << 4,
+  RAW_TIMEOUT = 1 << 8,
+  RAW_DONE = 1 << 14
+};
 
 static int ours(const struct sim_chip *c) {
   return c->config.link == SIM_LINK_UART;
@@ -134,7 +140,8 @@ double sim_uart_drained(struct sim_chip *c) {
 }
 
 double sim_link_waiting(struct sim_chip *c) {
-  int full = c->config.link == SIM_LINK_USJ ? c->usj.out_at < c->usj.out_len
-                                            : !c->config.line_model.paced && c->uart.rx_count == SIM_UART_FIFO;
+  int full = c->config.link == SIM_LINK_USJ
+                 ? c->usj.out_at < c->usj.out_len
+                 : !c->config.line_model.paced && c->uart.rx_count == SIM_UART_FIFO;
   return full ? -1 : sim_line_next(&c->line, SIM_TO_CHIP);
 }

@@ -1,5 +1,5 @@
-/* uart_fifo.h - the UART's FIFOs of 128 bytes. On a paced line bytes arrive and leave at its rate, and what does not
- * fit is lost; otherwise the host is held back, and what is written has gone. */
+/* uart_fifo.h - the UART's FIFOs of 128 bytes. On a paced line bytes arrive and leave at its rate, and what
+ * does not fit is lost; otherwise the host is held back, and what is written has gone. */
 #ifndef SIM_UART_FIFO_H
 #define SIM_UART_FIFO_H
 

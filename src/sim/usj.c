@@ -1,4 +1,5 @@
-/* usj.c - the registers of USB-Serial/JTAG. Source: Technical Reference Manuals, "USB Serial/JTAG Controller". */
+/* usj.c - the registers of USB-Serial/JTAG. Source: Technical Reference Manuals, "USB Serial/JTAG
+ * Controller". */
 #include "sim/usj.h"
 
 #include "sim/chip.h"

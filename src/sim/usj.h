@@ -1,4 +1,5 @@
-/* usj.h - USB-Serial/JTAG as a program sees it: a FIFO of 64 bytes each way, which the host is held back by. */
+/* usj.h - USB-Serial/JTAG as a program sees it: a FIFO of 64 bytes each way, which the host is held back by.
+ */
 #ifndef SIM_USJ_H
 #define SIM_USJ_H
 
