@@ -1,4 +1,4 @@
-// sources: src/sim/[a-q]*.c src/sim/spi.c src/sim/[t-z]*.c src/telnet.c
+// sources: src/sim/[a-q]*.c src/sim/s[py]*.c src/sim/[t-z]*.c src/telnet.c
 /* fuzz_sim.c - a host that sends anything to the simulated chip, without threads.
  *
  * The input is a list of steps: a byte that says what, then what it needs. Frames are built from input bytes,
@@ -28,7 +28,28 @@ static void describe(struct sim_config *c, uint8_t flags) {
   c->rom.flash_size = 0x40000;
   c->spi = (struct sim_spi_layout){0x60002000,           0x18, 0x1C,     0x20, flags & 2 ? 0 : 0x24,
                                    flags & 2 ? 0 : 0x28, 0x58, flags & 1};
-  c->uart = (struct sim_uart_layout){0x60000000, 0x14, 0x7C, 40e6, 26e6, 1};
+  c->uart = (struct sim_uart_layout){
+      .base = 0x60000000, .clkdiv = 0x14, .date = 0x7C, .clock = 40e6, .rom_clock = 26e6, .date_value = 1};
+  c->uart.layout = flags & 3;
+  c->uart.fsm = flags & 2 ? 0x6C : 0;
+  if ((flags & 12) == 12) { /* what it loads is run */
+    c->core = (struct sim_core_layout){.kind = flags & 1 ? SIM_CPU_RV32IMC : SIM_CPU_ESP32,
+                                       .clock = 1e6, /* few instructions in a second */
+                                       .stack = 0x3FCDF000,
+                                       .trap = {{0x40000164, SIM_TRAP_ATTACH},
+                                                {0x40000200, SIM_TRAP_WRITE_ENCRYPTED},
+                                                {0x40000210, SIM_TRAP_SECURITY_INFO},
+                                                {0x40000220, SIM_TRAP_UART_DEVICE},
+                                                {0x40000230, SIM_TRAP_RESET},
+                                                {0x40000240, SIM_TRAP_BOOT}},
+                                       .traps = 6,
+                                       .reset_addr = 0x60008000,
+                                       .reset_mask = 0x80000000};
+    c->usj_base = 0x60043000;
+    c->systimer_base = 0x60023000;
+    c->alias[0] = (struct sim_alias){0x40380000, 0x403DFFFF, 0x3FC80000};
+    c->aliases = 1;
+  }
   c->wdt = (struct sim_wdt_layout){0x60008090, 0x60008094, 0x600080A8, 0x50D83AA1};
   c->efuse.kind = flags & 2 ? SIM_EFUSE_ESP32 : SIM_EFUSE_BLOCKED;
   c->efuse.base = 0x60008800;
@@ -49,7 +70,9 @@ static void describe(struct sim_config *c, uint8_t flags) {
   c->crypt_cnt = (struct sim_field){2, {{0x6000882C + 4, 18, 3}, {0x60008830, 31, 32}}};
   c->region[0] = (struct sim_region){0x3FC80000, 0x3FCDFFFF, SIM_RAM};
   c->region[1] = (struct sim_region){0x40000000, 0x4005FFFF, SIM_ROM};
-  c->regions = 2;
+  c->region[2] = (struct sim_region){0x4037C000, 0x403DFFFF, SIM_RAM_WORDS};
+  c->region[3] = (struct sim_region){0x60000000, 0x600FFFFF, SIM_REGISTERS};
+  c->regions = 4;
   c->link = flags >> 4 & 1 ? SIM_LINK_USJ : SIM_LINK_UART;
   c->boot_baud = 115200;
   strcpy(c->banner, "boot\r\n");
