@@ -18,7 +18,7 @@ LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/incl
 override CPPFLAGS += -D_GNU_SOURCE -Isrc $(LUA_CFLAGS) -MMD -MP
 override CFLAGS   += -std=c11 -Wall -Wextra $(WERROR)
 
-# Everything but libc is linked statically; -E lets C modules of stock Lua load into the interpreter.
+# Everything but libc is linked statically; C modules of a stock Lua find the Lua API in the binary.
 STATIC := -Wl,--whole-archive,-Bstatic -llua5.4 -Wl,--no-whole-archive \
           -lserialport -lz -lmbedcrypto -luv_a -ledit -lbsd -lmd -ltinfo -Wl,-Bdynamic
 LIBS   := $(STATIC) -lm -ldl -lpthread
@@ -30,12 +30,12 @@ OBJ   := $(CORE:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/pack_data.o
 MAIN  := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard $(ONLY_MAIN)))
 PIC   := $(OBJ:$(BUILD)/obj/%=$(BUILD)/pic/%)
 PACKED := $(sort $(shell find lua scripts chips -name '*.lua')) \
-          $(sort $(wildcard stubs/*.json stubs/*.bin))
+          $(sort $(wildcard stubs/*.json stubs/*.bin)) $(sort $(wildcard doc/licenses/*.txt))
 
 all: $(BUILD)/esplua $(BUILD)/esp.so ## the interpreter and the module for a stock lua5.4
 
 $(BUILD)/esplua: $(MAIN) $(OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-E -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--export-dynamic-symbol='lua_*',--export-dynamic-symbol='luaL_*' -o $@ $^ $(LIBS)
 
 $(BUILD)/esp.so: $(PIC)
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ $(SHARED)

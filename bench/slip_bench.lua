@@ -1,4 +1,5 @@
--- Speed of SLIP framing on one core: data without special bytes, random data (0.8 %), 1 % and nothing but special bytes.
+-- Speed of SLIP framing on one core: data without special bytes, random bytes (0.8 %), 1 %, and nothing but
+-- special bytes.
 local slip = require "esp.core.slip"
 local SIZE, PIECE, NEEDED = 1 << 20, 0x4000, 300
 
@@ -30,7 +31,9 @@ local met = true
 for _, case in ipairs {
   { "no special bytes", function(i) return i % 0xC0 end },
   { "random bytes", function() return random() & 0xFF end },
-  { "1 % special bytes", function() return random() % 100 == 0 and (random() % 2 == 0 and 0xC0 or 0xDB) or random() % 0xC0 end },
+  { "1 % special bytes", function()
+    return random() % 100 == 0 and (random() % 2 == 0 and 0xC0 or 0xDB) or random() % 0xC0
+  end },
   { "special bytes only", function() return random() % 2 == 0 and 0xC0 or 0xDB end, no_limit = true },
 } do
   local bytes, frames, pieces = data(case[2]), {}, {}

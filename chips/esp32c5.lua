@@ -138,7 +138,7 @@ return {
     },
     fields = { package = 0, block_minor = 2, mac_ext = 0xFFFE },
     registers = { [0x40001000] = 0x5FD1406F, [0x60096110] = 48 << 24 },
-    sync_value = 0x20120707,
+    sync_value = 0x20120707, no_purpose = 19,
   },
   checked = { connect = "document", flash = "document" },
 }

@@ -132,7 +132,7 @@ return {
     },
     fields = { package = 0, block_minor = 1 },
     registers = { [0x40001000] = 0x7211606F },     -- ROM code, read by hosts that look for a magic word
-    sync_value = 0x20120707,
+    sync_value = 0x20120707, no_purpose = 16,
   },
   checked = { connect = "document", flash = "document" },
 }

@@ -136,7 +136,7 @@ return {
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },
     },
     fields = { package = 0, mac_ext = 0xFFFE },
-    sync_value = 0x20120707,
+    sync_value = 0x20120707, no_purpose = 19,
   },
   checked = { connect = "document", flash = "document" },
 }

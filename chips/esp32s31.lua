@@ -132,7 +132,8 @@ return {
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },
     },
     fields = { package = 0 },
-    sync_value = 0x20120707,
+    sync_value = 0x20120707, no_purpose = 20,
+    spi_also = 0x20500000,                        -- SPI0: esptool 5.2 sends flash commands there
   },
   checked = { connect = "document", flash = "document" },
 }

@@ -2,6 +2,7 @@
 -- Writes files to flash. All checks of all files come before the first byte; what was written is compared by digest.
 local cli = require "esp.cli"
 local fail = require "esp.error"
+local input = require "esp.input"
 
 local args = cli.parse {
   summary = "Write files to flash and verify them.",
@@ -39,16 +40,33 @@ end
 if #args.encrypt_files > 0 then
   table.sort(list, function(a, b) return a[1] < b[1] end)
 end
+
+-- What is wrong with the files shows before the chip is touched.
+local regions = input.load_all(list)
+input.check_overlap(regions)
+
 local compress = nil
 if args.compress then compress = true elseif args.no_compress then compress = false end
 
+-- What Ctrl-C leaves behind is not what was there, and not what is wanted.
+local function warn_of_half(report, err)
+  local last = type(err) == "table" and err.code == "interrupted" and err.report and err.report[#err.report]
+  if last and not last.verified and not last.skipped then
+    report:warning(("%s at 0x%X is not complete in flash"):format(last.name, last.address), { code = "incomplete" })
+  end
+end
+
 cli.with_chip(args, function(chip, report)
-  local done = chip:flash(list, {
+  local ok, done = pcall(chip.flash, chip, regions, {
     flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
     spi_connection = args.spi_connection, compress = compress, erase_all = args.erase_all, encrypt = args.encrypt,
     ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed, force = args.force,
     progress = report:bar "Writing",
   })
+  if not ok then
+    warn_of_half(report, done)
+    error(done, 0)
+  end
   report:result({ bytes = done.bytes, wire = done.wire, seconds = done.seconds, retries = done.retries,
                   verified = done.verified, regions = table.move(done, 1, #done, 1, {}) },
     ("%s in %.1f s%s%s"):format(report.bytes(done.bytes), done.seconds,

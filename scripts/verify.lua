@@ -2,6 +2,7 @@
 -- Compares flash with files. All files are looked at, whatever the first ones show.
 local cli = require "esp.cli"
 local fail = require "esp.error"
+local input = require "esp.input"
 
 local args = cli.parse {
   summary = "Compare flash with files.",
@@ -14,6 +15,9 @@ local args = cli.parse {
   { "--diff", "-d", help = "show the bytes that differ" },
   cli.flash_parameters, cli.spi, cli.progress, cli.connection,
 }
+
+-- What is wrong with the files shows before the chip is touched.
+for _, pair in ipairs(args.files) do input.close(input.load(pair[2], pair[1])) end
 
 local function show(report, region)
   local list = region.differences or {}

@@ -37,7 +37,8 @@ describe("digest", function()
 
   it("computes them of nothing", function()
     assert.equal("d41d8cd98f00b204e9800998ecf8427e", digest.hex(digest.md5 ""))
-    assert.equal("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", digest.hex(digest.new("sha256"):final()))
+    assert.equal("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+      digest.hex(digest.new("sha256"):final()))
   end)
 
   it("computes CRC-32, going on from an earlier one", function()
@@ -48,7 +49,9 @@ describe("digest", function()
 end)
 
 describe("digest.unhex", function()
-  for _, case in ipairs { { "a", "even number" }, { "0g", "position 2" }, { "xx", "position 1" }, { "00 1", "position 3" } } do
+  for _, case in ipairs {
+    { "a", "even number" }, { "0g", "position 2" }, { "xx", "position 1" }, { "00 1", "position 3" },
+  } do
     it("refuses " .. case[1], function()
       local bytes, message, code = digest.unhex(case[1])
       assert.is_nil(bytes)

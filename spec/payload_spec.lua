@@ -47,11 +47,15 @@ describe("a payload", function()
       { "when a folder is missing", function() return { file = file "" .. "/x" } end, "file_missing", "/x" },
       { "when it is a directory", function() return { file = dir } end, "bad_file", "directory" },
       { "when it is no regular file", function() return { file = "/dev/null" } end, "bad_file", "regular" },
-      { "when the file is too short for the size", function() return { file = file "abc", size = 4 } end, "bad_file", "3 bytes" },
-      { "when it begins behind the end", function() return { file = file "abc", offset = 4 } end, "bad_file", "3 bytes" },
+      { "when the file is too short for the size", function() return { file = file "abc", size = 4 } end,
+        "bad_file", "3 bytes" },
+      { "when it begins behind the end", function() return { file = file "abc", offset = 4 } end,
+        "bad_file", "3 bytes" },
       { "when data is too short", function() return { data = "abc", offset = 1, size = 3 } end, "bad_file", "3 bytes" },
-      { "when a patch lies outside", function() return { data = "abc", patches = { { 2, "xy" } } } end, "bad_argument", "patch 1" },
-      { "when padding makes it too large", function() return { data = "abc", before = 0x100000000 } end, "bad_file", "larger" },
+      { "when a patch lies outside", function() return { data = "abc", patches = { { 2, "xy" } } } end,
+        "bad_argument", "patch 1" },
+      { "when padding makes it too large", function() return { data = "abc", before = 0x100000000 } end,
+        "bad_file", "larger" },
     } do
       it(case[1], function()
         local pl, message, code = payload.new(case[2]())
@@ -76,9 +80,11 @@ describe("a payload", function()
     end)
 
     it("when the call is wrong", function()
-      for _, bad in ipairs { {}, { file = "a", data = "b" }, { file = 1.5 }, { data = {} }, { file = "a\0b" }, { data = "", offset = -1 },
+      for _, bad in ipairs { {}, { file = "a", data = "b" }, { file = 1.5 }, { data = {} }, { file = "a\0b" },
+        { data = "", offset = -1 },
         { data = "", size = -1 }, { data = "", pad = -1 }, { data = "", before = "x" }, { data = "", patches = 1 },
-        { data = "", patches = { 1 } }, { data = "", patches = { { -1, "" } } }, { data = "", patches = { { 0, 1 } } } } do
+        { data = "", patches = { 1 } }, { data = "", patches = { { -1, "" } } },
+        { data = "", patches = { { 0, 1 } } } } do
         assert.has_error(function() payload.new(bad) end)
       end
       assert.has_error(function() payload.new() end)
@@ -86,7 +92,8 @@ describe("a payload", function()
   end)
 
   it("notices a file that shrinks, grows or changes", function()
-    for _, change in ipairs { "truncate -s 100000 %s", "truncate -s 300000 %s", "truncate -s 0 %s", "touch -d 2001-01-01 %s" } do
+    for _, change in ipairs { "truncate -s 100000 %s", "truncate -s 300000 %s", "truncate -s 0 %s",
+      "touch -d 2001-01-01 %s" } do
       local name = file(text(200000))
       local pl <close> = assert(payload.new { file = name })
       assert.equal(10, #pl:read(0, 10))
@@ -119,8 +126,10 @@ describe("a payload", function()
 
   for _, source in ipairs { "file", "data" } do
     it("of " .. source .. " has 0xFF in front and behind, and patches", function()
-      local pl <close> = payload.new { [source] = source == "file" and file "0123456789" or "0123456789", offset = 2, size = 6,
-                                       before = 3, pad = 16, patches = { { 0, "A" }, { 4, "BC" }, { 2, "" } } }
+      local pl <close> = payload.new {
+        [source] = source == "file" and file "0123456789" or "0123456789", offset = 2, size = 6,
+        before = 3, pad = 16, patches = { { 0, "A" }, { 4, "BC" }, { 2, "" } },
+      }
       local want = "\xFF\xFF\xFFA345BC" .. ("\xFF"):rep(7)
       assert.equal(16, pl:size())
       assert.equal(want, pl:read(0, 100))

@@ -19,11 +19,12 @@ struct dial {
   struct addrinfo *list, *next;
 };
 
-/* Splits "host:port[rest]" or "[v6]:port[rest]"; *rest points at what follows the port. 0, or -1 when malformed. */
+/* Splits "host:port[rest]" or "[v6]:port[rest]"; *rest points at what follows the port. 0, or -1 when
+ * malformed. */
 int dial_parse(struct dial *d, const char *text, const char **rest);
 
-/* A step function: OP_WAIT with op's fields set, or OP_DONE; then *fd is the connected socket (non-blocking, no
- * delay), or *fd is -1 and *why_not a few words (static, or in text). */
+/* A step function: OP_WAIT with op's fields set, or OP_DONE; then *fd is the connected socket (non-blocking,
+ * no delay), or *fd is -1 and *why_not a few words (static, or in text). */
 int dial_step(struct dial *d, struct ev_op *op, int why, int *fd, char *why_not, size_t size);
 
 /* Gives up; needed after OP_WAIT when dial_step will not be called again. Any number of times. */

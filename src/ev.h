@@ -45,7 +45,7 @@ struct ev_op {
   double deadline;                  /* EV_FOREVER: none */
   int ready;                        /* with EV_READY: which events came; 0 after ev_wake */
 
-  int result;                       /* how the last wait ended: OP_DONE, OP_EVENT, or EV_E... below zero */
+  int result; /* how the last wait ended: OP_DONE, OP_EVENT, or EV_E... below zero */
 
   /* private to ev.c and to whom started it */
   struct ev_link link;
@@ -88,8 +88,8 @@ void ev_forget(struct ev *loop, int fd);
  * Returns 0 when nothing waits that could ever happen, else 1. */
 int ev_turn(struct ev *loop, double until);
 
-/* Ends the wait of a running or coming ev_turn early. The one function that may be called from a signal handler and
- * from another thread. */
+/* Ends the wait of a running or coming ev_turn early. The one function that may be called from a signal
+ * handler and from another thread. */
 void ev_interrupt(struct ev *loop);
 
 #endif

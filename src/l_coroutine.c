@@ -27,14 +27,14 @@ static int resume_k(lua_State *L, int status, lua_KContext ctx);
 /* Resumes co with nargs values from the top of L. Returns the number of results on L, -1 with the error
  * there, or does not return because it has yielded. ctx goes to resume_k. */
 static int resume(lua_State *L, lua_State *co, int nargs, lua_KContext ctx) {
-  struct sched *s = sched_get(L);
+  struct sched *s = l_sched_get(L);
   struct frame *f = s->frame;
   int yields = f && f->co == L && f->yields && f->depth < SCHED_DEPTH - 1 && lua_isyieldable(L);
   int nresults;
-  int status = sched_resume(s, L, co, nargs, &nresults, yields);
-  if (status == LUA_YIELD && sched_pop_mark(co, nresults)) {
+  int status = l_sched_resume(s, L, co, nargs, &nresults, yields);
+  if (status == LUA_YIELD && l_sched_pop_mark(co, nresults)) {
     s->current->pass[s->current->passes++] = co;
-    return sched_yield(L, ctx, resume_k);
+    return l_sched_yield(L, ctx, resume_k);
   }
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(co, L, 1);
@@ -89,7 +89,7 @@ static int resume_k(lua_State *L, int status, lua_KContext ctx) {
 
 /* Moves the arguments to co if it may be resumed; otherwise an error message is left on L. */
 static int prepare(lua_State *L, lua_State *co, int nargs) {
-  if (is_waiting(sched_get(L), co))
+  if (is_waiting(l_sched_get(L), co))
     lua_pushliteral(L, "cannot resume waiting coroutine");
   else if (lua_status(co) == LUA_OK && lua_gettop(co) == 0)
     lua_pushliteral(L, "cannot resume dead coroutine");
@@ -127,7 +127,7 @@ static int l_wrap(lua_State *L) {
 
 /* The library's function of that name (upvalue 1), unless the coroutine waits. */
 static int l_close(lua_State *L) {
-  if (is_waiting(sched_get(L), check_co(L)))
+  if (is_waiting(l_sched_get(L), check_co(L)))
     return luaL_error(L, "cannot close a waiting coroutine");
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -138,7 +138,7 @@ static int l_close(lua_State *L) {
 
 static int l_status(lua_State *L) {
   lua_State *co = check_co(L);
-  if (co != L && lua_status(co) == LUA_YIELD && is_waiting(sched_get(L), co)) {
+  if (co != L && lua_status(co) == LUA_YIELD && is_waiting(l_sched_get(L), co)) {
     lua_pushliteral(L, "normal");
     return 1;
   }
@@ -149,7 +149,7 @@ static int l_status(lua_State *L) {
   return 1;
 }
 
-void sched_patch_coroutines(lua_State *L) {
+void l_sched_patch_coroutines(lua_State *L) {
   static const luaL_Reg own[] = {{"resume", l_resume}, {"wrap", l_wrap}, {NULL, NULL}};
   static const luaL_Reg around[] = {{"close", l_close}, {"status", l_status}, {NULL, NULL}};
   if (lua_getglobal(L, "coroutine") == LUA_TTABLE) {

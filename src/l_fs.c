@@ -18,7 +18,8 @@ static int fail(lua_State *L, const char *path, int number) {
   return l_fail(L, fs_code(number), "%.400s: %s", path, strerror(number));
 }
 
-/* --- a file being written ------------------------------------------------------------------------------------ */
+/* --- a file being written
+ * ------------------------------------------------------------------------------------ */
 
 struct lfile {
   struct fs_file f;
@@ -89,7 +90,8 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-/* --- folders --------------------------------------------------------------------------------------------------- */
+/* --- folders
+ * --------------------------------------------------------------------------------------------------- */
 
 /* fs.stat(path) -> { type="file"|"dir"|"other", size=, mtime= } | nil, message, code */
 static int l_stat(lua_State *L) {
@@ -200,11 +202,12 @@ static int l_realpath(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"create", l_create}, {"stat", l_stat},     {"exists", l_exists},
-                                     {"list", l_list},     {"mkdir", l_mkdir},   {"remove", l_remove},
-                                     {"home", l_home},     {"cwd", l_cwd},       {"realpath", l_realpath},
+static const luaL_Reg functions[] = {{"create", l_create}, {"stat", l_stat},   {"exists", l_exists},
+                                     {"list", l_list},     {"mkdir", l_mkdir}, {"remove", l_remove},
+                                     {"home", l_home},     {"cwd", l_cwd},     {"realpath", l_realpath},
                                      {NULL, NULL}};
-static const luaL_Reg file_methods[] = {{"write", l_write}, {"commit", l_commit}, {"close", l_close}, {NULL, NULL}};
+static const luaL_Reg file_methods[] = {
+    {"write", l_write}, {"commit", l_commit}, {"close", l_close}, {NULL, NULL}};
 static const luaL_Reg file_metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
 static const luaL_Reg dir_methods[] = {{NULL, NULL}};
 static const luaL_Reg dir_metamethods[] = {{"__gc", dir_gc}, {NULL, NULL}};

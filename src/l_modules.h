@@ -14,7 +14,8 @@
   M("esp.core.slip", luaopen_esp_core_slip) \
   M("esp.core.digest", luaopen_esp_core_digest) \
   M("esp.core.zlib", luaopen_esp_core_zlib) \
-  M("esp.core.payload", luaopen_esp_core_payload)
+  M("esp.core.payload", luaopen_esp_core_payload) \
+  M("esp.core.link", luaopen_esp_core_link)
 
 #define M(name, open) int open(lua_State *L);
 L_MODULES(M)

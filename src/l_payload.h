@@ -13,4 +13,7 @@ struct payload *l_checkpayload(lua_State *L, int index);
 /* Pushes nil, message, code for an error of pl. Returns 3. */
 int l_payloadfail(lua_State *L, struct payload *pl, int err);
 
+/* The module, for who makes payloads. */
+int luaopen_esp_core_payload(lua_State *L);
+
 #endif

@@ -17,7 +17,8 @@ struct lport {
   int closed, tapped;
 };
 
-/* --- objects ----------------------------------------------------------------------------------------------- */
+/* --- objects -----------------------------------------------------------------------------------------------
+ */
 
 struct port **l_newport(lua_State *L) {
   struct lport *u = lua_newuserdatauv(L, sizeof *u, USER_VALUES);
@@ -83,7 +84,8 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------ */
+/* --- requests
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Runs a request of the port u, whose object is at index 1, then k with the request on the top. */
 static int request(lua_State *L, struct lport *u, int what, int a, int b, lua_KFunction k) {
@@ -154,7 +156,8 @@ static int l_open(lua_State *L) {
                  open_k);
 }
 
-/* p:reopen([seconds=5]) -> true | nil, message, code. Closes, and opens the same device again, for which it may wait. */
+/* p:reopen([seconds=5]) -> true | nil, message, code. Closes, and opens the same device again, for which it
+ * may wait. */
 static int l_reopen(lua_State *L) {
   struct lport *u = check_port(L);
   int ms = milliseconds(L, 2, 5);
@@ -181,8 +184,8 @@ static int line_arg(lua_State *L, int index) {
   return lua_toboolean(L, index);
 }
 
-/* p:lines(dtr, rts) -> true | nil, message, code ("unsupported"). Booleans, true is asserted; nil leaves it. Both change at
- * the same time. */
+/* p:lines(dtr, rts) -> true | nil, message, code ("unsupported"). Booleans, true is asserted; nil leaves it.
+ * Both change at the same time. */
 static int l_lines(lua_State *L) {
   struct lport *u = check_port(L);
   int dtr = line_arg(L, 2), rts = line_arg(L, 3);
@@ -226,7 +229,8 @@ static int l_modem(lua_State *L) {
   return request(L, check_port(L), PORT_MODEM, 0, 0, modem_k);
 }
 
-/* --- bytes ------------------------------------------------------------------------------------------------------ */
+/* --- bytes
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* A wait of read or write. */
 struct transfer {
@@ -296,7 +300,8 @@ static double seconds_arg(lua_State *L, int index, double def) {
   return s;
 }
 
-/* p:read(max [, seconds=10]) -> 1..max bytes as soon as there are any | nil, message, code. 0 s looks without waiting. */
+/* p:read(max [, seconds=10]) -> 1..max bytes as soon as there are any | nil, message, code. 0 s looks without
+ * waiting. */
 static int l_read(lua_State *L) {
   struct lport *u = check_port(L);
   lua_Integer max = luaL_checkinteger(L, 2);
@@ -361,7 +366,8 @@ static int l_write(lua_State *L) {
   return l_await(L, &t->op, 0, write_k);
 }
 
-/* p:set_tap(function(direction, bytes) | nil): is called with what read and write pass, "rx" or "tx". It must not wait. */
+/* p:set_tap(function(direction, bytes) | nil): is called with what read and write pass, "rx" or "tx". It must
+ * not wait. */
 static int l_set_tap(lua_State *L) {
   struct lport *u = check_port(L);
   if (!lua_isnoneornil(L, 2))
@@ -372,7 +378,9 @@ static int l_set_tap(lua_State *L) {
   return 0;
 }
 
-/* --- facts --------------------------------------------------------------------------------------------------------- */
+/* --- facts
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void set_text(lua_State *L, const char *key, const char *text) {
   if (!text[0])
@@ -460,13 +468,15 @@ static int l_list(lua_State *L) {
   return 1;
 }
 
-/* --- contents -------------------------------------------------------------------------------------------------------- */
+/* --- contents
+ * -------------------------------------------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {{"open", l_open}, {"list", l_list}, {NULL, NULL}};
-static const luaL_Reg methods[] = {
-    {"read", l_read},   {"write", l_write}, {"drain", l_drain}, {"flush", l_flush},     {"baud", l_baud},
-    {"lines", l_lines}, {"modem", l_modem}, {"close", l_close}, {"url", l_url},         {"info", l_info},
-    {"reopen", l_reopen}, {"hold_break", l_break}, {"set_tap", l_set_tap}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"read", l_read},       {"write", l_write},   {"drain", l_drain},
+                                   {"flush", l_flush},     {"baud", l_baud},     {"lines", l_lines},
+                                   {"modem", l_modem},     {"close", l_close},   {"url", l_url},
+                                   {"info", l_info},       {"reopen", l_reopen}, {"hold_break", l_break},
+                                   {"set_tap", l_set_tap}, {NULL, NULL}};
 static const luaL_Reg list_metamethods[] = {{"__gc", list_gc}, {NULL, NULL}};
 static const luaL_Reg metamethods[] = {
     {"__gc", l_gc}, {"__close", l_close}, {"__tostring", l_tostring}, {NULL, NULL}};

@@ -1,4 +1,5 @@
-/* l_port_peers.c - the other end of a port: pairs, pseudo terminals and TCP servers, for the simulated chip and for tests. */
+/* l_port_peers.c - the other end of a port: pairs, pseudo terminals and TCP servers, for the simulated chip
+ * and for tests. */
 #include "l_core.h"
 #include "l_port.h"
 #include "l_task.h"
@@ -55,7 +56,8 @@ static int l_pty(lua_State *L) {
   return 2;
 }
 
-/* --- a TCP server ------------------------------------------------------------------------------------------- */
+/* --- a TCP server
+ * ------------------------------------------------------------------------------------------- */
 
 struct server {
   int fd; /* -1: closed */
@@ -95,7 +97,8 @@ static int bind_to(const struct addrinfo *a) {
   return -1;
 }
 
-/* port.listen(host, tcp_port) -> server | nil, message, code. host: a numeric address or "localhost"; tcp_port 0: any. */
+/* port.listen(host, tcp_port) -> server | nil, message, code. host: a numeric address or "localhost";
+ * tcp_port 0: any. */
 static int l_listen(lua_State *L) {
   const char *host = luaL_checkstring(L, 1);
   lua_Integer number = luaL_checkinteger(L, 2);
@@ -103,13 +106,15 @@ static int l_listen(lua_State *L) {
   struct server *s = lua_newuserdatauv(L, sizeof *s, 0);
   s->fd = -1;
   luaL_setmetatable(L, SERVER_TYPE);
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                           .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
   struct addrinfo *list;
   char service[8];
   snprintf(service, sizeof service, "%d", (int)number);
   int err = getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, service, &hints, &list);
   if (err)
-    return l_fail(L, "bad_argument", "%.200s: a numeric address is needed to listen on: %s", host, gai_strerror(err));
+    return l_fail(L, "bad_argument", "%.200s: a numeric address is needed to listen on: %s", host,
+                  gai_strerror(err));
   s->fd = bind_to(list);
   int failed = errno;
   freeaddrinfo(list);

@@ -19,10 +19,10 @@ struct task {
   int id;        /* key in the table of tasks while anchored */
   enum task_state state;
   int queued, results, observed, cancelling;
-  int spins;             /* operations in a row that were over at once */
-  unsigned seen;         /* the last interrupt that it has been told of */
-  struct ev_op *op;      /* while it waits */
-  lua_KFunction k;       /* then goes on here */
+  int spins;        /* operations in a row that were over at once */
+  unsigned seen;    /* the last interrupt that it has been told of */
+  struct ev_op *op; /* while it waits */
+  lua_KFunction k;  /* then goes on here */
   lua_KContext ctx;
   lua_State *pass[SCHED_DEPTH]; /* coroutines through which its wait was passed, innermost first */
   int passes;
@@ -52,18 +52,20 @@ struct sched {
 };
 
 /* The scheduler of this Lua state. */
-struct sched *sched_get(lua_State *L);
+struct sched *l_sched_get(lua_State *L);
 
-/* Replaces resume, wrap, close and status of the coroutine library by versions through which a wait passes. */
-void sched_patch_coroutines(lua_State *L);
+/* Replaces resume, wrap, close and status of the coroutine library by versions through which a wait passes.
+ */
+void l_sched_patch_coroutines(lua_State *L);
 
-/* Takes the mark of a wait off the stack of a coroutine that has yielded. Returns 0 if it yielded otherwise. */
-int sched_pop_mark(lua_State *co, int nresults);
+/* Takes the mark of a wait off the stack of a coroutine that has yielded. Returns 0 if it yielded otherwise.
+ */
+int l_sched_pop_mark(lua_State *co, int nresults);
 
 /* Yields L as one that waits; k is called when it goes on. */
-int sched_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
+int l_sched_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
 
 /* lua_resume with bookkeeping: co is what runs now. */
-int sched_resume(struct sched *s, lua_State *from, lua_State *co, int nargs, int *nresults, int yields);
+int l_sched_resume(struct sched *s, lua_State *from, lua_State *co, int nargs, int *nresults, int yields);
 
 #endif

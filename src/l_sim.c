@@ -30,7 +30,8 @@ static int l_new(lua_State *L) {
   *s = (struct lsim){NULL, 0};
   luaL_setmetatable(L, SIM_TYPE);
   s->runner = sim_runner_new(&config, error, sizeof error);
-  return s->runner ? 1 : l_fail(L, "sim_failed", "%s", error);
+  const char *code = strstr(error, " file ") ? "bad_file" : "failed";
+  return s->runner ? 1 : l_fail(L, code, "%s", error);
 }
 
 /* chip:port([url [, baud]]) -> open port | nil, message, code */
@@ -80,7 +81,8 @@ static int l_poke_flash(lua_State *L) {
 /* chip:efuse_word(block, word [, bits to burn]) -> word as burned | nil when there is no such word */
 static int l_efuse_word(lua_State *L) {
   struct lsim *s = check_sim(L);
-  lua_Integer block = luaL_checkinteger(L, 2), word = luaL_checkinteger(L, 3), bits = luaL_optinteger(L, 4, 0);
+  lua_Integer block = luaL_checkinteger(L, 2), word = luaL_checkinteger(L, 3),
+              bits = luaL_optinteger(L, 4, 0);
   luaL_argcheck(L, bits >= 0 && bits <= 0xFFFFFFFF, 4, "out of range");
   struct sim_chip *c = sim_runner_lock(s->runner);
   int there = block >= 0 && block < c->efuse.at.blocks && word >= 0 && word < c->efuse.at.block[block].words;
@@ -210,7 +212,7 @@ static int l_log(lua_State *L) {
 static int l_listen(lua_State *L) {
   static const char *const kinds[] = {"socket", "rfc2217", NULL};
   struct lsim *s = check_sim(L);
-  int kind = luaL_checkoption(L, 2, NULL, kinds) ? SIM_HOST_RFC2217 : SIM_HOST_RAW;
+  int kind = luaL_checkoption(L, 2, NULL, kinds) ? SIM_HOST_RFC2217 : SIM_HOST_SOCKET;
   const char *address = luaL_checkstring(L, 3);
   lua_Integer port = luaL_checkinteger(L, 4);
   luaL_argcheck(L, port >= 0 && port <= 65535, 4, "port number out of range");

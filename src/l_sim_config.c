@@ -13,34 +13,85 @@ struct member {
   size_t offset;
 };
 
-#define AT(field) {#field, offsetof(struct sim_config, field)}
+#define AT(field)                                                                                            \
+  { #field, offsetof(struct sim_config, field) }
 
 /* Integers of 32 bits: "rom.status_bytes" is field status_bytes of table rom. */
 static const struct member integers[] = {
-    AT(rom.status_bytes),   AT(rom.commands),      AT(rom.sdm_commands), AT(rom.encrypted_word), AT(rom.erase_quirk),
-    AT(rom.security),       AT(rom.ram_block),     AT(rom.flash_size),   AT(spi.base),           AT(spi.usr),
-    AT(spi.usr1),           AT(spi.usr2),          AT(spi.mosi_dlen),    AT(spi.miso_dlen),      AT(spi.w0),
-    AT(spi.addr_msb),       AT(uart.base),         AT(uart.clkdiv),      AT(uart.date),          AT(uart.date_value),
-    AT(wdt.wprotect),       AT(wdt.config0),       AT(wdt.config1),      AT(wdt.key),            AT(efuse.kind),
-    AT(efuse.base),         AT(efuse.pgm_data),    AT(efuse.conf),       AT(efuse.status),       AT(efuse.cmd),
-    AT(efuse.conf_write),   AT(efuse.conf_read),   AT(efuse.wr_dis_mask), AT(efuse.rd_dis),      AT(efuse.rd_dis_lsb),
-    AT(efuse.rd_dis_mask),  AT(efuse.coding),      AT(efuse.coding_lsb), AT(chip_id),            AT(api_version),
-    AT(link),               AT(link_addr),         AT(link_value),       AT(vanish),             AT(strap_addr),
-    AT(strap[0]),           AT(strap[1]),          AT(boot_code[0]),     AT(boot_code[1]),       AT(jedec_id),
-    AT(flash_size),         AT(bootloader_offset), AT(spi_connection),   AT(line_model.paced),   AT(start_download),
-    AT(timing),             AT(usb_vid),           AT(usb_pid),
+    AT(rom.status_bytes),
+    AT(rom.commands),
+    AT(rom.sdm_commands),
+    AT(rom.encrypted_word),
+    AT(rom.erase_quirk),
+    AT(rom.security),
+    AT(rom.ram_block),
+    AT(rom.flash_size),
+    AT(spi.base),
+    AT(spi.usr),
+    AT(spi.usr1),
+    AT(spi.usr2),
+    AT(spi.mosi_dlen),
+    AT(spi.miso_dlen),
+    AT(spi.w0),
+    AT(spi.addr_msb),
+    AT(uart.base),
+    AT(uart.clkdiv),
+    AT(uart.date),
+    AT(uart.date_value),
+    AT(wdt.wprotect),
+    AT(wdt.config0),
+    AT(wdt.config1),
+    AT(wdt.key),
+    AT(efuse.kind),
+    AT(efuse.base),
+    AT(efuse.pgm_data),
+    AT(efuse.conf),
+    AT(efuse.status),
+    AT(efuse.cmd),
+    AT(efuse.conf_write),
+    AT(efuse.conf_read),
+    AT(efuse.wr_dis_mask),
+    AT(efuse.rd_dis),
+    AT(efuse.rd_dis_lsb),
+    AT(efuse.rd_dis_mask),
+    AT(efuse.coding),
+    AT(efuse.coding_lsb),
+    AT(chip_id),
+    AT(api_version),
+    AT(link),
+    AT(link_addr),
+    AT(link_value),
+    AT(vanish),
+    AT(strap_addr),
+    AT(strap[0]),
+    AT(strap[1]),
+    AT(boot_code[0]),
+    AT(boot_code[1]),
+    AT(jedec_id),
+    AT(flash_size),
+    AT(bootloader_offset),
+    AT(spi_connection),
+    AT(line_model.paced),
+    AT(start_download),
+    AT(timing),
+    AT(usb_vid),
+    AT(usb_pid),
+    AT(no_purpose),
+    AT(spi_also),
 };
 
 static const struct member numbers[] = {
-    AT(uart.clock), AT(uart.rom_clock), AT(reenumerate), AT(boot_baud), AT(line_model.latency),
-    AT(line_model.stall_time), AT(en_delay),
+    AT(uart.clock),         AT(uart.rom_clock),        AT(reenumerate), AT(boot_baud),
+    AT(line_model.latency), AT(line_model.stall_time), AT(en_delay),
 };
 
 static const struct member fields[] = {
-    AT(secure_boot), AT(aggressive_revoke), AT(key_revoke[0]), AT(key_revoke[1]), AT(key_revoke[2]), AT(crypt_cnt),
-    AT(secure_download), AT(download_disabled), AT(dl_encrypt_disabled), AT(soft_dis_jtag), AT(hard_dis_jtag),
-    AT(dis_usb), AT(dis_dcache), AT(dis_icache), AT(key_purpose[0]), AT(key_purpose[1]), AT(key_purpose[2]),
-    AT(key_purpose[3]), AT(key_purpose[4]), AT(key_purpose[5]), AT(key_purpose[6]),
+    AT(secure_boot),         AT(aggressive_revoke), AT(key_revoke[0]),   AT(key_revoke[1]),
+    AT(key_revoke[2]),       AT(crypt_cnt),         AT(secure_download), AT(download_disabled),
+    AT(dl_encrypt_disabled), AT(soft_dis_jtag),     AT(hard_dis_jtag),   AT(dis_usb),
+    AT(dis_dcache),          AT(dis_icache),        AT(key_purpose[0]),  AT(key_purpose[1]),
+    AT(key_purpose[2]),      AT(key_purpose[3]),    AT(key_purpose[4]),  AT(key_purpose[5]),
+    AT(key_purpose[6]),
 };
 
 /* Pushes cfg.a.b for "a.b"; nil when a table is missing. "a[1]" is a key like any other. */
@@ -201,6 +252,8 @@ void l_sim_config(lua_State *L, int index, struct sim_config *c) {
   text(L, index, "banner", c->banner, sizeof c->banner);
   text(L, index, "line", c->line, sizeof c->line);
   text(L, index, "waiting", c->waiting, sizeof c->waiting);
+  text(L, index, "panic", c->panic, sizeof c->panic);
+  text(L, index, "leave", c->leave, sizeof c->leave);
   text(L, index, "boot_name[0]", c->boot_name[0], sizeof c->boot_name[0]);
   text(L, index, "boot_name[1]", c->boot_name[1], sizeof c->boot_name[1]);
   for (int i = 0; i < SIM_RSTS; i++) {

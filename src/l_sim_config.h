@@ -6,7 +6,8 @@
 
 #include <lua.h>
 
-/* Reads the table at index; raises when it is malformed. Strings in config stay valid as long as the table. */
+/* Reads the table at index; raises when it is malformed. Strings in config stay valid as long as the table.
+ */
 void l_sim_config(lua_State *L, int index, struct sim_config *config);
 
 #endif

@@ -18,6 +18,7 @@ static struct {
   struct ev *volatile loop;
   lua_State *volatile running;
   struct sigaction previous;
+  unsigned first; /* the count when it was last armed */
   int on;
 } interrupt;
 
@@ -38,7 +39,7 @@ static int raise_interrupt(lua_State *L, struct sched *s) {
 static void on_hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
-  struct sched *s = sched_get(L);
+  struct sched *s = l_sched_get(L);
   if (interrupt_due(s))
     raise_interrupt(L, s);
 }
@@ -53,17 +54,18 @@ static void on_signal(int number) {
 }
 
 void l_interrupts_on(lua_State *L) {
-  struct sched *s = sched_get(L);
+  struct sched *s = l_sched_get(L);
   struct sigaction action = {.sa_handler = on_signal};
   if (!interrupt.on) {
     sigaction(SIGINT, NULL, &interrupt.previous);
-    if (interrupt.previous.sa_handler != SIG_DFL) { /* ignored, or somebody else's: the second one kills all the same */
+    if (interrupt.previous.sa_handler !=
+        SIG_DFL) { /* ignored, or somebody else's: the second one kills all the same */
       interrupt.previous = (struct sigaction){.sa_handler = SIG_DFL};
       sigemptyset(&interrupt.previous.sa_mask);
     }
     interrupt.on = 1;
   }
-  s->seen = s->spread = (unsigned)interrupt.count;
+  interrupt.first = s->seen = s->spread = (unsigned)interrupt.count;
   for (struct task *t = s->live; t; t = t->next_live)
     t->seen = s->seen;
   interrupt.running = L;
@@ -73,7 +75,7 @@ void l_interrupts_on(lua_State *L) {
 }
 
 void l_interrupts_off(lua_State *L) {
-  struct sched *s = sched_get(L);
+  struct sched *s = l_sched_get(L);
   if (!interrupt.on || interrupt.loop != s->loop)
     return;
   sigaction(SIGINT, &interrupt.previous, NULL);
@@ -83,9 +85,8 @@ void l_interrupts_off(lua_State *L) {
 }
 
 int l_interrupted(lua_State *L) {
-  struct sched *s = sched_get(L);
-  return interrupt.on && interrupt.loop == s->loop &&
-         (s->seen != (unsigned)interrupt.count || s->spread != (unsigned)interrupt.count);
+  struct sched *s = l_sched_get(L);
+  return interrupt.on && interrupt.loop == s->loop && interrupt.first != (unsigned)interrupt.count;
 }
 
 /* --- errors ------------------------------------------------------------------------------------------ */
@@ -140,19 +141,19 @@ static void unqueue(struct sched *s, struct task *t) {
   t->queued = 0;
 }
 
-int sched_pop_mark(lua_State *co, int nresults) {
+int l_sched_pop_mark(lua_State *co, int nresults) {
   if (nresults != 1 || lua_touserdata(co, -1) != (void *)&MARK_KEY)
     return 0;
   lua_pop(co, 1);
   return 1;
 }
 
-int sched_yield(lua_State *L, lua_KContext ctx, lua_KFunction k) {
+int l_sched_yield(lua_State *L, lua_KContext ctx, lua_KFunction k) {
   lua_pushlightuserdata(L, (void *)&MARK_KEY);
   return lua_yieldk(L, 1, ctx, k);
 }
 
-int sched_resume(struct sched *s, lua_State *from, lua_State *co, int nargs, int *nresults, int yields) {
+int l_sched_resume(struct sched *s, lua_State *from, lua_State *co, int nargs, int *nresults, int yields) {
   struct frame f = {co, s->frame, yields, s->frame ? s->frame->depth + 1 : 0};
   lua_State *running = interrupt.running;
   s->frame = &f;
@@ -226,10 +227,10 @@ static void run_task(lua_State *L, struct sched *s, struct task *t) {
   t->state = TASK_RUNNING;
   t->passes = t->spins = 0;
   s->current = t;
-  int status = sched_resume(s, L, t->co, nargs, &nresults, 1);
+  int status = l_sched_resume(s, L, t->co, nargs, &nresults, 1);
   s->current = previous;
   if (status == LUA_YIELD) {
-    if (sched_pop_mark(t->co, nresults)) {
+    if (l_sched_pop_mark(t->co, nresults)) {
       t->state = t->queued ? TASK_READY : TASK_WAITING;
     } else { /* the script's own yield: let the others run */
       lua_pop(t->co, nresults);
@@ -313,7 +314,7 @@ static int go_on(lua_State *L, struct ev_op *op, int status, lua_KContext ctx, l
 
 static int await_k(lua_State *L, int status, lua_KContext ctx) {
   struct ev_op *op = (struct ev_op *)ctx;
-  struct sched *s = sched_get(L);
+  struct sched *s = l_sched_get(L);
   struct task *t = s->current;
   t->op = NULL;
   if (interrupt_due(s)) {
@@ -322,7 +323,7 @@ static int await_k(lua_State *L, int status, lua_KContext ctx) {
   }
   if (op->loop) { /* woken to be told of an interrupt that is history now */
     t->op = op;
-    return sched_yield(L, ctx, await_k);
+    return l_sched_yield(L, ctx, await_k);
   }
   return go_on(L, op, status, t->ctx, t->k);
 }
@@ -332,7 +333,7 @@ static int await_in_task(lua_State *L, struct task *t, struct ev_op *op, lua_KCo
   t->op = op;
   t->k = k;
   t->ctx = ctx;
-  return sched_yield(L, (lua_KContext)op, await_k);
+  return l_sched_yield(L, (lua_KContext)op, await_k);
 }
 
 /* Runs the loop until op has ended. */
@@ -342,21 +343,22 @@ static int await_here(lua_State *L, struct sched *s, struct ev_op *op, int *over
   int alone = final || s->depth >= SCHED_DEPTH; /* no task goes on then, only operations */
   s->depth++;
   while (!*over) {
-    int interrupted = !final && interrupt_due(s), cancelled = s->current && s->current->cancelling;
+    int interrupted = !final && interrupt_due(s);
+    int cancelled = !final && s->current && s->current->cancelling;
     if (interrupted || cancelled) {
       s->depth--;
       drop(op);
       return interrupted ? raise_interrupt(L, s) : raise_cancelled(L, s->current);
     }
-    int ready = !alone && s->head;
+    if (!alone)
+      run_ready(L, s);
+    int ready = *over || (!alone && s->head);
     if (!ev_turn(s->loop, ready ? 0 : EV_FOREVER) && !ready) {
       s->depth--;
       drop(op);
       return luaL_error(L, "deadlock: nothing is left that could end this wait");
     }
     spread_interrupt(s);
-    if (!*over && !alone)
-      run_ready(L, s);
   }
   s->depth--;
   return go_on(L, op, LUA_OK, ctx, k);
@@ -364,7 +366,7 @@ static int await_here(lua_State *L, struct sched *s, struct ev_op *op, int *over
 
 int l_await(lua_State *L, struct ev_op *op, lua_KContext ctx, lua_KFunction k) {
   enum { SPINS = 64 };
-  struct sched *s = sched_get(L);
+  struct sched *s = l_sched_get(L);
   if (!s->loop)
     return luaL_error(L, "the event loop is closed");
   luaL_checkstack(L, 8, NULL);
@@ -396,7 +398,8 @@ int l_await(lua_State *L, struct ev_op *op, lua_KContext ctx, lua_KFunction k) {
 /* --- sleep --------------------------------------------------------------------------------------------- */
 
 static int sleep_step(struct ev_op *op, int why) {
-  return why == EV_START && op->deadline > ev_now() ? OP_WAIT : OP_DONE;
+  (void)op;
+  return why == EV_START ? OP_WAIT : OP_DONE; /* 0 s lets the others run, too */
 }
 
 int l_sleep(lua_State *L, double seconds, lua_KContext ctx, lua_KFunction k) {
@@ -414,7 +417,7 @@ static struct task *check_task(lua_State *L) {
 /* task.spawn(fn, ...) -> task. It begins to run when the caller next waits. */
 static int l_spawn(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  struct sched *s = sched_get(L);
+  struct sched *s = l_sched_get(L);
   int nargs = lua_gettop(L) - 1;
   struct task *t = lua_newuserdatauv(L, sizeof *t, 2);
   memset(t, 0, sizeof *t);
@@ -485,7 +488,7 @@ static int join_step(struct ev_op *op, int why) {
 static struct join *new_join(lua_State *L, struct task *t, double deadline) {
   struct join *j = lua_newuserdatauv(L, sizeof *j, 1);
   *j = (struct join){.op = {.step = join_step, .cancel = join_cancel, .fd = -1, .deadline = deadline}};
-  j->sched = sched_get(L);
+  j->sched = l_sched_get(L);
   j->task = t;
   j->link.prev = j->link.next = &j->link;
   return j;
@@ -582,7 +585,8 @@ static int l_cancel(lua_State *L) {
 
 /* t:status() -> "running" | "done" | "failed" | "cancelled" */
 static int l_status(lua_State *L) {
-  static const char *const names[] = {"running", "running", "running", "running", "done", "failed", "cancelled"};
+  static const char *const names[] = {"running", "running", "running",  "running",
+                                      "done",    "failed",  "cancelled"};
   lua_pushstring(L, names[check_task(L)->state]);
   return 1;
 }
@@ -642,14 +646,14 @@ static int run_k(lua_State *L, int status, lua_KContext ctx) {
 
 /* task.run(): until no task is left. Raises the error of the first task that failed with nobody noticing. */
 static int l_run(lua_State *L) {
-  if (sched_get(L)->current)
+  if (l_sched_get(L)->current)
     return luaL_error(L, "task.run inside a task");
   return l_await(L, &new_join(L, NULL, EV_FOREVER)->op, 0, run_k);
 }
 
 /* task.current() -> the task that runs | nil */
 static int l_current(lua_State *L) {
-  struct sched *s = sched_get(L);
+  struct sched *s = l_sched_get(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &SCHED_KEY);
   lua_getiuservalue(L, -1, 1);
   if (s->current)
@@ -663,6 +667,16 @@ static int l_current(lua_State *L) {
 static int l_is_interrupted(lua_State *L) {
   lua_pushboolean(L, l_interrupted(L));
   return 1;
+}
+
+/* task.catch_interrupt(on): Ctrl-C interrupts waits and Lua code of this program, or no longer. */
+static int l_catch_interrupt(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TBOOLEAN);
+  if (!lua_toboolean(L, 1))
+    l_interrupts_off(L);
+  else
+    l_interrupts_on(L);
+  return 0;
 }
 
 /* Runs the loop until no task is left or the time is over; part of l_task_shutdown, in protected mode. */
@@ -679,7 +693,7 @@ static int wait_for_all(lua_State *L) {
 
 int l_task_shutdown(lua_State *L) {
   enum { SECONDS = 5 };
-  struct sched *s = sched_get(L);
+  struct sched *s = l_sched_get(L);
   if (s->live && l_interrupted(L)) {
     s->seen = (unsigned)interrupt.count;
     lua_pushcfunction(L, wait_for_all);
@@ -706,9 +720,10 @@ static int l_shutdown(lua_State *L) {
   return l_task_shutdown(L) ? lua_error(L) : 0;
 }
 
-/* --- the state's scheduler -------------------------------------------------------------------------------- */
+/* --- the state's scheduler --------------------------------------------------------------------------------
+ */
 
-static int sched_gc(lua_State *L) {
+static int l_sched_gc(lua_State *L) {
   struct sched *s = lua_touserdata(L, 1);
   if (interrupt.loop && interrupt.loop == s->loop)
     l_interrupts_off(L);
@@ -717,7 +732,7 @@ static int sched_gc(lua_State *L) {
   return 0;
 }
 
-static struct sched *sched_new(lua_State *L) {
+static struct sched *l_sched_new(lua_State *L) {
   luaL_checkstack(L, 8, NULL);
   struct sched *s = lua_newuserdatauv(L, sizeof *s, 1);
   memset(s, 0, sizeof *s);
@@ -726,7 +741,7 @@ static struct sched *sched_new(lua_State *L) {
   lua_newtable(L);
   lua_setiuservalue(L, -2, 1);
   lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, sched_gc);
+  lua_pushcfunction(L, l_sched_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   s->loop = ev_new();
@@ -736,15 +751,15 @@ static struct sched *sched_new(lua_State *L) {
   return s;
 }
 
-struct sched *sched_get(lua_State *L) {
+struct sched *l_sched_get(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &SCHED_KEY);
   struct sched *s = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  return s ? s : sched_new(L);
+  return s ? s : l_sched_new(L);
 }
 
 struct ev *l_loop(lua_State *L) {
-  return sched_get(L)->loop;
+  return l_sched_get(L)->loop;
 }
 
 /* Remembers the metatable of error objects. */
@@ -764,22 +779,20 @@ static const luaL_Reg functions[] = {{"spawn", l_spawn},
                                      {"run", l_run},
                                      {"current", l_current},
                                      {"interrupted", l_is_interrupted},
+                                     {"catch_interrupt", l_catch_interrupt},
                                      {"shutdown", l_shutdown},
                                      {NULL, NULL}};
-static const luaL_Reg methods[] = {{"join", l_join},
-                                   {"cancel", l_cancel},
-                                   {"status", l_status},
-                                   {"traceback", l_traceback},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"join", l_join}, {"cancel", l_cancel}, {"status", l_status}, {"traceback", l_traceback}, {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__close", l_cancel}, {NULL, NULL}};
 
 int luaopen_esp_core_task(lua_State *L) {
   l_newclass(L, TASK_TYPE, methods, metamethods);
   int first = lua_rawgetp(L, LUA_REGISTRYINDEX, &ERROR_KEY) == LUA_TNIL;
-  sched_get(L);
+  l_sched_get(L);
   if (first) {
     keep_error_class(L);
-    sched_patch_coroutines(L);
+    l_sched_patch_coroutines(L);
   }
   luaL_newlib(L, functions);
   return 1;

@@ -80,7 +80,8 @@ int port_fail_errno(struct port *p, const char *doing, int number) {
     return port_fail(p, PORT_EGONE, "the port is gone (%s: %s)", doing, strerror(number));
   case ENOTTY:
   case EOPNOTSUPP:
-    return port_fail(p, PORT_EUNSUPPORTED, "the port does not support this (%s: %s)", doing, strerror(number));
+    return port_fail(p, PORT_EUNSUPPORTED, "the port does not support this (%s: %s)", doing,
+                     strerror(number));
   default:
     return port_fail(p, PORT_EFAILED, "%s: %s", doing, strerror(number));
   }
@@ -146,7 +147,8 @@ static void closed_close(struct port *p) {
 }
 
 void port_close(struct port *p) {
-  static const struct port_ops closed_serial = {"closed", 0, 0, closed_read, closed_write, closed_request, closed_close};
+  static const struct port_ops closed_serial = {"closed",       0,           0, closed_read, closed_write,
+                                                closed_request, closed_close};
   p->ops->close(p);
   p->ops = &closed_serial;
 }
@@ -203,7 +205,8 @@ int port_flush_input(struct port *p) {
   return request_now(p, PORT_FLUSH, 0, 0);
 }
 
-/* --- on a descriptor ------------------------------------------------------------------------------------- */
+/* --- on a descriptor -------------------------------------------------------------------------------------
+ */
 
 int port_fd_read(struct port *p, void *buf, size_t max) {
   if (p->fd < 0)
@@ -280,8 +283,10 @@ static int fd_request(struct port *p, struct port_request *rq, int why) {
 }
 
 struct port *port_from_fd(int fd, const char *kind, const char *url) {
-  static const struct port_ops socket_ops = {"socket", 0, 0, port_fd_read, port_socket_write, fd_request, port_fd_close};
-  static const struct port_ops pty_ops = {"pty", 0, 0, port_fd_read, port_fd_write, fd_request, port_fd_close};
+  static const struct port_ops socket_ops = {"socket",     0, 0, port_fd_read, port_socket_write, fd_request,
+                                             port_fd_close};
+  static const struct port_ops pty_ops = {"pty",        0, 0, port_fd_read, port_fd_write, fd_request,
+                                          port_fd_close};
   struct port *p = port_alloc(sizeof *p, strcmp(kind, "pty") == 0 ? &pty_ops : &socket_ops, url, 115200);
   if (p)
     p->fd = fd;

@@ -1,8 +1,8 @@
 /* port.h - ports: one interface over serial devices, sockets, RFC 2217 servers, and the simulated chip.
  *
- * A port has one descriptor to wait for. Nothing in here blocks: read and write do what is possible now, and what may
- * take time is a request, which is an operation of ev.h. Errors are PORT_E... below zero; p->error then holds
- * a text with the particulars. A port is used by one thread. */
+ * A port has one descriptor to wait for. Nothing in here blocks: read and write do what is possible now, and
+ * what may take time is a request, which is an operation of ev.h. Errors are PORT_E... below zero; p->error
+ * then holds a text with the particulars. A port is used by one thread. */
 #ifndef PORT_H
 #define PORT_H
 
@@ -52,13 +52,13 @@ struct port_request {
 struct port_ops {
   const char *kind; /* "serial", "socket", "rfc2217", "sim" */
   int has_lines, has_baud;
-  /* > 0: bytes stored; 0: nothing now; < 0: PORT_E... Bytes may be kept inside the port, so read until 0 before
-   * waiting for fd. */
+  /* > 0: bytes stored; 0: nothing now; < 0: PORT_E... Bytes may be kept inside the port, so read until 0
+   * before waiting for fd. */
   int (*read)(struct port *p, void *buf, size_t max);
   /* >= 0: bytes taken, fewer than n when there is no room now; < 0: PORT_E... */
   int (*write)(struct port *p, const void *buf, size_t n);
-  /* A step function: returns OP_DONE with rq->result, or OP_WAIT with rq->op.fd, events and deadline. Back ends that never
-   * wait just answer. */
+  /* A step function: returns OP_DONE with rq->result, or OP_WAIT with rq->op.fd, events and deadline. Back
+   * ends that never wait just answer. */
   int (*request)(struct port *p, struct port_request *rq, int why);
   /* Closes p->fd (sets it to -1) and frees what the back end holds, not p. May be called twice. */
   void (*close)(struct port *p);
@@ -69,14 +69,14 @@ struct port {
   const struct port_ops *ops;
   int fd; /* -1: not open. O_NONBLOCK, O_CLOEXEC */
   int baud;
-  int dtr, rts;              /* as last set; -1: never */
-  int has_lines, has_baud;   /* as found when opening */
-  int usb_vid, usb_pid;      /* of a back end that plays a USB device; 0: see port_serial_desc */
-  int hangup;                /* serial: closing drops DTR and RTS (HUPCL) */
-  char *url;                 /* as given */
-  char *name;                /* the device or host:port behind it */
+  int dtr, rts;                /* as last set; -1: never */
+  int has_lines, has_baud;     /* as found when opening */
+  int usb_vid, usb_pid;        /* of a back end that plays a USB device; 0: see port_serial_desc */
+  int hangup;                  /* serial: closing drops DTR and RTS (HUPCL) */
+  char *url;                   /* as given */
+  char *name;                  /* the device or host:port behind it */
   char error[PORT_ERROR_SIZE]; /* "/dev/ttyUSB0: no such device" */
-  char hint[200];            /* what to do about it, or "" */
+  char hint[200];              /* what to do about it, or "" */
 };
 
 /* Makes the port that url names, not open yet; *out is NULL on failure. "/dev/ttyUSB0",
@@ -128,10 +128,14 @@ const struct port_desc *port_serial_desc(struct port *p);
  * without memory. */
 struct port *port_from_fd(int fd, const char *kind, const char *url);
 
-/* Non-blocking read and write on p->fd, which back ends use. Sockets: port_socket_write, which raises no SIGPIPE. */
+/* Non-blocking read and write on p->fd, which back ends use. Sockets: port_socket_write, which raises no
+ * SIGPIPE. */
 int port_fd_read(struct port *p, void *buf, size_t max);
 int port_fd_write(struct port *p, const void *buf, size_t n);
 int port_socket_write(struct port *p, const void *buf, size_t n);
+/* The same on TCP. Servers that send an answer in pieces wait for the acknowledgement of the first one, which the
+ * system here would put off for 40 ms in the hope of something to send along: this asks for it at once. */
+int port_tcp_write(struct port *p, const void *buf, size_t n);
 void port_fd_close(struct port *p);
 
 #endif

@@ -1,7 +1,7 @@
 /* port_serial.c - serial devices through libserialport, and pseudo terminals, which it does not take.
  *
- * libserialport 0.1.1 takes no lock, opens without O_CLOEXEC and leaves HUPCL set. So the device is opened and
- * locked here first, before anything of it is changed, and that descriptor keeps the lock. */
+ * libserialport 0.1.1 takes no lock, opens without O_CLOEXEC and leaves HUPCL set. So the device is opened
+ * and locked here first, before anything of it is changed, and that descriptor keeps the lock. */
 #include "port.h"
 #include "port_list.h"
 #include "port_speed.h"
@@ -49,7 +49,8 @@ static void serial_close(struct port *p) {
   p->fd = s->lock = -1;
 }
 
-/* --- who has it -------------------------------------------------------------------------------------------- */
+/* --- who has it --------------------------------------------------------------------------------------------
+ */
 
 /* Whether a process has the device open. */
 static int holds(const char *pid, const char *device) {
@@ -78,7 +79,8 @@ static void find_holder(const char *device, char *out, size_t size) {
   if (!proc)
     return;
   for (struct dirent *e; !out[0] && (e = readdir(proc));) {
-    if (!isdigit((unsigned char)e->d_name[0]) || atol(e->d_name) == (long)getpid() || !holds(e->d_name, device))
+    if (!isdigit((unsigned char)e->d_name[0]) || atol(e->d_name) == (long)getpid() ||
+        !holds(e->d_name, device))
       continue;
     char path[64], name[64] = "?";
     snprintf(path, sizeof path, "/proc/%.20s/comm", e->d_name);
@@ -108,7 +110,8 @@ static int fail_denied(struct port *p) {
   if (group && st.st_gid != 0)
     snprintf(p->hint, sizeof p->hint, "sudo usermod -a -G %.32s $USER, then log in again", group->gr_name);
   else
-    snprintf(p->hint, sizeof p->hint, "serial ports belong to the group dialout (or uucp); is this the right port?");
+    snprintf(p->hint, sizeof p->hint,
+             "serial ports belong to the group dialout (or uucp); is this the right port?");
   return PORT_EDENIED;
 }
 
@@ -133,15 +136,25 @@ static int fail_open(struct port *p, int number) {
   }
 }
 
-/* --- opening ------------------------------------------------------------------------------------------------ */
+/* --- opening
+ * ------------------------------------------------------------------------------------------------ */
 
+static int try_baud(struct serial *s, int baud) {
+  return s->sp ? sp_set_baudrate(s->sp, baud) == SP_OK : speed_set(s->p.fd, baud) == 0;
+}
+
+/* Drivers take a rate that they cannot make and choose another: what was set in the end decides. */
 static int set_baud(struct serial *s, int baud) {
-  int ok = s->sp ? sp_set_baudrate(s->sp, baud) == SP_OK : speed_set(s->p.fd, baud) == 0;
+  int before = speed_get(s->p.fd);
+  int ok = try_baud(s, baud);
   if (!ok && (errno == EIO || errno == ENODEV || errno == ENXIO))
     return port_fail_errno(&s->p, "set the rate", errno);
   int real = ok ? speed_get(s->p.fd) : -1;
-  if (!ok || (real > 0 && (real > baud + baud / 20 || real < baud - baud / 20)))
+  if (!ok || (real > 0 && (real > baud + baud / 20 || real < baud - baud / 20))) {
+    if (before > 0)
+      try_baud(s, before);
     return port_fail(&s->p, PORT_EUNSUPPORTED, "the port does not support %d baud", baud);
+  }
   s->p.baud = baud;
   return PORT_OK;
 }
@@ -203,8 +216,8 @@ static int open_steps(struct serial *s) {
   return PORT_OK;
 }
 
-/* Finds the device behind p->url: links are followed, and a USB device that has come back under another name is found by
- * the hub port it hangs on. */
+/* Finds the device behind p->url: links are followed, and a USB device that has come back under another name
+ * is found by the hub port it hangs on. */
 static int find_device(struct serial *s) {
   char path[PATH_MAX];
   char *name = realpath(s->p.url, path) ? strdup(path) : NULL;
@@ -247,7 +260,8 @@ const struct port_desc *port_serial_desc(struct port *p) {
   return strcmp(p->ops->kind, "serial") == 0 && s->described ? &s->desc : NULL;
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------- */
+/* --- requests
+ * ------------------------------------------------------------------------------------------------- */
 
 static int wait_ms(struct port_request *rq, double end, int ms) {
   double next = ev_now() + ms / 1e3;
@@ -256,7 +270,8 @@ static int wait_ms(struct port_request *rq, double end, int ms) {
   return OP_WAIT;
 }
 
-/* Tries until the device is there and lets itself be opened: the system needs a moment for its permissions, too. */
+/* Tries until the device is there and lets itself be opened: the system needs a moment for its permissions,
+ * too. */
 static int reopen_step(struct serial *s, struct port_request *rq, int why) {
   if (why == EV_START) {
     serial_close(&s->p);
@@ -355,7 +370,8 @@ static int serial_request(struct port *p, struct port_request *rq, int why) {
 }
 
 int port_new_serial(struct port **out, const char *url, int baud, char *error) {
-  static const struct port_ops ops = {"serial", 1, 1, port_fd_read, port_fd_write, serial_request, serial_close};
+  static const struct port_ops ops = {"serial",       1,           1, port_fd_read, port_fd_write,
+                                      serial_request, serial_close};
   struct serial *s = port_alloc(sizeof *s, &ops, url, baud);
   if (!s) {
     snprintf(error, PORT_ERROR_SIZE, "not enough memory");

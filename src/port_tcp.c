@@ -2,6 +2,8 @@
 #include "dial.h"
 #include "port.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,16 @@ struct tcp {
 static void tcp_close(struct port *p) {
   dial_cancel(&((struct tcp *)p)->dial);
   port_fd_close(p);
+}
+
+int port_tcp_write(struct port *p, const void *buf, size_t n) {
+  int sent = port_socket_write(p, buf, n);
+#ifdef TCP_QUICKACK
+  int on = 1;
+  if (sent > 0)
+    setsockopt(p->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+#endif
+  return sent;
 }
 
 static void open_cancel(struct ev_op *op) {
@@ -88,7 +100,7 @@ static int tcp_request(struct port *p, struct port_request *rq, int why) {
 }
 
 int port_new_tcp(struct port **out, const char *url, int baud, char *error) {
-  static const struct port_ops ops = {"socket", 0, 0, port_fd_read, port_socket_write, tcp_request, tcp_close};
+  static const struct port_ops ops = {"socket", 0, 0, port_fd_read, port_tcp_write, tcp_request, tcp_close};
   struct dial dial;
   const char *rest;
   if (dial_parse(&dial, url + strlen("socket://"), &rest) != 0 || (*rest && strcmp(rest, "/") != 0)) {

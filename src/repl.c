@@ -125,8 +125,11 @@ static int complete(lua_State *L) {
         lua_pushvalue(L, -1);
         collect(L, list, line + at, end - at);
       }
-      if (luaL_getmetafield(L, -1, "__index") != LUA_TTABLE)
-        break;
+      if (luaL_getmetafield(L, holder, "__index") != LUA_TTABLE) {
+        lua_settop(L, holder);
+        if (luaL_getmetafield(L, holder, "__methods") != LUA_TTABLE) /* where __index is a function */
+          break;
+      }
       lua_replace(L, holder);
     }
   }

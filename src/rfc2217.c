@@ -1,4 +1,5 @@
-/* rfc2217.c - rfc2217://host:port[?ign_set_control][&timeout=N]: a serial port at the other end of a TCP connection.
+/* rfc2217.c - rfc2217://host:port[?ign_set_control][&timeout=N]: a serial port at the other end of a TCP
+ * connection.
  *
  * What is changed there is acknowledged; requests wait for that. Bytes that arrive meanwhile are kept. */
 #include "dial.h"
@@ -41,12 +42,13 @@ struct rfc2217 {
   double timeout, end, reopen_end;
 };
 
-/* --- bytes out --------------------------------------------------------------------------------------------------- */
+/* --- bytes out
+ * --------------------------------------------------------------------------------------------------- */
 
 static int flush_out(struct rfc2217 *r) {
   if (r->out_size == 0)
     return 0;
-  int n = port_socket_write(&r->p, r->out, r->out_size);
+  int n = port_tcp_write(&r->p, r->out, r->out_size);
   if (n > 0) {
     r->out_size -= (size_t)n;
     memmove(r->out, r->out + n, r->out_size);
@@ -84,7 +86,7 @@ static int rfc_write(struct port *p, const void *buf, size_t n) {
   size_t used, taken = 0;
   int err = 0;
   if (r->half) { /* completes a byte 255; the caller offers it again, unless it has given up */
-    int done = port_socket_write(p, &iac, 1);
+    int done = port_tcp_write(p, &iac, 1);
     if (done <= 0)
       return done;
     r->half = 0;
@@ -96,7 +98,7 @@ static int rfc_write(struct port *p, const void *buf, size_t n) {
   size_t size = telnet_escape(in + taken, n - taken, encoded, sizeof encoded, &used);
   if (size == 0)
     return (int)taken;
-  int sent = port_socket_write(p, encoded, size);
+  int sent = port_tcp_write(p, encoded, size);
   if (sent < 0)
     return sent;
   for (size_t left = (size_t)sent; left > 0; taken++) {
@@ -110,7 +112,8 @@ static int rfc_write(struct port *p, const void *buf, size_t n) {
   return (int)taken;
 }
 
-/* --- bytes in ---------------------------------------------------------------------------------------------------- */
+/* --- bytes in
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* Which of the things that SET_CONTROL controls a value is about. */
 static int control_group(int value) {
@@ -223,7 +226,8 @@ static int pump(struct rfc2217 *r) {
   return flush_out(r);
 }
 
-/* --- requests ----------------------------------------------------------------------------------------------------- */
+/* --- requests
+ * ----------------------------------------------------------------------------------------------------- */
 
 enum { START, DIAL, OPTIONS, ACKS, PAUSE }; /* request.state */
 
@@ -301,7 +305,8 @@ static int options_step(struct rfc2217 *r, struct port_request *rq, int why) {
   if (us == TELNET_OPTION_ON)
     return configure(r, rq);
   if (us == TELNET_OPTION_REFUSED)
-    return done(rq, port_fail(&r->p, PORT_EFAILED, "the server does not speak RFC 2217; is it a plain socket:// ?"));
+    return done(
+        rq, port_fail(&r->p, PORT_EFAILED, "the server does not speak RFC 2217; is it a plain socket:// ?"));
   if (why == EV_TIMEOUT)
     return done(rq, port_fail(&r->p, PORT_ETIMEOUT, "the server did not answer as RFC 2217 does within %g s",
                               r->timeout));
@@ -311,8 +316,11 @@ static int options_step(struct rfc2217 *r, struct port_request *rq, int why) {
 static void start_telnet(struct rfc2217 *r) {
   static const struct {
     int command, option;
-  } asks[] = {{TELNET_WILL, TELNET_COM_PORT}, {TELNET_WILL, TELNET_BINARY}, {TELNET_DO, TELNET_BINARY},
-              {TELNET_WILL, TELNET_SGA},      {TELNET_DO, TELNET_SGA}};
+  } asks[] = {{TELNET_WILL, TELNET_COM_PORT},
+              {TELNET_WILL, TELNET_BINARY},
+              {TELNET_DO, TELNET_BINARY},
+              {TELNET_WILL, TELNET_SGA},
+              {TELNET_DO, TELNET_SGA}};
   uint8_t out[3];
   telnet_init(&r->telnet);
   telnet_allow(&r->telnet, TELNET_COM_PORT, 1, 1);
@@ -462,7 +470,8 @@ static int rfc_request(struct port *p, struct port_request *rq, int why) {
   }
 }
 
-/* --- the name ------------------------------------------------------------------------------------------------------- */
+/* --- the name
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* One option of the query. 0, or -1 if there is no such option. */
 static int parse_option(struct rfc2217 *r, const char *text, size_t n) {
@@ -476,7 +485,9 @@ static int parse_option(struct rfc2217 *r, const char *text, size_t n) {
     return end == text + n && r->timeout > 0 && r->timeout <= 3600 ? 0 : -1;
   }
   /* options that other programs know and that change nothing here */
-  return (n > 8 && strncmp(text, "logging=", 8) == 0) || (n == 10 && strncmp(text, "poll_modem", n) == 0) ? 0 : -1;
+  return (n > 8 && strncmp(text, "logging=", 8) == 0) || (n == 10 && strncmp(text, "poll_modem", n) == 0)
+             ? 0
+             : -1;
 }
 
 int port_new_rfc2217(struct port **out, const char *url, int baud, char *error) {
@@ -503,7 +514,8 @@ int port_new_rfc2217(struct port **out, const char *url, int baud, char *error) 
   }
   if (bad) {
     port_free(&r->p);
-    snprintf(error, PORT_ERROR_SIZE, "%.200s: rfc2217://host:port[?ign_set_control][&timeout=seconds] expected", url);
+    snprintf(error, PORT_ERROR_SIZE,
+             "%.200s: rfc2217://host:port[?ign_set_control][&timeout=seconds] expected", url);
     return PORT_EARGUMENT;
   }
   *out = &r->p;

@@ -31,10 +31,10 @@ static inline const uint8_t *scan_next(struct scan *s, const uint8_t *p) {
 
 size_t slip_escape(uint8_t *out, const uint8_t *in, size_t n) {
   uint8_t *o = out;
-  const uint8_t *p = in, *end = in + n;
   struct scan s;
-  if (n == 0)
+  if (n == 0) /* in may be NULL */
     return 0;
+  const uint8_t *p = in, *end = in + n;
   scan_begin(&s, p, end);
   while (p < end) {
     const uint8_t *q = scan_next(&s, p);

@@ -129,10 +129,12 @@ size_t telnet_answer(struct telnet *t, const struct telnet_event *e, uint8_t out
   switch (e->command) {
   case TELNET_DO:
   case TELNET_DONT:
-    return settle(&t->us[o], e->command == TELNET_DO, allowed(t->may_us, o), TELNET_WILL, TELNET_WONT, o, out);
+    return settle(&t->us[o], e->command == TELNET_DO, allowed(t->may_us, o), TELNET_WILL, TELNET_WONT, o,
+                  out);
   case TELNET_WILL:
   case TELNET_WONT:
-    return settle(&t->him[o], e->command == TELNET_WILL, allowed(t->may_him, o), TELNET_DO, TELNET_DONT, o, out);
+    return settle(&t->him[o], e->command == TELNET_WILL, allowed(t->may_him, o), TELNET_DO, TELNET_DONT, o,
+                  out);
   default:
     return 0;
   }

@@ -71,9 +71,9 @@ struct telnet {
   int state;
   uint8_t command;
   uint8_t sub[TELNET_SUB_MAX];
-  size_t sub_size;                  /* TELNET_SUB_MAX + 1: too long, to be dropped */
-  uint8_t us[256], him[256];        /* TELNET_OPTION_... for what we do and what the other side does */
-  uint8_t may_us[32], may_him[32];  /* bit sets: options that we agree to */
+  size_t sub_size;                 /* TELNET_SUB_MAX + 1: too long, to be dropped */
+  uint8_t us[256], him[256];       /* TELNET_OPTION_... for what we do and what the other side does */
+  uint8_t may_us[32], may_him[32]; /* bit sets: options that we agree to */
 };
 
 /* A decoder that agrees to no option. */
@@ -83,8 +83,10 @@ void telnet_init(struct telnet *t);
 void telnet_allow(struct telnet *t, int option, int us, int him);
 
 /* Decodes up to n bytes, stops behind the first event. Data bytes go to out, which has room for n and may
- * be in; *count is how many. Returns the bytes of in that were used. e->kind is TELNET_NOTHING without an event. */
-size_t telnet_decode(struct telnet *t, const uint8_t *in, size_t n, uint8_t *out, size_t *count, struct telnet_event *e);
+ * be in; *count is how many. Returns the bytes of in that were used. e->kind is TELNET_NOTHING without an
+ * event. */
+size_t telnet_decode(struct telnet *t, const uint8_t *in, size_t n, uint8_t *out, size_t *count,
+                     struct telnet_event *e);
 
 /* Takes note of a TELNET_OPTION event. Writes the answer if one is due; returns its size, 0 or 3. */
 size_t telnet_answer(struct telnet *t, const struct telnet_event *e, uint8_t out[3]);
@@ -92,10 +94,12 @@ size_t telnet_answer(struct telnet *t, const struct telnet_event *e, uint8_t out
 /* Asks for an option: command is TELNET_WILL (we offer) or TELNET_DO. Writes 3 bytes; returns 3. */
 size_t telnet_ask(struct telnet *t, int command, int option, uint8_t out[3]);
 
-/* Doubles every 255. Stops when out is full; *used is the bytes of in that went in. Returns the bytes of out. */
+/* Doubles every 255. Stops when out is full; *used is the bytes of in that went in. Returns the bytes of out.
+ */
 size_t telnet_escape(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *used);
 
-/* Writes a COM-PORT subnegotiation with up to 16 bytes of data; out needs 7 + 2 * n bytes. Returns its size. */
+/* Writes a COM-PORT subnegotiation with up to 16 bytes of data; out needs 7 + 2 * n bytes. Returns its size.
+ */
 size_t telnet_com_port(uint8_t command, const uint8_t *data, size_t n, uint8_t *out);
 
 #endif

@@ -30,7 +30,7 @@ local function read_revision(self)
   return true
 end
 
-local mt = { __name = "esp.chip" }
+local mt = { __name = "esp.chip", __methods = Chip }      -- the prompt completes names from __methods
 
 function mt.__index(self, key)
   local method = Chip[key]
@@ -65,11 +65,17 @@ local function new(fields)
   return setmetatable(fields, mt)
 end
 
--- Which internal USB the ROM talks on, if any.
+-- Which internal USB the ROM talks on, if any: from the ROM's variable where it can be read, else from what the
+-- operating system says about the port.
 local function usb_mode(self)
-  if self.sdm then return nil end
-  local link = identity.link_in_use(self)
-  return (link == "usj" or link == "otg") and link or nil
+  local link = not self.sdm and identity.link_in_use(self) or nil
+  if not link then
+    local usb, links = self.usb, self.data.links
+    if links.usj and reset.is_usj(usb) then return "usj" end
+    if links.otg and usb and usb.vid == reset.ESPRESSIF_VID and usb.pid == links.otg then return "otg" end
+    return nil
+  end
+  return link ~= "uart" and link or nil
 end
 
 -- These watchdogs are not reset by the internal USB's reset and would cut a long session short.
@@ -139,6 +145,30 @@ function Chip:info()
     self.described = info
   end
   return self.described
+end
+
+--- Set the supply voltage of the flash against pins and eFuses.
+-- A wrong voltage can destroy the flash; 1.9V may need a board that bears it; OFF is for an external supply.
+-- @param voltage "1.8V", "1.9V" or "OFF"
+-- @raise unsupported, bad_argument
+function Chip:override_vddsdio(voltage)
+  local override = self.data.flash.voltage_override
+  if not override then
+    fail { code = "unsupported", message = ("%s: its flash voltage cannot be changed"):format(self.name) }
+  end
+  not_in_sdm(self, "changing the flash voltage")
+  local wanted = tostring(voltage):upper()
+  local value = override.choices[wanted]
+  if not value then
+    local names = {}
+    for name in pairs(override.choices) do names[#names + 1] = name end
+    table.sort(names)
+    fail { code = "bad_argument", message = ("flash voltage %q is not possible"):format(tostring(voltage)),
+           hint = "one of " .. table.concat(names, ", ") }
+  end
+  self:write_reg(override.register, value)
+  self.described = nil
+  self:tell { type = "note", code = "voltage_override", text = ("flash supply set to %s"):format(wanted) }
 end
 
 --- The 24-bit number of chips that have one instead of a MAC address as identity.

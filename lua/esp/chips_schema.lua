@@ -275,6 +275,7 @@ local CHIP = record {
       usb = optional(code_and_text),
     },
     fields = map(field_name, word), registers = optional(map(word, word)), sync_value = within(1, 0xFFFFFFFF),
+    no_purpose = optional(within(0, 31)), spi_also = optional(word),
   },
   checked = map(behaviour("connect", "flash", "identity", "usb", "log"), degree),
 }

@@ -101,6 +101,9 @@ function M.parse(decl, argv)
   if capture then error(setmetatable({ decl = decl }, capture), 0) end
   argv = argv or arg or {}
   local name = command_name()
+  for _, word in ipairs(argv) do
+    if word == "--json" then require "esp.report".json_wanted = true end      -- also for a wrong command line
+  end
   local ok, args = pcall(M.read, decl, argv)
   if ok and args.help then
     local has_term, term = pcall(require, "esp.core.term")
@@ -113,9 +116,6 @@ function M.parse(decl, argv)
     local err = args
     if type(err) == "table" and err.code == "usage" and not err.hint then
       err.hint = ("`esplua %s --help` shows what is accepted"):format(name)
-    end
-    for _, word in ipairs(argv) do
-      if word == "--json" then M.report({ json = true }):failure(err) break end
     end
     error(err, 0)
   end
@@ -150,9 +150,7 @@ end
 function M.run(args, fn)
   local report = M.report(args)
   report:emit("start", { schema = 1, program = "esplua", version = require "esp.version", command = args.script })
-  local _ <close> = setmetatable({}, { __close = function(_, err)
-    if err ~= nil then report:failure(err) end
-  end })
+  local _ <close> = setmetatable({}, { __close = function() report:clear() end })
   local result = fn(report)
   report:done()
   return result
@@ -179,6 +177,7 @@ function M.connect(args, report)
   local settings = require "esp.config".load()
   if settings.file then report:detail("Settings from " .. settings.file) end
   local listener = report:listener()
+  for _, note in ipairs(settings.notes) do listener(note) end
   local chip = require "esp".connect {
     port = args.port, baud = args.baud, chip = args.chip, before = args.before, after = args.after,
     attempts = args.connect_attempts, port_filter = #args.port_filter > 0 and args.port_filter or nil,

@@ -44,7 +44,8 @@ local function settle_options(opts)
   local o = {
     config = opts.config or config_file.load(),
     port = opts.port or env.port, trace = opts.trace, on_event = opts.on_event, fpga = env.fpga,
-    port_filter = opts.port_filter,
+    port_filter = opts.port_filter, override_vddsdio = opts.override_vddsdio,
+    notes = opts.config == nil,
   }
   o.baud = number_option(opts, "baud", env.baud or ROM_BAUD, 1, 100000000)
   o.attempts = number_option(opts, "attempts", env.connect_attempts or o.config.connect_attempts or 7,
@@ -98,11 +99,16 @@ local function attempt(chip, recipe, limit)
       end
     end
     evidence.received = listen(chip.port, LONGEST_LOG)
+  else
+    evidence.received = listen(chip.port, QUIET)      -- what it said before we came
   end
-  chip.link:flush()
-  local ok, stub, code, details = chip.link:sync {
-    tries = SYNC_TRIES, timeout = limit, pause = SYNC_PAUSE,
-  }
+  local function sync()
+    chip.link:flush()
+    return chip.link:sync { tries = SYNC_TRIES, timeout = limit, pause = SYNC_PAUSE }
+  end
+  local ok, stub, code, details = sync()
+  -- Internal USB that went away after the reset: the chip waits for us, another reset would only repeat this.
+  if not ok and reset.regain(chip.port, code) then ok, stub, code, details = sync() end
   if ok then return true, stub end
   evidence.received = (evidence.received .. (details and details.received or "")):sub(-KEPT_BYTES)
   return failed(stub, code, details)
@@ -140,6 +146,21 @@ local function driver_hint(chip)
   return ""
 end
 
+-- Whether there is a loader's answer among bytes: a frame with the direction of one.
+local function has_answer(bytes)
+  for _, frame in ipairs(require("esp.core.slip").decoder():feed(bytes)) do
+    if #frame >= 10 and frame:byte() == 1 then return true end
+  end
+  return false
+end
+
+-- A text with the port's name in front, once.
+local function named(chip, text)
+  text = text or ""
+  if text:sub(1, #chip.url + 2) == chip.url .. ": " then return text end
+  return ("%s: %s"):format(chip.url, text)
+end
+
 -- Raises the error that the attempts add up to.
 local function give_up(chip, attempts, o)
   local what, log, last = "nothing", nil, attempts[#attempts]
@@ -154,15 +175,15 @@ local function give_up(chip, attempts, o)
   local said = log and bootlog.describe(log) or ""
   local port_trouble = last.code and last.code:find "^port_" and last.code
   if what == "nothing" and port_trouble then
-    code, message = port_trouble, ("%s: %s"):format(chip.url, last.message or "lost")
+    code, message = port_trouble, last.message or "lost"
   elseif what == "download" then
     code, message = "no_reply", ("%s waits for download but does not answer"):format(name)
   elseif what == "application" then
     code = "wrong_boot_mode"
     message = ("%s is not in download mode, it runs its program%s"):format(name, said ~= "" and ": " .. said or "")
     if log.no_program then message = ("%s is not in download mode: %s"):format(name, said) end
-  elseif last.details and (last.details.frames or 0) > 0 then
-    code, message = "no_sync", ("%s answers, but not as a loader does: %s"):format(name, last.message)
+  elseif what == "garbage" and has_answer(last.received) then
+    code, message = "no_sync", ("%s answers, but not as a loader does"):format(name)
   elseif what == "garbage" then
     code, message = "garbage", ("only noise is received from %s at %d baud"):format(name, chip.baud)
   else
@@ -171,7 +192,7 @@ local function give_up(chip, attempts, o)
   local hint = HINTS[code] or "plug it in again"
   if code == "nothing_received" and not chip.resets then hint = "this port cannot reset the chip: " .. BY_HAND end
   if code == "wrong_boot_mode" and not chip.resets then hint = BY_HAND end
-  fail { code = code, message = ("%s: %s"):format(chip.url, message):gsub("^(.-): %1: ", "%1: "),
+  fail { code = code, message = named(chip, message),
          hint = hint .. (hint:find "[.?]$" and "" or ".") .. slow_hint(chip, o.chip) .. driver_hint(chip),
          details = { attempts = attempts, received = last.received, log = log, baud = chip.baud } }
 end
@@ -205,33 +226,66 @@ local function synchronise(chip, o)
     if #evidence > KEPT_ATTEMPTS then table.remove(evidence, 1) end
     chip:tell { type = "attempt", code = result.code, number = n, of = o.attempts, recipe = result.recipe,
                 received = result.received, text = result.message }
-    if result.code == "port_gone" or result.code == "port_failed" then chip.port:reopen(0.5) end
+    reset.regain(chip.port, result.code)
+    -- Behind a server no USB identity is seen, but the chip itself says that its USB peripheral was what reset it.
+    if cycle and (bootlog.parse(result.received).reset_name or ""):find "^USB_UART"
+       and not o.config.custom_reset_sequence then
+      cycle = reset.cycle { mode = "usb-reset", config = o.config }
+    end
   end
   give_up(chip, evidence, o)
 end
 
--- Which chip answers. Returns data, how it showed (text) | data or nil, message for what is not known, fatal
+local INFO_SIZES = { 20, 12 }             -- the second is that of the first chip to have the command
+local UNKNOWN_COMMAND = 0x05
+
+-- Asks for the security information. Returns its bytes | nil, message, code; "rom_error": the chip does not have it.
+-- The answer is looked at here, because nothing is known of the chip yet: a ROM without the command answers eight
+-- times over, under the name of the command before.
+local function ask_security_info(chip)
+  local task = require "esp.core.task"
+  local ok, message, code = chip.link:send(OP.GET_SECURITY_INFO)
+  if not ok then return nil, message, code end
+  local deadline = task.now() + chip.config.timeout
+  repeat
+    local reply
+    reply, message, code = chip.link:receive(math.max(deadline - task.now(), 0))
+    if not reply then break end
+    local body = reply.body or ""
+    if reply.op == OP.GET_SECURITY_INFO then
+      for _, size in ipairs(INFO_SIZES) do
+        if #body >= size + 2 then
+          if body:byte(size + 1) == 0 then return body:sub(1, size) end
+          return nil, "GET_SECURITY_INFO was refused", "rom_error"
+        end
+      end
+      if #body >= 2 and body:byte(1) ~= 0 then return nil, "GET_SECURITY_INFO was refused", "rom_error" end
+    elseif reply.op and #body >= 2 and body:byte(1) ~= 0 and body:byte(2) == UNKNOWN_COMMAND then
+      return nil, "GET_SECURITY_INFO is unknown", "rom_error"
+    end
+  until false
+  return nil, message, code
+end
+
+-- The chip that has secure download mode and does not tell its id.
+local function nameless_chip()
+  for _, id in ipairs(chips.list()) do
+    local data = chips.get(id)
+    if data.security_info == "no_chip_id" then return data end
+  end
+end
+
+-- Which chip answers. Returns data | nil, what is not known, true when there is no help for it
 local function identify(chip, wanted)
   local function read_magic()
     local value, message, code = chip:try_command(OP.READ_REG, ("<I4"):pack(MAGIC_ADDRESS))
     return value, message, code
   end
   -- A chip without the command, named by the user, need not be asked for what it refuses.
-  if wanted and wanted.magic and not wanted.security_info then
-    local value = read_magic()
-    if value == wanted.magic then return wanted end
-  end
-  local value, body, code = chip:try_command(OP.GET_SECURITY_INFO, "", { reply = 12 })
-  if value == nil and code ~= "rom_error" and code ~= "bad_reply" and code ~= "timeout" and code ~= "unsupported" then
-    fail { code = code, message = ("%s: %s"):format(chip.url, body) }
-  end
-  if not value then
-    -- The ESP32's ROM answers what it does not know eight times over, under the name of another command.
-    listen(chip.port, LONGEST_LOG)
-    chip.link:flush()
-  end
-  if value and #body >= 12 then
-    chip.security = identity.decode_security_info(body)
+  if wanted and wanted.magic and not wanted.security_info and read_magic() == wanted.magic then return wanted end
+  local info, message, code = ask_security_info(chip)
+  if info then
+    chip.security = identity.decode_security_info(info)
     chip.sdm = chip.security.set.secure_download
     local id = chip.security.chip_id
     if id then
@@ -242,22 +296,21 @@ local function identify(chip, wanted)
       end
       return nil, ("unknown chip id %d"):format(id)
     end
+    if chip.sdm then return nameless_chip() end
+  elseif code and code:find "^port_" then
+    fail { code = code, message = named(chip, message) }
+  else
+    listen(chip.port, LONGEST_LOG)
+    chip.link:flush()
   end
-  if chip.sdm then
-    -- Only one chip has the mode and tells no id.
-    for _, id in ipairs(chips.list()) do
-      if chips.get(id).security_info == "no_chip_id" then return chips.get(id) end
-    end
-  end
-  local magic, message, why = read_magic()
+  local magic
+  magic, message, code = read_magic()
   if not magic then
-    if why == "rom_error" and chip.security then
+    if code == "rom_error" and chip.security then
       chip.sdm = true
-      for _, id in ipairs(chips.list()) do
-        if chips.get(id).security_info == "no_chip_id" then return chips.get(id) end
-      end
+      return nameless_chip()
     end
-    fail { code = why, message = ("%s: finding out the chip: %s"):format(chip.url, message) }
+    fail { code = code, message = named(chip, message) }
   end
   local data = chips.by_magic(magic)
   if data then return data end
@@ -296,8 +349,6 @@ end
 
 -- From an open port to a chip that answers.
 local function establish(chip, o)
-  local link = chip.link
-  link:flush()
   chip.status_bytes = nil
   chip.stub, chip.sdm, chip.security, chip.left = false, false, nil, false
   chip:tell { type = "stage", code = "connecting", port = chip.url, text = "Connecting" }
@@ -312,9 +363,10 @@ local function establish(chip, o)
   if chip.baud ~= o.baud then chip:set_baud(o.baud) end
 end
 
--- Opens one port and connects.
-local function connect_port(url, o)
-  local port = ports.open(url, { baud = o.rom_baud })
+-- Connects on a port, which is opened unless it is open.
+local function connect_port(given, o)
+  local url, port = given, given
+  if type(given) == "string" then port = ports.open(url, { baud = o.rom_baud }) else url = port:url() end
   local chip = require("esp.chip").new {
     port = port, url = url, baud = o.rom_baud, config = o.config, after = o.after, on_event = o.on_event, options = o,
     link = require("esp.core.link").new(port),
@@ -323,7 +375,9 @@ local function connect_port(url, o)
     if o.trace then chip.link:set_trace(o.trace) end
     chip.port_kind = port:info().kind
     chip.usb = ports.usb_identity(port, url)
+    chip:set_port_baud(o.rom_baud)
     establish(chip, o)
+    if o.override_vddsdio then chip:override_vddsdio(o.override_vddsdio) end
   end)
   if not ok then
     chip:close()
@@ -369,7 +423,7 @@ local function scan(o)
     tried[#tried + 1] = { port = entry.name, error = result }
   end
   fail { code = #tried == 1 and tried[1].error.code or "port_missing", details = { tried = tried },
-         message = #tried == 0 and "no serial port found"
+         message = #tried == 0 and "no serial port found" or #tried == 1 and tostring(tried[1].error)
            or ("no chip answered on any of %d serial ports"):format(#tried),
          hint = #tried == 1 and tried[1].error.hint or "name the port with --port; `esplua ports` lists them" }
 end
@@ -377,7 +431,7 @@ end
 --- Connect to a chip.
 -- What is not given is taken from the environment (ESPLUA_PORT, ...), then from the configuration file.
 -- @param opts table:
---   port         name or URL; absent: every port is tried
+--   port         name, URL, or an open port (which closes with the chip); absent: every port is tried
 --   port_filter  list such as { "vid=0x303a" }, when no port is given
 --   baud         rate to work at (115200); the ROM is spoken to at 115200 at most, then the rate is raised
 --   rom_baud     rate to start at instead
@@ -387,6 +441,7 @@ end
 --   attempts     how often to try (7); 0 or less: without end
 --   open_attempts how often to try to open the port (1); 0: without end
 --   trace        function, sees every packet (esp.core.link)
+--   override_vddsdio  "1.8V", "1.9V" or "OFF": supply of the flash, where the chip can change it
 --   config       of esp.config; env: of esp.config.environment
 --   on_event     function(event): stages, notes and warnings
 -- @return chip object
@@ -394,11 +449,11 @@ end
 --   bad_argument, bad_reset_sequence
 function M.connect(opts)
   local o = settle_options(opts or {})
-  for _, event in ipairs(o.config.notes or {}) do
-    if o.on_event then o.on_event(event) end
+  if o.notes and o.on_event then
+    for _, event in ipairs(o.config.notes) do o.on_event(event) end
   end
   if o.port then
-    if o.open_attempts ~= 1 then return wait_and_connect(o.port, o) end
+    if o.open_attempts ~= 1 and type(o.port) == "string" then return wait_and_connect(o.port, o) end
     return connect_port(o.port, o)
   end
   if o.open_attempts ~= 1 then

@@ -35,7 +35,10 @@ function Console:fetch(seconds)
   if bytes and bytes ~= "" then return bytes end
   if code == "port_gone" then
     local ok, why, again = self.port:reopen(math.max(seconds, 0.1))
-    if not ok then fail { code = again or "port_gone", message = why or message } end
+    if not ok then
+      if again == "unsupported" then again, why = code, message end
+      fail { code = again or code, message = why or message }
+    end
     return nil
   end
   if not bytes and code and code ~= "timeout" then fail { code = code, message = message } end

@@ -170,9 +170,9 @@ function M.attach(chip, opts)
   end
   state = { connection = wanted, pins = pins, session = chip.session }
   chip.flash_state, chip.attached = nil, nil
-  M.power_up(chip, opts)
+  util.again(chip, 3, M.power_up, chip, opts)
   if wanted == nil and not chip.stub then
-    value, state.efuse_pins = efuse_pads(chip)
+    value, state.efuse_pins = util.again(chip, 3, efuse_pads, chip)
   end
   if wanted ~= nil or not chip.stub then send_attach(chip, value) end
   state.value = value
@@ -223,7 +223,9 @@ function M.set_size(chip, wanted, opts)
                 ("unknown size of flash (id 0x%06X), taking 4MB"):format(state.id), { hint = "give the flash size" })
       result.size = FALLBACK_SIZE
     end
-    result.header = M.header_size(chip.data, util.size_name(result.size))
+    local name = util.size_name(result.size)
+    -- A size that the header has no code for leaves the header alone.
+    result.header = chip.data.flash.sizes[name] and name or nil
   else
     local name = type(wanted) == "number" and util.size_name(wanted) or wanted
     result.header = M.header_size(chip.data, name)

@@ -2,6 +2,7 @@
 local fail = require "esp.error"
 local attach = require "esp.flash_attach"
 local checks = require "esp.flash_checks"
+local spiflash = require "esp.spiflash"
 local util = require "esp.flash_util"
 local M = {}
 
@@ -10,15 +11,39 @@ local CHUNK = 256 * 1024                   -- erased per command: progress, and 
 local SIZE_HINT = "give the flash size"
 local SDM_SIZE = "16MB"                    -- what secure download mode, where nothing can be detected, is told
 
+-- Sectors that the ESP8266's ROM erases when told `told`: those up to the next border of 64 KiB are erased and
+-- not counted.
+local function erased_by(told, to_border)
+  return told + math.min(told, to_border)
+end
+
 --- What FLASH_BEGIN has to be told so that `size` bytes from `address` on are erased.
--- The ESP8266's ROM erases the sectors up to the next 64 KiB border twice over, and counts the second time
--- beyond what was asked: told m sectors it erases m + min(m, sectors up to the border).
+-- @return bytes; and whether that erases one sector more than wanted, which this ROM cannot avoid
 function M.begin_size(chip, address, size)
-  if chip.stub or chip.data.rom.erase_quirk ~= "head_sectors" then return size end
+  if chip.stub or chip.data.rom.erase_quirk ~= "head_sectors" then return size, false end
   local sectors = (size + util.SECTOR - 1) // util.SECTOR
   local to_border = 16 - address // util.SECTOR % 16
   local told = math.max((sectors + 1) // 2, sectors - to_border)
-  return told * util.SECTOR
+  return told * util.SECTOR, erased_by(told, to_border) > sectors
+end
+
+--- Prepare to erase exactly a region. Where the ROM would take a sector too many, the last one is erased by flash's
+-- own command and left out of what the ROM is told.
+-- @return function(address, size) for the engine: what FLASH_BEGIN is to be told. When writing begins anew the last
+--   sector may be left as it is: the same bytes are programmed there again.
+function M.exactly(chip, address, size)
+  local stop = (address + size + util.SECTOR - 1) // util.SECTOR * util.SECTOR
+  local _, too_much = M.begin_size(chip, address, size)
+  if too_much then
+    stop = stop - util.SECTOR
+    spiflash.erase_sector(chip, stop)
+  end
+  return function(at, n)
+    n = math.max(math.min(n, stop - at), 0)
+    local told, more = M.begin_size(chip, at, n)
+    if more and at + n >= stop then told = M.begin_size(chip, at, math.max(n - util.SECTOR, 0)) end
+    return told
+  end
 end
 
 local function check_multiple(value, what, zero_allowed)
@@ -31,7 +56,8 @@ end
 local function begin(chip, address, size)
   local rom = chip.data.rom
   local block = chip.flash_block
-  local data = ("<I4I4I4I4"):pack(M.begin_size(chip, address, size), (size + block - 1) // block, block, address)
+  local told = M.exactly(chip, address, size)(address, size)
+  local data = ("<I4I4I4I4"):pack(told, (size + block - 1) // block, block, address)
   if chip.stub or rom.encrypted_word then data = data .. "\0\0\0\0" end
   util.command(chip, ("erasing 0x%X to 0x%X"):format(address, address + size - 1), FLASH_BEGIN, data,
                { timeout = util.timeout(chip, "erase_region_timeout_per_mb", size) })
@@ -90,7 +116,7 @@ function M.region(chip, address, size, opts)
   local all = type(size) == "string" and size:upper() == "ALL"
   check_multiple(address, "address", true)
   if not all then check_multiple(size, "size") end
-  checks.erasable(chip, opts, address)
+  util.again(chip, 3, checks.erasable, chip, opts, address)
   local known = prepare(chip, opts)
   if all then
     if not known.limit or chip.sdm and not opts.flash_size then
@@ -106,7 +132,7 @@ end
 -- @param opts as for region
 function M.all(chip, opts)
   opts = opts or {}
-  checks.erasable(chip, opts, 0)
+  util.again(chip, 3, checks.erasable, chip, opts, 0)
   local known = prepare(chip, opts)
   local size = known.limit
   if not size or chip.sdm and not opts.flash_size then

@@ -124,7 +124,7 @@ local function differences(chip, region, opts)
   local list, count, payload = {}, 0, region.payload
   local most = opts.limit or LISTED
   M.each(chip, region.address, payload:size(), function(flash, offset)
-    local file = payload:read(offset, #flash)
+    local file = util.ask(payload, "read", offset, #flash)
     if file == flash then return end
     for i = 1, #flash do
       if file:byte(i) ~= flash:byte(i) then
@@ -144,7 +144,7 @@ local function compare(chip, region, opts)
   local hex = require "esp.core.digest".hex
   local result = { address = region.address, name = region.name, size = region.payload:size() }
   if write.has_md5(chip) then
-    local file = region.payload:md5()
+    local file = util.ask(region.payload, "md5")
     local flash
     for _ = 1, 2 do
       flash = write.md5(chip, region.address, result.size)

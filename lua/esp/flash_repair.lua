@@ -6,7 +6,7 @@ local M = {}
 
 local CHUNK = 65536
 local PIECE = 256 * 1024                   -- written again in pieces that may be held in memory
-local SAMPLE = 64
+local SAMPLE, TAIL = 64, 16                 -- bytes read back at once; of the end of a block
 local FEW_BITS = 16
 local PROTECT_BITS = 0x1C                  -- block protection bits of the first status register
 
@@ -19,10 +19,11 @@ function M.resync(chip)
   end)
 end
 
-local function file_md5(payload, from, to)
+--- Digest of part of a payload.
+function M.digest(payload, from, to)
   local h = require "esp.core.digest".new "md5"
   while from < to do
-    local bytes = payload:read(from, math.min(CHUNK, to - from))
+    local bytes = util.ask(payload, "read", from, math.min(CHUNK, to - from))
     h:update(bytes)
     from = from + #bytes
   end
@@ -44,20 +45,19 @@ function M.is_empty(digest, size)
   return digest == empty_md5(size)
 end
 
--- A function telling whether sectors [from, to) of a job's region are right.
-local function comparer(chip, job)
+-- A function telling whether sectors [from, to) of a job's region are right, as far as it goes.
+local function comparer(chip, job, last)
   local write = require "esp.flash_write"
-  local size = job.payload:size()
   return function(from, to)
-    from, to = from * util.SECTOR, math.min(to * util.SECTOR, size)
-    return from >= to or write.md5(chip, job.address + from, to - from) == file_md5(job.payload, from, to)
-  end, (size + util.SECTOR - 1) // util.SECTOR
+    from, to = from * util.SECTOR, math.min(to * util.SECTOR, last)
+    return from >= to or write.md5(chip, job.address + from, to - from) == M.digest(job.payload, from, to)
+  end, (last + util.SECTOR - 1) // util.SECTOR
 end
 
---- The first offset at or after `from` (a sector's start) whose sector is not right.
-function M.locate_first(chip, job, from)
-  local same, sectors = comparer(chip, job)
-  local start = (from or 0) // util.SECTOR
+--- The first offset at or after `from` (a sector's start) and before `last` whose sector is not right.
+function M.locate_first(chip, job, from, last)
+  local same, sectors = comparer(chip, job, last)
+  local start = from // util.SECTOR
   local good, bad = start, sectors                   -- sectors up to `good` are right, up to `bad` are not
   while bad - good > 1 do
     local middle = (good + bad) // 2
@@ -70,9 +70,9 @@ end
 -- @param found digest of the whole region as it is in flash
 -- @return { first =, last = } offsets in the payload, whole sectors; empty = true when all of it reads as erased
 function M.locate(chip, job, found)
-  local same, sectors = comparer(chip, job)
   local size = job.payload:size()
-  local first = M.locate_first(chip, job, 0)
+  local same, sectors = comparer(chip, job, size)
+  local first = M.locate_first(chip, job, 0, size)
   local wrong, right = first // util.SECTOR, sectors  -- from `right` on all is right, from `wrong` on not
   while right - wrong > 1 do
     local middle = (wrong + right) // 2
@@ -86,13 +86,22 @@ end
 function M.rewrite(chip, job, damage, stream)
   local payload = require "esp.core.payload"
   for from = damage.first, damage.last - 1, PIECE do
-    local pl <close> = assert(payload.new { data = job.payload:read(from, math.min(PIECE, damage.last - from)) })
-    local compress = job.compress and pl:packed() and true or false
+    local bytes = util.ask(job.payload, "read", from, math.min(PIECE, damage.last - from))
+    local pl <close> = assert(payload.new { data = bytes })
+    local compress = job.compress and util.ask(pl, "packed") and true or false
     util.again(chip, 2, function()
       util.raise("writing again", nil,
                  stream(chip, { payload = pl, address = job.address + from, compress = compress }))
     end)
   end
+end
+
+--- Whether flash that stayed empty takes at least one sector: then the address got damaged on the way and writing
+-- again helps; flash that is protected or dead takes none.
+function M.takes_sector(chip, job, stream)
+  local n = math.min(util.SECTOR, job.payload:size())
+  M.rewrite(chip, job, { first = 0, last = n }, stream)
+  return require "esp.flash_write".md5(chip, job.address, n) == M.digest(job.payload, 0, n)
 end
 
 local function bits(n)
@@ -179,8 +188,8 @@ function M.evidence(chip, job, damage)
   if not ok or type(flash) ~= "string" or #flash ~= n then return nil end
   local before = math.min(from, 2 * util.SECTOR)
   local around = math.min(before + 3 * util.SECTOR, job.payload:size() - from + before)
-  local context = job.payload:read(from - before, around)
-  local file = job.payload:read(from, n)
+  local context = util.ask(job.payload, "read", from - before, around)
+  local file = util.ask(job.payload, "read", from, n)
   local d = M.difference(file, flash, context, before)
   if not d then
     return { kind = "unstable", text = "reads right now: reading flash is not reliable", address = job.address + from }
@@ -217,23 +226,69 @@ function M.explain(chip, region, job, damage, wanted, found)
   fail(e)
 end
 
---- Where no digest can be had: read the first and the last bytes of a region back.
--- A block that got lost or was written twice shows at the end.
--- @return true when they are right, nil when they could not be read
+-- Flash against the file by flash's plain read command; what differs is read again when the line has come to rest.
+local function compare(chip, region, job, from, n)
+  local file = util.ask(job.payload, "read", from, n)
+  local flash
+  for _ = 1, 3 do
+    flash = spiflash.read(chip, job.address + from, n)
+    if flash == file then return end
+    util.settle(chip)
+  end
+  local d = M.difference(file, flash)
+  fail { code = "verify_failed", region = util.about(region), evidence = d,
+         message = ("%s at 0x%X: flash differs from the file; 0x%X %s"):format(region.name, region.address,
+           job.address + from + d.offset, d.text),
+         hint = "write it again, at a lower baud rate if it repeats" }
+end
+
+-- Where to look in a block: its last bytes that are not all alike. Bytes lost on the way shift all that follows.
+local function telling(job, from, n)
+  local bytes = util.ask(job.payload, "read", from, n)
+  for at = n - TAIL, 0, -TAIL do
+    local window = bytes:sub(at + 1, at + TAIL)
+    if window ~= window:sub(1, 1):rep(#window) then return from + at end
+  end
+  return from + math.max(n - TAIL, 0)
+end
+
+local function places(chip, job, how)
+  local size, list = job.payload:size(), {}
+  if how == "ends" then
+    local n = math.min(SAMPLE, size)
+    return { { 0, n }, { size - n, n } }
+  end
+  local step = how == "all" and SAMPLE or chip.flash_block
+  for from = 0, size - 1, step do
+    local n = math.min(step, size - from)
+    if how == "all" then
+      list[#list + 1] = { from, n }
+    else
+      local at = telling(job, from, n)
+      list[#list + 1] = { at, math.min(TAIL, size - at) }
+    end
+  end
+  return list
+end
+
+--- Where no digest can be had: read back and compare, which is slow. A block that got lost, was written twice or lost
+-- a byte shows at its end.
+-- @param how "ends": the first and the last bytes; "blocks": the end of each block; "all": every byte
+-- @return true when they are right, nil when the ends could not be read
 -- @raise verify_failed
-function M.sample(chip, region, job)
-  local size = job.payload:size()
-  local n = math.min(SAMPLE, size)
-  for _, from in ipairs { 0, size - n } do
-    local ok, flash = pcall(spiflash.read, chip, job.address + from, n)
-    if not ok then return nil end
-    local file = job.payload:read(from, n)
-    if flash ~= file then
-      local d = M.difference(file, flash)
-      fail { code = "verify_failed", region = util.about(region), evidence = d,
-             message = ("%s at 0x%X: flash differs from the file; 0x%X %s"):format(region.name, region.address,
-               job.address + from + d.offset, d.text),
-             hint = "write it again, at a lower baud rate if it repeats" }
+function M.sample(chip, region, job, how)
+  if how ~= "ends" then
+    util.stage(chip, nil, "verify", ("%s: reading back %s"):format(region.name,
+      how == "all" and "what was written" or "samples, because the line had faults"))
+  end
+  for _, place in ipairs(places(chip, job, how)) do
+    local ok, err = pcall(compare, chip, region, job, place[1], place[2])
+    if not ok then
+      if not (fail.is(err) and util.line_fault(err)) then error(err, 0) end
+      if how == "ends" then return nil end
+      fail { code = "verify_failed", region = util.about(region), cause = err,
+             message = ("%s at 0x%X: the line had faults, and what was written cannot be read back (%s)")
+               :format(region.name, region.address, err.message), hint = "lower the baud rate, check the cable" }
     end
   end
   return true

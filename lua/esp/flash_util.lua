@@ -5,6 +5,7 @@ local M = {}
 M.SECTOR = 0x1000
 M.BLOCK64 = 0x10000
 local MIB = 1024 * 1024
+local SETTLE = 0.02                        -- seconds; USB adapters hand on what they received within 16 ms
 
 -- Used where the chip object has no configuration of its own; the values of section "Configuration file".
 local DEFAULTS = {
@@ -70,10 +71,21 @@ function M.size_name(bytes)
   return bytes .. " bytes"
 end
 
---- Codes of failures of the line, after which asking again may help.
-M.LINE_FAULTS = { timeout = true, bad_reply = true, checksum = true, no_reply = true, nothing_received = true }
+-- Codes of failures of the line, after which asking again may help.
+local LINE_FAULTS = { timeout = true, bad_reply = true, checksum = true, no_reply = true, no_sync = true }
 --- Codes after which the port has to be opened anew.
 M.LOST_PORT = { port_gone = true, port_failed = true }
+
+-- Error bytes of a ROM for a request that arrived damaged; it knows no error 0.
+local DAMAGED = { [0x05] = true, [0x07] = true, [0x00] = true }
+
+--- Whether a failure is the line's, so that asking again may help.
+-- @param err error object, or its { code =, details = }
+function M.line_fault(err)
+  local details = err.details
+  if err.code == "rom_error" then return type(details) == "table" and DAMAGED[details.error] == true end
+  return LINE_FAULTS[err.code] == true
+end
 
 --- Call f until it succeeds; faults of the line are forgiven.
 -- @param attempts how often at most
@@ -84,7 +96,7 @@ function M.again(chip, attempts, f, ...)
     if result[1] then return table.unpack(result, 2, result.n) end
     local err = result[2]
     attempts = attempts - 1
-    if attempts <= 0 or not (fail.is(err) and M.LINE_FAULTS[err.code]) then error(err, 0) end
+    if attempts <= 0 or not (fail.is(err) and M.line_fault(err)) then error(err, 0) end
     chip.flash_faults = (chip.flash_faults or 0) + 1
     M.settle(chip)
   end
@@ -92,8 +104,9 @@ end
 
 --- After a disturbed exchange: let stragglers arrive, then drop them.
 function M.settle(chip)
-  local link = chip.link
-  if link and link.flush then pcall(link.flush, link) end
+  if not chip.link then return end
+  require "esp.core.task".sleep(SETTLE)
+  pcall(chip.link.flush, chip.link)
 end
 
 --- Pass on what a primitive of the link returned, or raise its failure as an error object.
@@ -105,6 +118,11 @@ function M.raise(what, hint, ...)
     fail { code = code or "failed", message = what .. ": " .. tostring(message), hint = hint, details = details }
   end
   return ...
+end
+
+--- What a payload answers; a file that changed or vanished meanwhile raises.
+function M.ask(payload, method, ...)
+  return fail.check(nil, "did the file change meanwhile?", payload[method](payload, ...))
 end
 
 --- A command without data worth keeping, tried again when the line fails. Only for what may run twice.

@@ -2,6 +2,7 @@
 local fail = require "esp.error"
 local attach = require "esp.flash_attach"
 local checks = require "esp.flash_checks"
+local diff = require "esp.flash_diff"
 local erase = require "esp.flash_erase"
 local input = require "esp.input"
 local repair = require "esp.flash_repair"
@@ -35,8 +36,8 @@ function M.stream(chip, job)
   return chip.link:write_flash {
     payload = job.payload, address = job.address, block = block, compress = job.compress,
     begin = { encrypted = encrypted_word(chip, job.encrypted),
-              erase_size = not job.compress and erase.begin_size(chip, job.address, size) or nil },
-    window = 1, attempts = util.config(chip, "write_block_attempts"), status = chip.status_bytes,
+              erase_size = not job.compress and erase.exactly(chip, job.address, size) or nil },
+    window = 1, attempts = util.config(chip, "write_block_attempts"),
     timeout = { begin = util.timeout(chip, "erase_region_timeout_per_mb", size), block = per_block },
     progress = job.progress,
   }
@@ -68,64 +69,77 @@ local function half_done(err, region, done)
   return err
 end
 
+local function attach_again(chip, opts, state)
+  attach.attach(chip, { again = true, spi_connection = state.connection, on_event = opts.on_event })
+  if state.params then attach.set_size(chip, state.params, opts) end
+end
+
 local function reconnect(chip, region, opts, cause)
   util.warn(chip, opts, "connection_lost", ("%s: connection lost (%s), connecting again")
     :format(region.name, cause.message), { region = util.about(region) })
-  local state, size = chip.flash_state, chip.flash_state.params
-  chip:reconnect()
-  attach.attach(chip, { again = true, spi_connection = state.connection, on_event = opts.on_event })
-  if size then attach.set_size(chip, size, opts) end
+  local state = chip.flash_state
+  chip:reconnect(opts.reconnect or nil)
+  attach_again(chip, opts, state)
 end
 
 --- Where to go on after a break: what is in flash for certain, down to a sector's start.
-local function resume_at(chip, job, from, written)
+local function resume_at(chip, job, from, last, written)
   if not job.compress then
-    local last = (job.payload:size() - 1) // util.SECTOR * util.SECTOR
-    return math.min(math.max(from, (from + written) // util.SECTOR * util.SECTOR), last)
+    local latest = (last - 1) // util.SECTOR * util.SECTOR
+    return math.min(math.max(from, (from + written) // util.SECTOR * util.SECTOR), latest)
   end
   -- How far the ROM came in a compressed stream is not known: the digests tell.
   if not M.has_md5(chip) or job.encrypted then return from end
-  return math.max(from, repair.locate_first(chip, job, from))
+  return math.max(from, repair.locate_first(chip, job, from, last))
 end
 
 -- After a break: reach the chip again. A lost port is opened anew, once per region and never when encrypting.
 local function heal(chip, region, opts, err, entry, encrypted)
   entry.retries = entry.retries + 1
+  chip.flash_faults = (chip.flash_faults or 0) + 1
   if util.LOST_PORT[err.code] then
-    if encrypted or entry.reconnects then error(err, 0) end
+    if encrypted or entry.reconnects or opts.reconnect == false then error(err, 0) end
     entry.reconnects = 1
     reconnect(chip, region, opts, err)
   else
     repair.resync(chip)
+    -- A refusal may come from pins or a size that arrived damaged.
+    if err.code == "rom_error" then attach_again(chip, opts, chip.flash_state) end
   end
 end
 
---- Send a region. A break is healed, and writing goes on where it stopped.
-local function send(chip, region, job, opts, entry)
-  local total, from, stuck = job.payload:size(), 0, 0
+--- Send a region, or the part of it from `first` up to `last`. A break is healed, and writing goes on where it
+-- stopped.
+local function send(chip, region, job, opts, entry, first, last)
+  local total = job.payload:size()
+  local from, stuck = first or 0, 0
+  last = last or total
   while true do
     local written = 0
-    local payload = from == 0 and job.payload or input.tail(region, from)
+    local whole = from == 0 and last == total
+    local payload = whole and job.payload or input.part(region, from, last < total and last - from or nil)
     local result, message, code, details = M.stream(chip, {
       payload = payload, address = job.address + from, encrypted = job.encrypted,
-      compress = job.compress and (from == 0 or payload:packed()) and true or false,
+      compress = job.compress and (whole or util.ask(payload, "packed")) and true or false,
       progress = function(done, _, wire)
         written = done
         if opts.progress then return opts.progress(math.min(from + done, total), total, job.info(wire)) end
       end })
-    if from > 0 then payload:close() end
+    if not whole then payload:close() end
     if result then
-      entry.retries = entry.retries + (result.retries or 0)
+      entry.retries = entry.retries + (result.retries or 0) + (result.restarts or 0)
+      chip.flash_faults = (chip.flash_faults or 0) + (result.faults or 0)
       entry.wire = entry.wire + (result.wire or 0)
       entry.begin_seconds = (entry.begin_seconds or 0) + (result.begin_seconds or 0)
       return
     end
     local _, err = pcall(fail, { code = code or "failed", message = message, details = details })
-    local curable = util.LOST_PORT[code] or util.LINE_FAULTS[code] or code == "rom_error"
+    written = details and details.done or written
+    local curable = util.LOST_PORT[code] or util.line_fault(err) or code == "rom_error"
     if not curable then error(half_done(err, region, from + written), 0) end
     local ok, next_from = pcall(function()
       heal(chip, region, opts, err, entry, job.encrypted)
-      return resume_at(chip, job, from, written)
+      return resume_at(chip, job, from, last, written)
     end)
     if not ok then error(half_done(next_from, region, from + written), 0) end
     stuck = next_from > from and 1 or stuck + 1
@@ -142,14 +156,16 @@ local function verify(chip, region, job, opts, entry)
     local why = job.encrypted and "it was encrypted by the chip"
       or chip.sdm and "secure download mode does not allow it" or "this ROM loader cannot calculate digests"
     if not job.encrypted and not chip.sdm then
-      entry.sampled = repair.sample(chip, region, job)
+      local faulty = (chip.flash_faults or 0) > 0            -- this line is not to be trusted any more
+      entry.sampled = repair.sample(chip, region, job, opts.read_back and "all" or faulty and "blocks" or "ends")
+      if opts.read_back then return entry.sampled end
     end
     util.note(chip, opts, "not_verified", ("%s: not verified, %s%s"):format(region.name, why,
       entry.sampled and " (samples were read back and are right)" or ""), { region = util.about(region) })
     return false
   end
   util.stage(chip, opts, "verify", ("%s: verifying"):format(region.name), { region = util.about(region) })
-  local size, wanted = job.payload:size(), job.payload:md5()
+  local size, wanted = job.payload:size(), util.ask(job.payload, "md5")
   for attempt = 1, 3 do
     local found = M.md5(chip, job.address, size)
     if found == wanted then return true end
@@ -159,7 +175,9 @@ local function verify(chip, region, job, opts, entry)
     end
     local last = attempt == 3
     local damage = repair.locate(chip, job, found)
-    if last or damage.empty then repair.explain(chip, region, job, damage, wanted, found) end
+    if last or damage.empty and not repair.takes_sector(chip, job, M.stream) then
+      repair.explain(chip, region, job, damage, wanted, found)
+    end
     entry.repairs = (entry.repairs or 0) + 1
     util.warn(chip, opts, "write_again", ("%s: 0x%X to 0x%X differ from the file, writing them again")
       :format(region.name, job.address + damage.first, job.address + damage.last - 1), { region = util.about(region) })
@@ -168,7 +186,7 @@ local function verify(chip, region, job, opts, entry)
 end
 
 local function already_there(chip, job)
-  return M.md5(chip, job.address, job.payload:size()) == job.payload:md5()
+  return M.md5(chip, job.address, job.payload:size()) == util.ask(job.payload, "md5")
 end
 
 local function describe_erase(chip, region, job, opts)
@@ -186,40 +204,61 @@ local function compressed(chip, region, job, opts)
   local want = opts.compress
   if want == nil then want = chip.stub and true or false end
   if not want then return false end
-  local packed = job.payload:packed()
+  local packed = util.ask(job.payload, "packed")
   if packed then return true end
   util.note(chip, opts, "not_compressed", ("%s: compressing does not make it smaller, sent as it is")
     :format(region.name), { region = util.about(region) })
   return false
 end
 
-local function write_region(chip, region, plan, opts, report)
+--- What of a region has to be sent: list of { first, last }, nil for all of it; and whether none because flash is
+-- right already (true: by digest).
+local function needed(chip, region, plan, opts)
   local job = plan.jobs[region]
+  if job.encrypted then return nil end
+  if plan.old[region] then return diff.needed(chip, region, job, plan.old[region], opts) end
+  if plan.skip_flashed and already_there(chip, job) then return {}, true end
+  return nil
+end
+
+local function send_parts(chip, region, job, plan, opts, entry, parts)
+  job.compress = compressed(chip, region, job, opts)
+  local from, to = describe_erase(chip, region, job, opts)
+  local what = ("%s: writing %d bytes to 0x%X"):format(region.name, region.size, region.address)
+  if not opts.erase_all then what = ("%s, erasing 0x%X to 0x%X"):format(what, from, to) end
+  util.stage(chip, opts, "write", what,
+    { region = util.about(region), index = job.index, count = #plan.regions, erase_from = from, erase_to = to,
+      packed = job.compress and util.ask(job.payload, "packed") or nil, parts = parts and #parts })
+  for _, part in ipairs(parts or { {} }) do send(chip, region, job, opts, entry, part[1], part[2]) end
+end
+
+local function write_region(chip, region, plan, opts, report)
+  local now = require "esp.core.task".now
+  local job, started = plan.jobs[region], now()
   local size = job.payload:size()
   local entry = { address = region.address, name = region.name, size = region.size, bytes = size, wire = 0,
                   seconds = 0, verified = false, skipped = false, retries = 0, encrypted = job.encrypted or nil }
   report[#report + 1] = entry
-  local started = require "esp.core.task".now()
-  local index = #report
+  job.index = #report
   job.info = function(wire)
-    return { region = util.about(region), name = region.name, address = region.address, index = index, count = #plan.regions,
-             wire = wire, phase = "write" }
+    return { name = region.name, address = region.address, size = region.size, index = job.index,
+             count = #plan.regions, wire = wire, phase = "write" }
   end
-  if plan.skip_flashed and not job.encrypted and already_there(chip, job) then
-    entry.skipped, entry.verified = true, true
+  local parts, sure = needed(chip, region, plan, opts)
+  if parts and #parts == 0 then
+    entry.skipped, entry.verified = true, sure
     util.note(chip, opts, "already_flashed", ("%s: already in flash at 0x%X"):format(region.name, region.address),
               { region = util.about(region) })
   else
-    job.compress = compressed(chip, region, job, opts)
-    local from, to = describe_erase(chip, region, job, opts)
-    util.stage(chip, opts, "write", ("%s: writing %d bytes to 0x%X"):format(region.name, region.size, region.address),
-      { region = util.about(region), index = index, count = #plan.regions, erase_from = from, erase_to = to,
-        packed = job.compress and job.payload:packed() or nil })
-    send(chip, region, job, opts, entry)
-    entry.seconds = require "esp.core.task".now() - started
+    if parts then
+      entry.bytes = 0
+      for _, part in ipairs(parts) do entry.bytes = entry.bytes + part[2] - part[1] end
+    end
+    send_parts(chip, region, job, plan, opts, entry, parts)
+    entry.seconds = now() - started
     entry.verified = verify(chip, region, job, opts, entry)
   end
-  entry.verify_seconds = require "esp.core.task".now() - started - entry.seconds
+  entry.verify_seconds = now() - started - entry.seconds
   input.close { region }
   util.emit(chip, opts, { type = "result", code = entry.skipped and "skipped" or "written", region = entry,
     text = ("%s: %d bytes at 0x%X %s"):format(region.name, size, region.address,
@@ -231,35 +270,42 @@ local function options(chip, opts, regions)
     fail { code = "unsupported", message = ("the %s's ROM loader takes no compressed data"):format(chip.data.name),
            hint = "leave compress out, or use the flasher stub" }
   end
-  local skip = opts.skip_flashed
+  local skip, comparing = opts.skip_flashed, opts.skip_flashed
+  for i, r in ipairs(regions) do
+    if opts.diff_with and opts.diff_with[i] then r.old = opts.diff_with[i] end
+    comparing = comparing or r.old
+  end
   local why = opts.erase_all and "everything is erased first" or opts.encrypt and "it is encrypted by the chip"
     or chip.sdm and "secure download mode gives no digests"
     or not M.has_md5(chip) and "this ROM loader cannot calculate digests"
-  if skip and why then
+  if comparing and why then
     util.note(chip, opts, "skip_impossible", "what is in flash already cannot be skipped: " .. why)
     skip = false
   end
-  return { regions = regions, skip_flashed = skip, jobs = {} }
+  return { regions = regions, skip_flashed = skip, diff = not why, jobs = {}, old = {} }
 end
 
 --- Everything that can be known before anything is written.
 local function prepare(chip, regions, opts)
   input.check_overlap(regions, util.SECTOR)
-  checks.run(chip, regions, opts)
+  util.again(chip, 3, checks.run, chip, regions, opts)
   local plan = options(chip, opts, regions)
   checks.header_settings(chip, opts, nil)
   attach.attach(chip, opts)
   local size = attach.set_size(chip, opts.flash_size, opts)
   checks.fits(regions, size.limit, size.capped and "flash beyond 16 MB cannot be reached this way" or nil)
-  if opts.erase_all then checks.erasable(chip, opts) end
+  if opts.erase_all then util.again(chip, 3, checks.erasable, chip, opts) end
   local settings = checks.header_settings(chip, opts, size.header)
   for _, r in ipairs(regions) do
     local encrypted = checks.encrypted(r, opts)
     local before = not chip.stub and r.address % util.SECTOR or 0
     local payload = input.prepare(r, {
       before = before, pad = encrypted and chip.data.flash.encrypted_align or ADDRESS_ALIGN,
-      patches = checks.header_patches(chip, r, settings, opts) })
+      patches = util.again(chip, 3, checks.header_patches, chip, r, settings, opts) })
     plan.jobs[r] = { payload = payload, address = r.address - before, encrypted = encrypted, before = before }
+    if plan.diff and r.old and not encrypted then
+      plan.old[r] = diff.load(r, function(old) return checks.header_patches(chip, old, settings, opts) end)
+    end
   end
   return plan
 end
@@ -279,26 +325,30 @@ end
 --- Write files to flash. All checks of all files come first; then region by region is written in the order given
 -- and compared by digest. What was not compared has verified = false in the report, and an event says why.
 -- @param list of { address, path or { data =, ... } }, see esp.input
--- @param opts { flash_mode, flash_freq, flash_size ("keep", "detect" or a size), spi_connection, compress (nil: with
---   the stub), erase_all, encrypt, ignore_flash_enc_efuse, skip_flashed, force, progress = function(done, total,
---   info) returning false to cancel, on_event = function(event) }
+-- @param opts flash_mode, flash_freq, flash_size ("keep", "detect" or a size), spi_connection;
+--   compress (nil: with the stub), erase_all, encrypt, ignore_flash_enc_efuse, force;
+--   skip_flashed, diff_with = list of old files (one per region, or false), trust_flash_content;
+--   read_back: compare every byte where the loader has no digest;
+--   progress = function(done, total, info) returning false to cancel; on_event = function(event);
+--   reconnect = { tries = 7, pause = 1 } for a port that is lost, false: do not
 -- @return list per region { address, name, size, bytes, wire, seconds, verified, skipped, retries } with the totals
 --   bytes, wire, seconds, retries, verified
 -- @raise see doc/errors.md; a failure while writing has `report` with what was done until then
 function M.flash(chip, list, opts)
   opts = opts or {}
   local started = require "esp.core.task".now()
-  local report = {}
+  local report, plan = {}, nil
   local regions = input.load_all(list)
   local ok, err = pcall(function()
     if #regions == 0 then error("flash: nothing to write", 0) end
-    local plan = prepare(chip, regions, opts)
+    plan = prepare(chip, regions, opts)
     if opts.erase_all then
       erase.all(chip, { force = opts.force, progress = opts.progress, on_event = opts.on_event })
     end
     for _, r in ipairs(regions) do write_region(chip, r, plan, opts, report) end
   end)
   input.close(regions)
+  if plan then diff.close(plan.old) end
   totals(report, started)
   if not ok then
     if fail.is(err) then err.report = report end

@@ -135,7 +135,8 @@ function M.load(spec, address)
 end
 
 --- Load a list of { address, spec } pairs, in the order given.
--- @param list of pairs; a pair may be a region that load() gave
+-- @param list of pairs; a pair may be a region that load() gave. { address, spec, encrypt = true } has the chip
+--   encrypt it, { address, spec, diff = old } names what flash is believed to hold (see esp.flash_diff)
 -- @return list of regions, with close()
 function M.load_all(list)
   local all = {}
@@ -150,6 +151,7 @@ function M.load_all(list)
         local regions = M.load(pair[2], pair[1])
         for _, r in ipairs(regions) do
           if pair.encrypt ~= nil then r.encrypt = pair.encrypt end
+          r.old = pair.diff
           all[#all + 1] = r
         end
       end
@@ -204,21 +206,25 @@ function M.prepare(region, extra)
   return pl
 end
 
---- The rest of a prepared region, to go on after a break.
--- @param from offset in the prepared payload
+--- A part of a prepared region: the rest after a break, or what changed.
+-- @param from offset in the prepared payload, behind what was put in front
+-- @param size bytes; nil to the end
 -- @return payload, for the caller to close
-function M.tail(region, from)
+function M.part(region, from, size)
   local extra = region.extra or {}
   local skip = from - (extra.before or 0)          -- bytes of the file that are left out
-  assert(skip >= 0 and skip < region.size, "tail outside of the file")
+  assert(skip >= 0 and skip < region.size, "part outside of the file")
+  local n, pad = region.size - skip, extra.pad
+  if size and size < n then n, pad = size, nil end
   local patches = {}
   for _, p in ipairs(extra.patches or {}) do
     local at, bytes = p[1] - skip, p[2]
     if at < 0 then at, bytes = 0, bytes:sub(1 - at) end
+    bytes = bytes:sub(1, math.max(n - at, 0))
     if #bytes > 0 then patches[#patches + 1] = { at, bytes } end
   end
-  local rest = setmetatable({ offset = (region.offset or 0) + skip, size = region.size - skip }, { __index = region })
-  return open_payload(rest, { pad = extra.pad, patches = patches })
+  local part = setmetatable({ offset = (region.offset or 0) + skip, size = n }, { __index = region })
+  return open_payload(part, { pad = pad, patches = patches })
 end
 
 return M

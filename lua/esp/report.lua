@@ -36,7 +36,7 @@ end
 
 --- A rate for people.
 function M.rate(bytes_per_second)
-  if bytes_per_second < 1024 then return ("%d B/s"):format(bytes_per_second) end
+  if bytes_per_second < 1024 then return ("%.0f B/s"):format(bytes_per_second) end
   if bytes_per_second < 1 << 20 then return ("%.1f KiB/s"):format(bytes_per_second / 1024) end
   return ("%.1f MiB/s"):format(bytes_per_second / (1 << 20))
 end
@@ -72,10 +72,11 @@ local function paint(on, color, text)
   return on and ("\27[%sm%s\27[0m"):format(COLORS[color], text) or text
 end
 
--- Takes away the line at the bottom, so that another can be written.
-local function clear(self)
+--- Take away the line at the bottom, so that another can be written.
+function M:clear()
   if self.live then
     self.out:write "\r\27[K"
+    self.out:flush()
     self.live = nil
   end
 end
@@ -120,7 +121,7 @@ end
 --- A line of ordinary output.
 function M:say(text)
   if self.json or self.silent then return end
-  clear(self)
+  self:clear()
   self.out:write(text, "\n")
 end
 
@@ -130,7 +131,7 @@ function M:detail(text)
 end
 
 local function capital(text)
-  return text:find "^%l[%l ]* " and not text:find "^%S*%." and text:sub(1, 1):upper() .. text:sub(2) or text
+  return text:find "^%l+%f[ \0]" and text:sub(1, 1):upper() .. text:sub(2) or text   -- not "app.bin: ..."
 end
 
 local function with(text, data)
@@ -158,7 +159,7 @@ end
 function M:warning(text, data)
   self:emit("warning", with(text, data))
   if self.json or self.silent then return end
-  clear(self)
+  self:clear()
   self.out:flush()
   local hint = data and data.hint and ("\n  hint: " .. data.hint) or ""
   self.err:write(paint(self.err_color, "yellow", "Warning: " .. text), hint, "\n")
@@ -278,7 +279,7 @@ function M:packet(p)
   if self.json then
     local hex = data:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
     return self:emit("packet", { t = p.t, dt = p.dt, dir = p.dir, op = p.op, name = p.name, len = p.len,
-                                 checksum = p.checksum, value = p.value, data = hex })
+                                 checksum = p.checksum, value = p.value, hex = hex })
   end
   local extra = p.checksum and ("  checksum 0x%x"):format(p.checksum)
                 or p.value and ("  value 0x%x"):format(p.value) or ""
@@ -292,7 +293,9 @@ end
 function M:listener()
   return function(e)
     local kind = e.type or "note"
-    if kind == "stage" then
+    if kind == "stage" and e.code == "reset" and not self.json then
+      self:say(e.text)                                   -- how the chip is left is worth a line that stays
+    elseif kind == "stage" then
       self:stage(e.text, e)
     elseif kind == "note" or kind == "warning" then
       self[kind](self, e.text or e.code, e)
@@ -306,24 +309,20 @@ function M:listener()
   end
 end
 
---- The last words of a failed command. In JSON mode that is an event, and M.told is then the error.
+--- The last event of a failed command. The interpreter calls this when json_wanted is set.
 -- @param err caught value
 function M:failure(err)
-  clear(self)
-  self.out:flush()
-  if not self.json then return end
   local exits = require "esp.exits"
   local event = type(err) == "table" and err or {}
   local code = event.code or "script_error"
   local status, class = exits.of(code)
   self:emit("error", { code = code, class = class, status = status, message = event.message or tostring(err),
                        hint = event.hint, port = event.port, details = event.details })
-  M.told = err
 end
 
 --- End of a command that succeeded.
 function M:done()
-  clear(self)
+  self:clear()
   self:emit("done", { seconds = math.floor((self.now() - self.started) * 1000 + 0.5) / 1000 })
   self.out:flush()
 end

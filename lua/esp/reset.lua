@@ -50,11 +50,12 @@ local ADAPTERS = {
   [0x10C4EA64] = { unix_tight = "unix_tight_once" },      -- CP2102C
 }
 
-local USJ_VID, USJ_PID = 0x303A, 0x1001
+M.ESPRESSIF_VID = 0x303A
+local USJ_PID = 0x1001
 
 --- Whether a USB identity is the built-in USB-Serial/JTAG of a chip.
 function M.is_usj(usb)
-  return usb ~= nil and usb.vid == USJ_VID and usb.pid == USJ_PID
+  return usb ~= nil and usb.vid == M.ESPRESSIF_VID and usb.pid == USJ_PID
 end
 
 local function bad_sequence(text, name, at, what)
@@ -126,37 +127,59 @@ function M.cycle(opts)
   return list
 end
 
---- Carry out the steps of a recipe on a port.
+local TRIES, PAUSE = 3, 0.5               -- a chip with internal USB needs this long to enumerate again
+
+local LOST = { port_gone = true, port_missing = true, port_failed = true }
+
+--- Open a port again that vanished.
+-- @param code what an operation on it gave; for other troubles nothing is done
+-- @return true | nil
+function M.regain(port, code)
+  if not LOST[code] then return nil end
+  for _ = 1, TRIES do
+    if port:reopen(PAUSE) then return true end
+  end
+  return nil
+end
+
+-- The state that a recipe leaves the lines in.
+local function end_state(steps)
+  local state = {}
+  for _, step in ipairs(steps) do
+    if step.dtr ~= nil then state.dtr = step.dtr end
+    if step.rts ~= nil then state.rts = step.rts end
+  end
+  return { state }
+end
+
+--- Carry out a recipe on a port.
+-- A port that vanishes meanwhile (internal USB) is opened again. The reset that made it vanish has happened, and once
+-- more would make it vanish again; so only the lines are put into the state that the recipe ends with.
 -- @param port of esp.core.port
 -- @param recipe { steps, delay }
--- @return true | nil, message, code
-function M.run(port, recipe)
+-- @return true | nil, message, code; code "unsupported": the port has no such lines
+function M.perform(port, recipe)
   local task = require "esp.core.task"
-  for _, step in ipairs(recipe.steps) do
+  local steps, i, begun = recipe.steps, 1, false
+  local tries = TRIES
+  while steps[i] do
+    local step = steps[i]
     if step.wait then
       task.sleep(step.wait == "delay" and (recipe.delay or M.DELAY) or step.wait)
+      i = i + 1
     else
       local ok, message, code = port:lines(step.dtr, step.rts)
-      if not ok then return nil, message, code end
+      if ok then
+        begun, i = true, i + 1
+      else
+        tries = tries - 1
+        if not LOST[code] or tries == 0 then return nil, message, code end
+        port:reopen(PAUSE)
+        if begun then steps, i = end_state(recipe.steps), 1 end
+      end
     end
   end
   return true
-end
-
-local TRIES, PAUSE = 3, 0.5               -- a chip with internal USB needs this long to enumerate again
-
---- Carry out a recipe; a port that vanishes meanwhile (internal USB) is opened again.
--- @return true | nil, message, code; code "unsupported": the port has no such lines
-function M.perform(port, recipe)
-  local message, code
-  for try = 1, TRIES do
-    local ok
-    ok, message, code = M.run(port, recipe)
-    if ok then return true end
-    if code ~= "port_gone" and code ~= "port_missing" and code ~= "port_failed" then break end
-    if try < TRIES then port:reopen(PAUSE) end
-  end
-  return nil, message, code
 end
 
 return M

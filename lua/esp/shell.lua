@@ -26,7 +26,7 @@ Options:
 local TAIL = [==[
 
 `esplua COMMAND --help` tells more about a command.
-A script is looked for as a path, then beside the current folder, in ESPLUA_PATH, then among the stock commands.
+A script is looked for as a path, then in the current folder, in ESPLUA_PATH, then among the stock commands.
 ]==]
 
 local function pack()
@@ -162,7 +162,11 @@ end
 
 --- Licences of what is inside.
 function M.licenses()
-  return pack().read "doc/licenses.txt" or "The licences are not in this build; see LICENSE in the source.\n"
+  local parts = {}
+  for _, name in ipairs { "notices", "lgpl-3.0", "gpl-3.0", "apache-2.0" } do
+    parts[#parts + 1] = pack().read("doc/licenses/" .. name .. ".txt")
+  end
+  return table.concat(parts, "\n" .. ("-"):rep(78) .. "\n")
 end
 
 local function red(text)
@@ -190,7 +194,9 @@ end
 function M.failure(err, traceback)
   io.stdout:flush()
   local report = package.loaded["esp.report"]
-  if not (report and rawequal(report.told, err) and err ~= nil) then
+  if report and report.json_wanted then
+    report.new({ json = true }):failure(err)
+  else
     local code = type(err) == "table" and err.code
     local ok, term = pcall(require, "esp.core.term")
     local echo = code == "interrupted" and ok and term.isatty(2) and "\n" or ""      -- behind the "^C"

@@ -18,6 +18,13 @@ local LAYOUTS = { otp_words = 0, esp32 = 1, blocks = 2 }
 local RESETS = { "power_on", "external", "software", "watchdog", "usb" }
 local FAULTS = { "drop", "flip", "dup", "stall", "noise", "loss" }
 
+-- What the ROM's exception handler begins with, and what FLASH_END prints where it does not start the image.
+local PANIC = {
+  riscv = "Guru Meditation Error: Core  0 panic'ed (Load access fault)\r\nCore 0 register dump:\r\n",
+  xtensa = "Fatal exception (28): \r\nepc1=0x40007d80, epc2=0x00000000, epc3=0x00000000, excvaddr=0x00000000\r\n",
+}
+local LEAVE = { riscv = "user code done\r\n" }
+
 local function bad(message, hint)
   fail { code = "bad_argument", message = message, hint = hint }
 end
@@ -267,7 +274,7 @@ local function file_size(path)
   if not f then return nil end
   local bytes = f:seek "end"
   f:close()
-  return bytes and bytes > 0 and bytes or nil
+  return bytes and bytes > 0 and bytes <= 1 << 28 and bytes or nil
 end
 
 local function link_of(data, options)
@@ -293,7 +300,7 @@ function M.describe(given)
   local link = link_of(data, options)
   local in_use = chips.for_revision(data.uart.link_in_use, rev) or {}
   local known_size = options.flash_size or file_size(options.flash)
-  local bytes = known_size or 1 << (sim.flash_id.device & 0xFF)
+  local default_size = 1 << (sim.flash_id.device & 0xFF)
   local all, secure = commands(rom, data.security_info)
   local boot_scale = sim.boot_crystal and crystal / sim.boot_crystal or 1
   if data.magic then words[0x40001000] = data.magic end
@@ -323,10 +330,13 @@ function M.describe(given)
     usb_vid = link ~= "uart" and 0x303A or 0,
     usb_pid = link == "usj" and 0x1001 or link == "otg" and data.links.otg or 0,
     link = LINKS[link], link_addr = in_use.address or 0, link_value = in_use[link] or 0,
+    no_purpose = sim.no_purpose or 12, spi_also = sim.spi_also or 0,
     vanish = options.vanish or 0, reenumerate = 0.2,
     strap_addr = data.reset.strap or 0, boot_baud = sim.boot_baud * boot_scale,
     banner = sim.log.banner, line = sim.log.line, waiting = sim.log.waiting,
-    jedec_id = flash_id(options, sim, known_size), flash_size = bytes, bootloader_offset = data.bootloader_offset,
+    panic = PANIC[data.arch], leave = LEAVE[data.arch],
+    jedec_id = flash_id(options, sim, known_size), bootloader_offset = data.bootloader_offset,
+    flash_size = options.flash_size or known_size and 0 or default_size,    -- 0: that of the file
     flash_file = options.flash, efuse_file = options.efuse, spi_connection = options.spi_connection or 0,
     line_model = {
       paced = options.rate == "real", latency = options.latency or 0, stall_time = options.stall_time or 0.5,
@@ -353,7 +363,7 @@ end
 -- @param options table: chip = "esp32c3" and the options of doc/sim.md
 -- @return object with :port() :flash(offset, n) :poke_flash(offset, bytes) :efuse_word(block, word) :reg(address)
 --   :reset(mode) :state() :log() :serve{...} :close()
--- @raise bad_argument, unknown_chip, sim_failed
+-- @raise bad_argument, unknown_chip, bad_file
 function M.new(options)
   return fail.check(nil, nil, core.new(M.describe(options)))
 end
@@ -366,6 +376,18 @@ function M.open(url, options)
   local chip = M.new(M.parse(url))
   local port = fail.check(nil, nil, chip:port(url, options and options.baud))
   return port, chip
+end
+
+local NAMES = {
+  [0x02] = "FLASH_BEGIN", [0x03] = "FLASH_DATA", [0x04] = "FLASH_END", [0x05] = "MEM_BEGIN", [0x06] = "MEM_END",
+  [0x07] = "MEM_DATA", [0x08] = "SYNC", [0x09] = "WRITE_REG", [0x0A] = "READ_REG", [0x0B] = "SPI_SET_PARAMS",
+  [0x0D] = "SPI_ATTACH", [0x0E] = "READ_FLASH_SLOW", [0x0F] = "CHANGE_BAUD", [0x10] = "DEFL_BEGIN",
+  [0x11] = "DEFL_DATA", [0x12] = "DEFL_END", [0x13] = "SPI_FLASH_MD5", [0x14] = "GET_SECURITY_INFO",
+}
+
+--- What a command in chip:log() is called.
+function M.command_name(op)
+  return NAMES[op] or ("0x%02X"):format(op)
 end
 
 --- Serve a chip to other programs, one client at a time.

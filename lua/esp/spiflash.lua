@@ -2,6 +2,7 @@
 -- Works on any object with read_reg(address), write_reg(address, value) and data (chip data: spi).
 -- Sources: Technical Reference Manuals, "SPI Controller"; JEDEC JESD216 (SFDP); flash data sheets.
 local fail = require "esp.error"
+local util = require "esp.flash_util"
 local M = {}
 
 local USR_COMMAND, USR_ADDR, USR_DUMMY, USR_MISO, USR_MOSI = 1 << 31, 1 << 30, 1 << 29, 1 << 28, 1 << 27
@@ -10,6 +11,7 @@ local COMMAND_BITS_SHIFT, ADDRESS_BITS_SHIFT = 28, 26
 local OLD_MOSI_SHIFT, OLD_MISO_SHIFT = 17, 8   -- where the ESP8266 keeps the data lengths
 local MAX_BYTES = 64                       -- W0 to W15
 local POLLS = 10
+local ATTEMPTS = 3                         -- when an answer is lost
 
 local RDID, RDSFDP, ENABLE_RESET, RESET = 0x9F, 0x5A, 0x66, 0x99
 local READ_STATUS = { 0x05, 0x35, 0x15 }
@@ -43,10 +45,15 @@ local function range(value, low, high, what)
   end
 end
 
-local function transfer(chip, c)
+-- A word of a register; reading it again does no harm.
+local function read(chip, address)
+  return util.again(chip, ATTEMPTS, chip.read_reg, chip, address)
+end
+
+local function transfer(chip, c, attempts)
   local spi = chip.data.spi
   local usr_reg, usr2_reg = spi.base + spi.usr, spi.base + spi.usr2
-  local old_usr, old_usr2 = chip:read_reg(usr_reg), chip:read_reg(usr2_reg)
+  local old_usr, old_usr2 = read(chip, usr_reg), read(chip, usr2_reg)
   local flags = USR_COMMAND
   if c.read_bits > 0 then flags = flags | USR_MISO end
   if #c.data > 0 then flags = flags | USR_MOSI end
@@ -63,9 +70,9 @@ local function transfer(chip, c)
   local padded = #c.data == 0 and "\0\0\0\0" or c.data .. ("\0"):rep(-#c.data % 4)
   for at = 1, #padded, 4 do setup[#setup + 1] = { spi.base + spi.w0 + at - 1, (("<I4"):unpack(padded, at)) } end
   setup[#setup + 1] = { spi.base, START }
-  write_all(chip, setup)
+  util.again(chip, attempts, write_all, chip, setup)
   local polls = 0
-  while chip:read_reg(spi.base) & START ~= 0 do
+  while read(chip, spi.base) & START ~= 0 do
     polls = polls + 1
     if polls >= POLLS then
       fail { code = "flash_failed", message = ("SPI command 0x%02X did not finish"):format(c.opcode),
@@ -74,18 +81,16 @@ local function transfer(chip, c)
   end
   local words = {}
   for i = 0, math.max((c.read_bits + 31) // 32, 1) - 1 do
-    words[#words + 1] = ("<I4"):pack(chip:read_reg(spi.base + spi.w0 + 4 * i))
+    words[#words + 1] = ("<I4"):pack(read(chip, spi.base + spi.w0 + 4 * i))
   end
-  write_all(chip, { { usr_reg, old_usr }, { usr2_reg, old_usr2 } })
+  util.again(chip, ATTEMPTS, write_all, chip, { { usr_reg, old_usr }, { usr2_reg, old_usr2 } })
   return table.concat(words)
 end
-
-local AGAIN = { timeout = true, bad_reply = true, checksum = true, no_reply = true, nothing_received = true }
 
 --- Run a SPI command.
 -- @param chip object with read_reg, write_reg and data
 -- @param c { opcode =, data = bytes sent after the address, read_bits = 0 to 512, address =, address_bits =,
---   dummy_bits = , attempts = how often to try when an answer is lost (3; 1 for a command that must not be repeated) }
+--   dummy_bits =, attempts = how often to send it when the answer is lost (3; 1 when it must not run twice) }
 -- @return the bytes read, as many as read_bits needs
 -- @raise flash_failed; what the registers raise
 function M.command(chip, c)
@@ -100,13 +105,7 @@ function M.command(chip, c)
   if chip.sdm then
     fail { code = "secure_download_mode", message = "SPI flash commands are not possible in secure download mode" }
   end
-  local attempts = c.attempts or 3
-  while true do
-    local ok, result = pcall(transfer, chip, cmd)
-    if ok then return result:sub(1, (cmd.read_bits + 7) // 8) end
-    attempts = attempts - 1
-    if attempts <= 0 or not (fail.is(result) and AGAIN[result.code]) then error(result, 0) end
-  end
+  return transfer(chip, cmd, c.attempts or ATTEMPTS):sub(1, (cmd.read_bits + 7) // 8)
 end
 
 local function number(bytes)
@@ -174,9 +173,16 @@ function M.write_status(chip, value, count, non_volatile)
   M.command(chip, { opcode = WRITE_DISABLE })
 end
 
+--- Erase one sector (4 KiB) by flash's own command.
+function M.erase_sector(chip, address)
+  M.command(chip, { opcode = WRITE_ENABLE })
+  M.command(chip, { opcode = 0x20, address = address, address_bits = 24 })
+  M.wait_ready(chip)
+end
+
 --- Wait until flash has done what it was told (its busy bit is off).
 function M.wait_ready(chip, polls)
-  for _ = 1, polls or 100 do
+  for _ = 1, polls or 1000 do
     if M.read_status(chip, 1) & 1 == 0 then return end
   end
   fail { code = "flash_failed", message = "flash stays busy", hint = "is it write-protected or without power?" }

@@ -81,3 +81,10 @@ int sim_boot_print(struct sim_chip *c, int cause, int mode) {
   print(c, c->config.waiting);
   return 0;
 }
+
+void sim_boot_left(struct sim_chip *c) {
+  if (c->config.leave[0])
+    print(c, c->config.leave);
+  else
+    print_image(c);
+}

@@ -8,4 +8,7 @@ struct sim_chip;
  * header at the bootloader's place is looked at; returns whether there was one. */
 int sim_boot_print(struct sim_chip *c, int cause, int mode);
 
+/* What is printed when FLASH_END leaves the loader. */
+void sim_boot_left(struct sim_chip *c);
+
 #endif

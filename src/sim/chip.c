@@ -54,6 +54,7 @@ static void presets(struct sim_chip *c) {
 
 void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
   c->resets++;
+  c->boot_mode = mode;
   c->busy_until = 0;
   sim_line_flush(&c->line, SIM_TO_CHIP);
   sim_mem_free(&c->bus.mem);
@@ -75,10 +76,13 @@ void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
 static void attach(struct sim_chip *c) {
   const struct sim_config *g = &c->config;
   sim_bus_attach(&c->bus, (struct sim_dev){g->spi.base, 0x100, sim_spi_read, sim_spi_write, &c->spi});
+  if (g->spi_also)
+    sim_bus_attach(&c->bus, (struct sim_dev){g->spi_also, 0x100, sim_spi_read, sim_spi_write, &c->spi});
   sim_bus_attach(&c->bus, (struct sim_dev){g->uart.base, 0x100, sim_uart_read, sim_uart_write, &c->uart});
   sim_bus_attach(&c->bus, (struct sim_dev){g->efuse.base, 0x400, sim_efuse_read, sim_efuse_write, &c->efuse});
-  if (g->wdt.wprotect)
-    sim_bus_attach(&c->bus, (struct sim_dev){g->wdt.wprotect & ~0xFFFu, 0x1000, sim_wdt_read, sim_wdt_write, &c->wdt});
+  if (g->wdt.wprotect > g->wdt.config0)
+    sim_bus_attach(&c->bus, (struct sim_dev){g->wdt.config0, g->wdt.wprotect - g->wdt.config0 + 4,
+                                             sim_wdt_read, sim_wdt_write, &c->wdt});
   c->bus.regions = g->regions;
   memcpy(c->bus.region, g->region, sizeof c->bus.region);
 }
@@ -113,6 +117,7 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
   sim_line_init(&c->line, &config->line_model);
   attach(c);
   c->host_baud = 115200;
+  c->en_delay = config->en_delay;
   c->en = c->io0 = 1;
   c->en_rises = c->gone_until = -1;
   c->vanish_left = config->vanish;
@@ -139,7 +144,8 @@ static void clock_to(struct sim_chip *c, double now) {
 
 /* Waiting for SYNC, the ROM measures the rate of what it hears. */
 static void autobaud(struct sim_chip *c) {
-  if (c->config.link == SIM_LINK_UART && c->state == SIM_STATE_DOWNLOAD && !c->loader.connected && c->host_baud > 0)
+  if (c->config.link == SIM_LINK_UART && c->state == SIM_STATE_DOWNLOAD && !c->loader.connected &&
+      c->host_baud > 0)
     sim_uart_divide(&c->uart, c->config.uart.clock, c->host_baud);
 }
 
@@ -205,6 +211,13 @@ void sim_chip_set_lines(struct sim_chip *c, int dtr, int rts, double now) {
   if (rts >= 0)
     c->rts = rts;
   sim_pins_changed(c);
+}
+
+void sim_chip_drop_received(struct sim_chip *c, double now) {
+  uint8_t dropped[256];
+  sim_chip_run(c, now);
+  while (sim_chip_output(c, dropped, sizeof dropped, now) > 0)
+    ;
 }
 
 int sim_chip_present(const struct sim_chip *c, double now) {

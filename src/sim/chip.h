@@ -1,7 +1,8 @@
-/* chip.h - the simulated chip, passive: bytes and line changes in, bytes out, and a clock that the caller moves.
+/* chip.h - the simulated chip, passive: bytes and line changes in, bytes out, and a clock that the caller
+ * moves.
  *
- * Nothing here waits, starts a thread or looks at a real clock. `now` is seconds on any clock that does not go
- * back. Call sim_chip_run when sim_chip_next says so, or simply often. */
+ * Nothing here waits, starts a thread or looks at a real clock. `now` is seconds on any clock that does not
+ * go back. Call sim_chip_run when sim_chip_next says so, or simply often. */
 #ifndef SIM_CHIP_H
 #define SIM_CHIP_H
 
@@ -34,20 +35,22 @@ struct sim_chip {
   int state;
   /* the lines, as the host drives them; and the pins behind the two transistors */
   int dtr, rts, en, io0;
-  double en_rises;   /* when EN goes high; < 0: no change to come */
-  int usb_download;  /* USB-Serial/JTAG: the next reset goes to download mode */
+  double en_delay;  /* seconds that EN takes to rise when both lines are asserted */
+  double en_rises;  /* when EN goes high; < 0: no change to come */
+  int usb_download; /* USB-Serial/JTAG: the next reset goes to download mode */
   double host_baud;
   double gone_until; /* the port has vanished until then; < 0: it is there */
   int gone;          /* the host has not opened it again since */
   int vanish_left;
+  int boot_mode; /* as the pins were when they were last looked at: SIM_BOOT_... */
   int resets;
   int flash_connected;
   struct sim_event *log;
   size_t log_count; /* events ever */
 };
 
-/* Makes a chip and powers it on at time 0. The strings in config are not kept. NULL on failure, with a line in
- * error. */
+/* Makes a chip and powers it on at time 0. The strings in config are not kept. NULL on failure, with a line
+ * in error. */
 struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size_t error_size);
 void sim_chip_free(struct sim_chip *c);
 
@@ -63,6 +66,9 @@ double sim_chip_next(struct sim_chip *c);
 /* The host's side of the serial port. A line of -1 stays as it is. */
 void sim_chip_set_baud(struct sim_chip *c, double baud, double now);
 void sim_chip_set_lines(struct sim_chip *c, int dtr, int rts, double now);
+
+/* The host throws away what it has received so far. */
+void sim_chip_drop_received(struct sim_chip *c, double now);
 
 /* Whether the port is there for the host: not when the cable is cut or a USB device restarts. */
 int sim_chip_present(const struct sim_chip *c, double now);

@@ -1,4 +1,5 @@
-/* config.h - what makes a simulated chip this chip. Filled from the files in chips/; no chip is known by name here. */
+/* config.h - what makes a simulated chip this chip. Filled from the files in chips/; no chip is known by name
+ * here. */
 #ifndef SIM_CONFIG_H
 #define SIM_CONFIG_H
 
@@ -16,12 +17,13 @@ enum { SIM_TEXT = 160, SIM_FIELD_PARTS = 4, SIM_PRESETS = 24, SIM_KEYS = 7, SIM_
 /* A value in registers: parts of `width` bits from bit `lsb` of the word at an address, lowest part first. */
 struct sim_field {
   int parts;
-  struct { uint32_t addr; int lsb, width; } part[SIM_FIELD_PARTS];
+  struct {
+    uint32_t addr;
+    int lsb, width;
+  } part[SIM_FIELD_PARTS];
 };
 
-enum {
-  SIM_RST_POWER_ON, SIM_RST_EXTERNAL, SIM_RST_SOFTWARE, SIM_RST_WATCHDOG, SIM_RST_USB, SIM_RSTS
-};
+enum { SIM_RST_POWER_ON, SIM_RST_EXTERNAL, SIM_RST_SOFTWARE, SIM_RST_WATCHDOG, SIM_RST_USB, SIM_RSTS };
 enum { SIM_BOOT_DOWNLOAD, SIM_BOOT_FLASH };
 
 struct sim_rom {
@@ -42,12 +44,18 @@ struct sim_config {
   int regions;
   struct sim_rom rom;
   struct sim_spi_layout spi;
+  uint32_t spi_also; /* base of another controller that takes the same commands; 0: none */
   struct sim_uart_layout uart;
   struct sim_wdt_layout wdt;
   struct sim_efuse_layout efuse;
-  struct { uint32_t addr, value; } preset[SIM_PRESETS];
+  struct {
+    uint32_t addr, value;
+  } preset[SIM_PRESETS];
   int presets;
-  struct { int block, word; uint32_t bits; } fuse[SIM_FUSES]; /* burned before delivery */
+  struct {
+    int block, word;
+    uint32_t bits;
+  } fuse[SIM_FUSES]; /* burned before delivery */
   int fuses;
   uint32_t chip_id, api_version;
   /* where the security state is in eFuses; parts == 0: the chip has no such thing */
@@ -55,20 +63,26 @@ struct sim_config {
       secure_download, download_disabled, dl_encrypt_disabled, soft_dis_jtag, hard_dis_jtag, dis_usb,
       dis_dcache, dis_icache;
   int keys;
+  uint32_t no_purpose; /* what the ROM says of the block after the key blocks */
   /* links */
-  int link;                            /* SIM_LINK_... */
-  uint32_t link_addr, link_value;      /* the ROM's variable; addr 0: none */
-  int usb_vid, usb_pid;                /* what the host's system sees; 0: a UART behind some adapter */
-  double reenumerate;                  /* seconds for which the port is gone after a reset on USB */
-  int vanish;                          /* how many resets by the lines make the port go away too */
-  uint32_t strap_addr;                 /* strapping register; 0: none */
-  uint32_t strap[2];                   /* its value per boot mode */
+  int link;                       /* SIM_LINK_... */
+  uint32_t link_addr, link_value; /* the ROM's variable; addr 0: none */
+  int usb_vid, usb_pid;           /* what the host's system sees; 0: a UART behind some adapter */
+  double reenumerate;             /* seconds for which the port is gone after a reset on USB */
+  int vanish;                     /* how many resets by the lines make the port go away too */
+  uint32_t strap_addr;            /* strapping register; 0: none */
+  uint32_t strap[2];              /* its value per boot mode */
   /* what is printed */
   double boot_baud;
   char banner[SIM_TEXT], line[SIM_TEXT], waiting[SIM_TEXT];
+  char panic[SIM_TEXT]; /* when an address belongs to nothing */
+  char leave[SIM_TEXT]; /* when FLASH_END leaves the loader; "": the image in flash is started */
   uint32_t boot_code[2];
   char boot_name[2][SIM_TEXT];
-  struct { uint32_t code; char name[40]; } reset[SIM_RSTS];
+  struct {
+    uint32_t code;
+    char name[40];
+  } reset[SIM_RSTS];
   /* flash */
   uint32_t jedec_id;
   uint32_t flash_size; /* bytes; 0: the size of the file */
@@ -77,9 +91,9 @@ struct sim_config {
   uint32_t spi_connection; /* SPI_ATTACH with this word finds the flash; 0: the default pads */
   /* the line */
   struct sim_line_config line_model;
-  double en_delay;     /* seconds that EN takes to rise when both lines are asserted */
-  int start_download;  /* power on in download mode */
-  int timing;          /* flash operations and register delays take their time */
+  double en_delay;    /* seconds that EN takes to rise when both lines are asserted */
+  int start_download; /* power on in download mode */
+  int timing;         /* flash operations and register delays take their time */
 };
 
 #endif

@@ -147,7 +147,8 @@ static void program(struct sim_efuse *e, int block, const uint32_t *data) {
 static void command(struct sim_efuse *e, uint32_t value) {
   if (value & CMD_PROGRAM && e->conf == e->at.conf_write) {
     if (e->at.kind == SIM_EFUSE_ESP32)
-      for (int b = e->at.blocks - 1; b >= 0; b--) /* protection bits sit in BLOCK0 and count from the next time on */
+      for (int b = e->at.blocks - 1; b >= 0;
+           b--) /* protection bits sit in BLOCK0 and count from the next time on */
         program(e, b, e->to_write[b]);
     else
       program(e, (int)(value >> 2 & 0xF), e->pgm);

@@ -26,8 +26,8 @@ struct sim_efuse_layout {
   } block[SIM_EFUSE_BLOCKS];
   uint32_t pgm_data; /* eight data words, then three check words (SIM_EFUSE_BLOCKED) */
   uint32_t conf, status, cmd;
-  uint32_t conf_write, conf_read; /* values of conf that arm a command */
-  uint32_t wr_dis_mask; /* bits of the first word of BLOCK0 that are WR_DIS */
+  uint32_t conf_write, conf_read;           /* values of conf that arm a command */
+  uint32_t wr_dis_mask;                     /* bits of the first word of BLOCK0 that are WR_DIS */
   uint32_t rd_dis, rd_dis_lsb, rd_dis_mask; /* word of BLOCK0, lowest bit and mask of RD_DIS */
   uint32_t coding, coding_lsb; /* word of BLOCK0 and bit of the coding scheme (SIM_EFUSE_ESP32) */
 };
@@ -39,8 +39,8 @@ struct sim_efuse {
   uint32_t pgm[SIM_EFUSE_PGM_WORDS];
   uint32_t to_write[SIM_EFUSE_BLOCKS][SIM_EFUSE_WORDS];
   uint32_t conf;
-  int burned;   /* how many burn commands were obeyed */
-  char *path;   /* the file, or NULL */
+  int burned; /* how many burn commands were obeyed */
+  char *path; /* the file, or NULL */
   int save_failed;
 };
 

@@ -28,6 +28,8 @@ int sim_flash_open(struct sim_flash *f, uint32_t size, const char *path, char *e
   *f = (struct sim_flash){.size = size, .fd = -1};
   struct stat st;
   char text[120];
+  if (size % SIM_SECTOR || size > SIM_FLASH_MAX || (size == 0 && !path))
+    return fail(f, error, error_size, path, "no size of a flash");
   if (!path) {
     f->page = calloc(size / SIM_SECTOR + 1, sizeof *f->page);
     return f->page ? 0 : fail(f, error, error_size, path, "no memory");
@@ -46,7 +48,7 @@ int sim_flash_open(struct sim_flash *f, uint32_t size, const char *path, char *e
     }
     return 0;
   }
-  if (size == 0 && st.st_size >= 65536 && st.st_size <= 0x10000000 && st.st_size % 65536 == 0)
+  if (size == 0 && st.st_size >= 65536 && st.st_size <= SIM_FLASH_MAX && st.st_size % 65536 == 0)
     f->size = (uint32_t)st.st_size;
   else if (size == 0 || (uint64_t)st.st_size != size) {
     snprintf(text, sizeof text, "has %lld bytes, the flash of this chip has %lu", (long long)st.st_size,
@@ -130,7 +132,8 @@ void sim_flash_erase(struct sim_flash *f, uint32_t addr, size_t n) {
   memset(blank, 0xFF, sizeof blank);
   if (n == 0)
     return;
-  uint32_t first = addr / SIM_SECTOR, count = (uint32_t)((addr % SIM_SECTOR + n + SIM_SECTOR - 1) / SIM_SECTOR);
+  uint32_t first = addr / SIM_SECTOR,
+           count = (uint32_t)((addr % SIM_SECTOR + n + SIM_SECTOR - 1) / SIM_SECTOR);
   uint32_t sectors = f->size / SIM_SECTOR;
   if (count > sectors)
     count = sectors;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SIM_SECTOR = 4096 };
+enum { SIM_SECTOR = 4096, SIM_FLASH_MAX = 0x10000000 };
 
 struct sim_flash {
   uint32_t size;  /* bytes, a multiple of SIM_SECTOR */

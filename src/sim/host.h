@@ -3,10 +3,18 @@
 #define SIM_HOST_H
 
 #include "sim/chip.h"
+#include "telnet.h"
+
+/* How the host is connected: inside this process, by a TCP connection that knows nothing of rates (so every
+ * rate fits), by RFC 2217, by a pty. */
+enum { SIM_HOST_PORT, SIM_HOST_SOCKET, SIM_HOST_RFC2217, SIM_HOST_PTY };
 
 struct sim_host {
-  int kind; /* SIM_HOST_... of runner.h */
+  int kind; /* SIM_HOST_... */
   struct sim_chip *chip;
+  struct telnet telnet;
+  uint8_t answer[1024]; /* to the client's requests, not sent yet */
+  size_t answer_len;
 };
 
 void sim_host_init(struct sim_host *h, int kind, struct sim_chip *chip);

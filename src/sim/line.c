@@ -55,7 +55,8 @@ static int reserve(struct sim_pipe *p, size_t n) {
 }
 
 /* Bytes that will arrive: the last station of every fault. */
-static void enqueue(struct sim_line *l, struct sim_pipe *p, const uint8_t *data, size_t n, double step, double now) {
+static void enqueue(struct sim_line *l, struct sim_pipe *p, const uint8_t *data, size_t n, double step,
+                    double now) {
   if (n == 0 || reserve(p, n) != 0)
     return;
   double start = p->free_at > now ? p->free_at : now;
@@ -98,7 +99,8 @@ static int has_frame_faults(const struct sim_faults *f) {
 }
 
 /* Collects SLIP frames; what stands outside of frames passes. */
-static void through_frames(struct sim_line *l, int direction, const uint8_t *data, size_t n, double step, double now) {
+static void through_frames(struct sim_line *l, int direction, const uint8_t *data, size_t n, double step,
+                           double now) {
   struct sim_pipe *p = &l->pipe[direction];
   if (!has_frame_faults(&l->config.faults[direction])) {
     enqueue(l, p, data, n, step, now);
@@ -126,7 +128,8 @@ static void through_frames(struct sim_line *l, int direction, const uint8_t *dat
 }
 
 /* Faults of single bytes, then those of frames. */
-static void through_noise(struct sim_line *l, int direction, uint8_t *data, size_t n, double step, double now) {
+static void through_noise(struct sim_line *l, int direction, uint8_t *data, size_t n, double step,
+                          double now) {
   struct sim_pipe *p = &l->pipe[direction];
   const struct sim_faults *f = &l->config.faults[direction];
   size_t kept = 0;

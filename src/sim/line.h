@@ -1,7 +1,7 @@
 /* line.h - the wire between host and chip: rate, latency, and faults that can be asked for.
  *
- * Faults are drawn from a generator that is advanced once per frame (what stands between two 0xC0) or once per
- * byte, so they depend on the seed and on what is sent, never on timing. */
+ * Faults are drawn from a generator that is advanced once per frame (what stands between two 0xC0) or once
+ * per byte, so they depend on the seed and on what is sent, never on timing. */
 #ifndef SIM_LINE_H
 #define SIM_LINE_H
 
@@ -28,7 +28,10 @@ struct sim_line_config {
 struct sim_pipe {
   uint8_t *data; /* ring of cap bytes */
   size_t cap, head, count;
-  struct sim_burst { double start, step; size_t n; } *burst; /* byte i of a burst arrives at start + i * step */
+  struct sim_burst {
+    double start, step;
+    size_t n;
+  } * burst; /* byte i of a burst arrives at start + i * step */
   size_t bursts, burst_cap;
   double free_at; /* when the wire is idle again */
   uint8_t *frame; /* collected for faults */

@@ -4,6 +4,7 @@
  * ESP32-C3 that run theirs. */
 #include "sim/loader.h"
 
+#include "sim/boot.h"
 #include "sim/chip.h"
 
 #include <stdlib.h>
@@ -74,10 +75,14 @@ static void reply(struct sim_chip *c, int failed, size_t extra, int times) {
 
 static size_t reply_body(const struct sim_chip *c, uint8_t op) {
   switch (op) {
-  case SIM_OP_READ_FLASH_SLOW: return 64;
-  case SIM_OP_MD5: return 32;
-  case SIM_OP_SECURITY_INFO: return c->config.rom.security == SIM_SECURITY_FULL ? 20 : 12;
-  default: return 0;
+  case SIM_OP_READ_FLASH_SLOW:
+    return 64;
+  case SIM_OP_MD5:
+    return 32;
+  case SIM_OP_SECURITY_INFO:
+    return c->config.rom.security == SIM_SECURITY_FULL ? 20 : 12;
+  default:
+    return 0;
   }
 }
 
@@ -88,11 +93,17 @@ static int known(const struct sim_chip *c, uint8_t op) {
 
 static int run_command(struct sim_chip *c, uint8_t op, uint8_t *body, size_t n, uint8_t checksum) {
   switch (op) {
-  case SIM_OP_MEM_BEGIN: case SIM_OP_MEM_DATA: case SIM_OP_MEM_END:
+  case SIM_OP_MEM_BEGIN:
+  case SIM_OP_MEM_DATA:
+  case SIM_OP_MEM_END:
     return sim_cmd_mem(c, op, body, n, checksum);
-  case SIM_OP_FLASH_BEGIN: case SIM_OP_FLASH_DATA: case SIM_OP_FLASH_END:
+  case SIM_OP_FLASH_BEGIN:
+  case SIM_OP_FLASH_DATA:
+  case SIM_OP_FLASH_END:
     return sim_cmd_flash(c, op, body, n, checksum);
-  case SIM_OP_DEFL_BEGIN: case SIM_OP_DEFL_DATA: case SIM_OP_DEFL_END:
+  case SIM_OP_DEFL_BEGIN:
+  case SIM_OP_DEFL_DATA:
+  case SIM_OP_DEFL_END:
     return sim_cmd_deflate(c, op, body, n, checksum);
   default:
     return sim_cmd_info(c, op, body, n);
@@ -107,19 +118,26 @@ static void afterwards(struct sim_chip *c) {
     sim_uart_divide(&c->uart, c->config.uart.rom_clock, l->new_baud);
     l->new_baud = 0;
   }
-  if (l->hang)
+  if (l->panic)
+    sim_chip_send(c, (const uint8_t *)c->config.panic, strlen(c->config.panic), sim_chip_baud(c));
+  if (l->hang || l->panic)
     c->state = SIM_STATE_HUNG;
-  else if (l->restart)
-    sim_chip_reset(c, SIM_RST_SOFTWARE, c->io0 ? SIM_BOOT_FLASH : SIM_BOOT_DOWNLOAD);
-  else if (l->leave)
+  else if (l->restart) {
+    sim_chip_send(c, (const uint8_t *)"\xC0\xC0", 2, sim_chip_baud(c));
+    sim_chip_reset(c, SIM_RST_SOFTWARE, c->boot_mode); /* the pins are not looked at again */
+  } else if (l->leave) {
     c->state = SIM_STATE_APP;
+    if (l->op != SIM_OP_MEM_END)
+      sim_boot_left(c);
+  }
 }
 
 static void serve(struct sim_chip *c) {
   struct sim_loader *l = &c->loader;
   uint8_t op = l->frame[1], *body = l->frame + 8;
   size_t n = l->frame[2] | (size_t)l->frame[3] << 8, extra = 0;
-  struct sim_event event = {.time = c->now, .op = op, .size = (uint32_t)n, .a = sim_word(body, 0), .b = sim_word(body, 1)};
+  struct sim_event event = {
+      .time = c->now, .op = op, .size = (uint32_t)n, .a = sim_word(body, 0), .b = sim_word(body, 1)};
   int failed = 1;
   if (l->frame[0] != 0 || !known(c, op)) {
     l->error = SIM_ERR_FORMAT; /* the operation in the reply stays that of the command before */
@@ -135,7 +153,7 @@ static void serve(struct sim_chip *c) {
   event.error = failed ? l->error : 0;
   event.value = l->value;
   sim_chip_log(c, event);
-  if (!l->hang)
+  if (!l->hang && !l->panic)
     reply(c, failed, extra, l->op == SIM_OP_SYNC ? 8 : 1);
   afterwards(c);
 }

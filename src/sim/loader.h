@@ -1,7 +1,8 @@
 /* loader.h - the serial loader in the chip's ROM: frames in, commands, replies.
  *
- * As in the ROM, request and reply are one buffer each that is reused: bytes that a short frame does not bring, and
- * value, operation, error and bytes of a reply that a command does not set, are those of an earlier one. */
+ * As in the ROM, request and reply are one buffer each that is reused: bytes that a short frame does not
+ * bring, and value, operation, error and bytes of a reply that a command does not set, are those of an
+ * earlier one. */
 #ifndef SIM_LOADER_H
 #define SIM_LOADER_H
 
@@ -27,9 +28,23 @@ enum {
 };
 
 enum {
-  SIM_OP_FLASH_BEGIN = 0x02, SIM_OP_FLASH_DATA, SIM_OP_FLASH_END, SIM_OP_MEM_BEGIN, SIM_OP_MEM_END, SIM_OP_MEM_DATA,
-  SIM_OP_SYNC, SIM_OP_WRITE_REG, SIM_OP_READ_REG, SIM_OP_SPI_SET_PARAMS, SIM_OP_SPI_ATTACH = 0x0D,
-  SIM_OP_READ_FLASH_SLOW, SIM_OP_CHANGE_BAUD, SIM_OP_DEFL_BEGIN, SIM_OP_DEFL_DATA, SIM_OP_DEFL_END, SIM_OP_MD5,
+  SIM_OP_FLASH_BEGIN = 0x02,
+  SIM_OP_FLASH_DATA,
+  SIM_OP_FLASH_END,
+  SIM_OP_MEM_BEGIN,
+  SIM_OP_MEM_END,
+  SIM_OP_MEM_DATA,
+  SIM_OP_SYNC,
+  SIM_OP_WRITE_REG,
+  SIM_OP_READ_REG,
+  SIM_OP_SPI_SET_PARAMS,
+  SIM_OP_SPI_ATTACH = 0x0D,
+  SIM_OP_READ_FLASH_SLOW,
+  SIM_OP_CHANGE_BAUD,
+  SIM_OP_DEFL_BEGIN,
+  SIM_OP_DEFL_DATA,
+  SIM_OP_DEFL_END,
+  SIM_OP_MD5,
   SIM_OP_SECURITY_INFO
 };
 
@@ -55,7 +70,8 @@ struct sim_loader {
   int inflate_ended;
   uint32_t flash_size, entry; /* what SPI_SET_PARAMS said; where MEM_END jumps */
   double new_baud;            /* to be set after the reply; 0: none */
-  int leave, restart, hang;   /* after the reply: run the application, reset, do nothing any more */
+  int leave, restart;         /* after the reply: leave the loader, reset */
+  int hang, panic;            /* instead of a reply: do nothing any more, after saying why */
 };
 
 void sim_loader_reset(struct sim_chip *c);

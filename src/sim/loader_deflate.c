@@ -31,8 +31,10 @@ static int defl_begin(struct sim_chip *c, const uint8_t *body, size_t n) {
     return SIM_ERR_FORMAT;
   if (n > 16 && sim_word(body, 4))
     return SIM_ERR_REFUSED; /* no encryption of compressed data */
-  l->defl = (struct sim_download){.total = sim_word(body, 0), .blocks = sim_word(body, 1),
-                                  .block_size = sim_word(body, 2), .addr = sim_word(body, 3)};
+  l->defl = (struct sim_download){.total = sim_word(body, 0),
+                                  .blocks = sim_word(body, 1),
+                                  .block_size = sim_word(body, 2),
+                                  .addr = sim_word(body, 3)};
   if (start_stream(l) != 0)
     return SIM_ERR_RESULT;
   return sim_loader_erase(c, l->defl.addr, l->defl.total);
@@ -52,7 +54,8 @@ static int zlib_error(const z_stream *z, int code) {
   return SIM_ERR_DEFLATE;
 }
 
-/* The last block was not the end of the stream: the ROM's inflater goes on with zeros, until that is wrong. */
+/* The last block was not the end of the stream: the ROM's inflater goes on with zeros, until that is wrong.
+ */
 static int starve(z_stream *z) {
   static const Bytef zeros[64];
   Bytef out[512];

@@ -42,8 +42,10 @@ static int flash_begin(struct sim_chip *c, const uint8_t *body, size_t n) {
     return SIM_ERR_FORMAT;
   if (n > 16 && sim_word(body, 4) && sim_field_get(c, &c->config.dl_encrypt_disabled))
     return SIM_ERR_REFUSED;
-  *d = (struct sim_download){.total = sim_word(body, 0), .blocks = sim_word(body, 1),
-                             .block_size = sim_word(body, 2), .addr = sim_word(body, 3),
+  *d = (struct sim_download){.total = sim_word(body, 0),
+                             .blocks = sim_word(body, 1),
+                             .block_size = sim_word(body, 2),
+                             .addr = sim_word(body, 3),
                              .encrypted = n > 16 && sim_word(body, 4) != 0};
   if (!(c->config.rom.commands >> SIM_OP_SPI_ATTACH & 1))
     c->flash_connected = 1; /* this ROM attaches the flash here */

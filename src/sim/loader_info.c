@@ -1,4 +1,5 @@
-/* loader_info.c - the other commands: SYNC, registers, flash set-up, reading, digest, rate, security state. */
+/* loader_info.c - the other commands: SYNC, registers, flash set-up, reading, digest, rate, security state.
+ */
 #include "sim/chip.h"
 
 #include <mbedtls/md5.h>
@@ -6,13 +7,23 @@
 
 enum { REG_ENTRY = 16, READ_MAX = 64, MD5_CHUNK = 4096 };
 
+/* There is nothing in the first page of any of these chips. */
+static int nowhere(const struct sim_chip *c, uint32_t addr) {
+  return addr < SIM_PAGE && !sim_bus_region(&c->bus, addr);
+}
+
 static void write_registers(struct sim_chip *c, const uint8_t *body, size_t n) {
   if (n > SIM_BODY_MAX)
     n = SIM_BODY_MAX;
   for (size_t i = 0; i + REG_ENTRY <= n; i += REG_ENTRY) {
     uint32_t addr = sim_word(body + i, 0), value = sim_word(body + i, 1), mask = sim_word(body + i, 2);
+    if (nowhere(c, addr)) {
+      c->loader.panic = 1;
+      return;
+    }
     sim_chip_take_time(c, sim_word(body + i, 3) * 1e-6);
-    sim_bus_write(&c->bus, addr, mask == 0xFFFFFFFF ? value : (sim_bus_read(&c->bus, addr) & ~mask) | (value & mask));
+    sim_bus_write(&c->bus, addr,
+                  mask == 0xFFFFFFFF ? value : (sim_bus_read(&c->bus, addr) & ~mask) | (value & mask));
   }
 }
 
@@ -61,9 +72,10 @@ static int md5(struct sim_chip *c, uint32_t addr, uint32_t len) {
 
 static void security_info(struct sim_chip *c) {
   const struct sim_config *g = &c->config;
-  const struct sim_field *flag[] = {&g->secure_boot,   &g->aggressive_revoke, &g->secure_download, &g->key_revoke[0],
-                                    &g->key_revoke[1], &g->key_revoke[2],     &g->soft_dis_jtag,   &g->hard_dis_jtag,
-                                    &g->dis_usb,       &g->dis_dcache,        &g->dis_icache};
+  const struct sim_field *flag[] = {&g->secure_boot,   &g->aggressive_revoke, &g->secure_download,
+                                    &g->key_revoke[0], &g->key_revoke[1],     &g->key_revoke[2],
+                                    &g->soft_dis_jtag, &g->hard_dis_jtag,     &g->dis_usb,
+                                    &g->dis_dcache,    &g->dis_icache};
   uint8_t *b = c->loader.body;
   uint32_t flags = 0;
   for (size_t i = 0; i < sizeof flag / sizeof flag[0]; i++) {
@@ -78,6 +90,8 @@ static void security_info(struct sim_chip *c) {
   b[4] = (uint8_t)sim_field_get(c, &g->crypt_cnt);
   for (int i = 0; i < g->keys; i++)
     b[5 + i] = (uint8_t)sim_field_get(c, &g->key_purpose[i]);
+  for (int i = g->keys; i > 0 && i < SIM_KEYS; i++)
+    b[5 + i] = (uint8_t)g->no_purpose;
   for (int i = 0; i < 4; i++) {
     b[12 + i] = (uint8_t)(g->chip_id >> 8 * i);
     b[16 + i] = (uint8_t)(g->api_version >> 8 * i);
@@ -95,15 +109,37 @@ int sim_cmd_info(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n) 
   struct sim_loader *l = &c->loader;
   uint32_t first = sim_word(body, 0), second = sim_word(body, 1);
   switch (op) {
-  case SIM_OP_SYNC: l->value = first; l->error = 0; return SIM_OK;
-  case SIM_OP_WRITE_REG: write_registers(c, body, n); l->error = 0; return SIM_OK;
-  case SIM_OP_READ_REG: l->value = sim_bus_read(&c->bus, first); l->error = 0; return SIM_OK;
-  case SIM_OP_SPI_SET_PARAMS: return set_params(c, body, n);
-  case SIM_OP_SPI_ATTACH: c->flash_connected = first == c->config.spi_connection; l->error = 0; return SIM_OK;
-  case SIM_OP_READ_FLASH_SLOW: return read_slow(c, first, second);
-  case SIM_OP_CHANGE_BAUD: l->new_baud = first; l->error = 0; return SIM_OK;
-  case SIM_OP_MD5: return n > 0x1810 ? SIM_ERR_FORMAT : md5(c, first, second);
-  case SIM_OP_SECURITY_INFO: security_info(c); return SIM_OK;
-  default: return SIM_ERR_FORMAT;
+  case SIM_OP_SYNC:
+    l->value = first;
+    l->error = 0;
+    return SIM_OK;
+  case SIM_OP_WRITE_REG:
+    write_registers(c, body, n);
+    l->error = 0;
+    return SIM_OK;
+  case SIM_OP_READ_REG:
+    l->panic = nowhere(c, first);
+    l->value = sim_bus_read(&c->bus, first);
+    l->error = 0;
+    return SIM_OK;
+  case SIM_OP_SPI_SET_PARAMS:
+    return set_params(c, body, n);
+  case SIM_OP_SPI_ATTACH:
+    c->flash_connected = first == c->config.spi_connection;
+    l->error = 0;
+    return SIM_OK;
+  case SIM_OP_READ_FLASH_SLOW:
+    return read_slow(c, first, second);
+  case SIM_OP_CHANGE_BAUD:
+    l->new_baud = first;
+    l->error = 0;
+    return SIM_OK;
+  case SIM_OP_MD5:
+    return n > 0x1810 ? SIM_ERR_FORMAT : md5(c, first, second);
+  case SIM_OP_SECURITY_INFO:
+    security_info(c);
+    return SIM_OK;
+  default:
+    return SIM_ERR_FORMAT;
   }
 }

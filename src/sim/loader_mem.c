@@ -5,8 +5,10 @@ static int mem_begin(struct sim_chip *c, const uint8_t *body, size_t n) {
   struct sim_download *d = &c->loader.mem;
   if (n != 16 || sim_word(body, 2) > c->config.rom.ram_block)
     return SIM_ERR_FORMAT;
-  *d = (struct sim_download){.total = sim_word(body, 0), .blocks = sim_word(body, 1),
-                             .block_size = sim_word(body, 2), .addr = sim_word(body, 3)};
+  *d = (struct sim_download){.total = sim_word(body, 0),
+                             .blocks = sim_word(body, 1),
+                             .block_size = sim_word(body, 2),
+                             .addr = sim_word(body, 3)};
   return SIM_OK;
 }
 

@@ -1,4 +1,5 @@
-/* nor.c - the commands of a serial NOR flash. Source: JEDEC JESD216 (SFDP) and data sheets of common parts. */
+/* nor.c - the commands of a serial NOR flash. Source: JEDEC JESD216 (SFDP) and data sheets of common parts.
+ */
 #include "sim/nor.h"
 
 #include <string.h>
@@ -6,8 +7,8 @@
 enum { PAGE = 256, STATUS_WEL = 0x02 };
 
 void sim_nor_init(struct sim_nor *nor, struct sim_flash *flash, uint32_t id, const int *connected) {
-  *nor = (struct sim_nor){.flash = flash, .connected = connected,
-                          .id = {(uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id}};
+  *nor = (struct sim_nor){
+      .flash = flash, .connected = connected, .id = {(uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id}};
 }
 
 static void put32(uint8_t *p, uint32_t v) {
@@ -22,9 +23,9 @@ static void sfdp(const struct sim_nor *nor, uint32_t addr, uint8_t *rx, size_t n
   memcpy(t + 8, "\x00\x00\x01\x09\x30\x00\x00\xFF", 8); /* basic table 1.0: nine words at 30h */
   static const uint32_t words[9] = {
       0xFFF120E5, /* 4 KiB erase 20h, 1-1-2, 1-2-2, 1-4-4, 1-1-4 reads, 3 byte addresses */
-      0, 0x6B08EB44, 0xBB42503B, 0xFFFFFFEE, 0xFF00FFFF, 0xFF00FFFF,
-      0x520F200C, /* erase types: 2^12 by 20h, 2^15 by 52h */
-      0xFF00D810, /* 2^16 by D8h */
+      0,          0x6B08EB44, 0xBB42503B, 0xFFFFFFEE,
+      0xFF00FFFF, 0xFF00FFFF, 0x520F200C, /* erase types: 2^12 by 20h, 2^15 by 52h */
+      0xFF00D810,                         /* 2^16 by D8h */
   };
   for (int i = 0; i < 9; i++)
     put32(t + 0x30 + 4 * i, words[i]);
@@ -64,8 +65,10 @@ static void write_status(struct sim_nor *nor, int index, const uint8_t *tx, size
 
 void sim_nor_command(struct sim_nor *nor, uint8_t opcode, uint32_t addr, int addr_bytes, const uint8_t *tx,
                      size_t ntx, uint8_t *rx, size_t nrx) {
-  static const struct { uint8_t opcode; uint32_t size; } erases[] = {{0x20, 4096}, {0x21, 4096}, {0x52, 32768}, {0x5C, 32768},
-                                                                     {0xD8, 65536}, {0xDC, 65536}};
+  static const struct {
+    uint8_t opcode;
+    uint32_t size;
+  } erases[] = {{0x20, 4096}, {0x21, 4096}, {0x52, 32768}, {0x5C, 32768}, {0xD8, 65536}, {0xDC, 65536}};
   int armed = nor->reset_armed;
   memset(rx, 0xFF, nrx);
   if (!*nor->connected)
@@ -80,40 +83,85 @@ void sim_nor_command(struct sim_nor *nor, uint8_t opcode, uint32_t addr, int add
       return;
     }
   switch (opcode) {
-  case 0x9F: fill(rx, nrx, nor->id, 3); break;
-  case 0x90: fill(rx, nrx, (uint8_t[]){nor->id[0], (uint8_t)(nor->id[2] - 1)}, 2); break;
-  case 0xAB: nor->powered_down = 0; fill(rx, nrx, (uint8_t[]){(uint8_t)(nor->id[2] - 1)}, 1); break;
-  case 0xB9: nor->powered_down = 1; break;
-  case 0x06: case 0x50: nor->write_enabled = 1; break;
-  case 0x04: nor->write_enabled = 0; break;
-  case 0x05: fill(rx, nrx, (uint8_t[]){status_of(nor, 0)}, 1); break;
-  case 0x35: fill(rx, nrx, (uint8_t[]){status_of(nor, 1)}, 1); break;
-  case 0x15: fill(rx, nrx, (uint8_t[]){status_of(nor, 2)}, 1); break;
-  case 0x01: write_status(nor, 0, tx, ntx); break;
-  case 0x31: write_status(nor, 1, tx, ntx < 1 ? ntx : 1); break;
-  case 0x11: write_status(nor, 2, tx, ntx < 1 ? ntx : 1); break;
-  case 0x5A: sfdp(nor, addr & 0xFFFFFF, rx, nrx); break;
-  case 0x03: case 0x0B: case 0x13: case 0x0C: case 0x3B: case 0x6B: case 0xBB: case 0xEB:
+  case 0x9F:
+    fill(rx, nrx, nor->id, 3);
+    break;
+  case 0x90:
+    fill(rx, nrx, (uint8_t[]){nor->id[0], (uint8_t)(nor->id[2] - 1)}, 2);
+    break;
+  case 0xAB:
+    nor->powered_down = 0;
+    fill(rx, nrx, (uint8_t[]){(uint8_t)(nor->id[2] - 1)}, 1);
+    break;
+  case 0xB9:
+    nor->powered_down = 1;
+    break;
+  case 0x06:
+  case 0x50:
+    nor->write_enabled = 1;
+    break;
+  case 0x04:
+    nor->write_enabled = 0;
+    break;
+  case 0x05:
+    fill(rx, nrx, (uint8_t[]){status_of(nor, 0)}, 1);
+    break;
+  case 0x35:
+    fill(rx, nrx, (uint8_t[]){status_of(nor, 1)}, 1);
+    break;
+  case 0x15:
+    fill(rx, nrx, (uint8_t[]){status_of(nor, 2)}, 1);
+    break;
+  case 0x01:
+    write_status(nor, 0, tx, ntx);
+    break;
+  case 0x31:
+    write_status(nor, 1, tx, ntx < 1 ? ntx : 1);
+    break;
+  case 0x11:
+    write_status(nor, 2, tx, ntx < 1 ? ntx : 1);
+    break;
+  case 0x5A:
+    sfdp(nor, addr & 0xFFFFFF, rx, nrx);
+    break;
+  case 0x03:
+  case 0x0B:
+  case 0x13:
+  case 0x0C:
+  case 0x3B:
+  case 0x6B:
+  case 0xBB:
+  case 0xEB:
     if (addr_bytes > 0)
       sim_flash_read(nor->flash, addr, rx, nrx);
     break;
-  case 0x02: case 0x12: case 0x32:
+  case 0x02:
+  case 0x12:
+  case 0x32:
     if (addr_bytes > 0 && take_enable(nor))
       program_page(nor, addr, tx, ntx);
     break;
-  case 0xC7: case 0x60:
+  case 0xC7:
+  case 0x60:
     if (take_enable(nor))
       sim_flash_erase(nor->flash, 0, nor->flash->size);
     break;
-  case 0xB7: nor->addr4 = 1; break;
-  case 0xE9: nor->addr4 = 0; break;
-  case 0x66: nor->reset_armed = 1; break;
+  case 0xB7:
+    nor->addr4 = 1;
+    break;
+  case 0xE9:
+    nor->addr4 = 0;
+    break;
+  case 0x66:
+    nor->reset_armed = 1;
+    break;
   case 0x99:
     if (armed) {
       nor->write_enabled = nor->addr4 = 0;
       nor->status[1] &= 0xBF; /* a suspended operation is gone */
     }
     break;
-  default: break; /* not decoded: the output stays high */
+  default:
+    break; /* not decoded: the output stays high */
   }
 }

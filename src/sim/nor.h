@@ -7,12 +7,12 @@
 struct sim_nor {
   struct sim_flash *flash;
   const int *connected; /* whether its pins are switched to it */
-  uint8_t id[3];     /* manufacturer, type, capacity */
-  uint8_t status[3]; /* what 05h, 35h and 15h read */
-  int write_enabled; /* 06h, or 50h for the status registers */
-  int powered_down;  /* B9h: only ABh is heard */
-  int reset_armed;   /* 66h came just before */
-  int addr4;         /* B7h: four address bytes by default */
+  uint8_t id[3];        /* manufacturer, type, capacity */
+  uint8_t status[3];    /* what 05h, 35h and 15h read */
+  int write_enabled;    /* 06h, or 50h for the status registers */
+  int powered_down;     /* B9h: only ABh is heard */
+  int reset_armed;      /* 66h came just before */
+  int addr4;            /* B7h: four address bytes by default */
 };
 
 void sim_nor_init(struct sim_nor *nor, struct sim_flash *flash, uint32_t id, const int *connected);

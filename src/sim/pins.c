@@ -1,5 +1,5 @@
-/* pins.c - what DTR and RTS do to the chip. Sources: ESP-IDF and esptool documentation, "Boot Mode Selection";
- * Technical Reference Manuals, "USB Serial/JTAG Controller". */
+/* pins.c - what DTR and RTS do to the chip. Sources: ESP-IDF and esptool documentation, "Boot Mode
+ * Selection"; Technical Reference Manuals, "USB Serial/JTAG Controller". */
 #include "sim/pins.h"
 
 #include "sim/chip.h"
@@ -20,7 +20,7 @@ static void transistors(struct sim_chip *c) {
   } else if (!c->en && !c->rts) {
     en_goes_high(c);
   } else if (!c->en && c->en_rises < 0) {
-    c->en_rises = c->now + c->config.en_delay;
+    c->en_rises = c->now + c->en_delay;
   }
 }
 

@@ -12,8 +12,8 @@ struct sim_chip;
  *      0    1    low   high
  *      1    1    high  high   (EN rises slowly: a capacitor holds it)
  *
- * EN rising starts the chip, which looks at IO0 then. On USB-Serial/JTAG the peripheral itself interprets them:
- * DTR alone asks for download mode, neither takes that back, RTS alone resets. */
+ * EN rising starts the chip, which looks at IO0 then. On USB-Serial/JTAG the peripheral itself interprets
+ * them: DTR alone asks for download mode, neither takes that back, RTS alone resets. */
 void sim_pins_changed(struct sim_chip *c);
 
 /* Whether EN is about to rise; then lets it when its time has come. */

@@ -30,9 +30,9 @@ struct sim_runner {
   int wake;      /* eventfd */
   int listening; /* TCP server, or -1 */
   int listen_kind;
-  int host;        /* the connection, or -1 */
+  int host; /* the connection, or -1 */
   int had_host;
-  int pty_slave;   /* kept open, so that the master does not fail while nobody has the other end */
+  int pty_slave; /* kept open, so that the master does not fail while nobody has the other end */
   struct sim_host wrapping;
   uint8_t out[CHUNK]; /* for the host, not taken by it yet */
   size_t out_len;
@@ -114,7 +114,8 @@ static int write_host(struct sim_runner *r) {
     return 1; /* the chip is switched on when somebody first looks: its boot log waits */
   for (;;) {
     if (r->out_len < sizeof r->out)
-      r->out_len += sim_host_output(&r->wrapping, r->out + r->out_len, sizeof r->out - r->out_len, sim_runner_now(r));
+      r->out_len +=
+          sim_host_output(&r->wrapping, r->out + r->out_len, sizeof r->out - r->out_len, sim_runner_now(r));
     if (r->out_len == 0)
       return 1;
     if (r->host < 0) {
@@ -154,7 +155,8 @@ static void accept_host(struct sim_runner *r) {
     host_arrives(r, fd, r->listen_kind);
 }
 
-/* --- the thread ------------------------------------------------------------------------------------------ */
+/* --- the thread ------------------------------------------------------------------------------------------
+ */
 
 static void *run(void *arg) {
   struct sim_runner *r = arg;
@@ -207,7 +209,7 @@ struct sim_runner *sim_runner_new(const struct sim_config *config, char *error, 
     free(r);
     return NULL;
   }
-  sim_host_init(&r->wrapping, SIM_HOST_RAW, r->chip);
+  sim_host_init(&r->wrapping, SIM_HOST_PORT, r->chip);
   pthread_mutex_init(&r->lock, NULL);
   pthread_attr_t attr;
   pthread_attr_init(&attr);
@@ -276,7 +278,7 @@ int sim_runner_open(struct sim_runner *r, int *fd) {
   } else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
     result = SIM_RUN_FAILED;
   } else {
-    host_arrives(r, pair[0], SIM_HOST_RAW);
+    host_arrives(r, pair[0], SIM_HOST_PORT);
     *fd = pair[1];
   }
   sim_runner_unlock(r);
@@ -310,7 +312,8 @@ void sim_runner_settle(struct sim_runner *r) {
   sim_runner_unlock(r);
 }
 
-/* --- for other programs ----------------------------------------------------------------------------------- */
+/* --- for other programs -----------------------------------------------------------------------------------
+ */
 
 int sim_runner_listen(struct sim_runner *r, const char *address, int *port, int kind, int reset, char *error,
                       size_t error_size) {
@@ -340,11 +343,13 @@ int sim_runner_listen(struct sim_runner *r, const char *address, int *port, int 
   return -1;
 }
 
-int sim_runner_pty(struct sim_runner *r, char *path, size_t path_size, int reset, char *error, size_t error_size) {
+int sim_runner_pty(struct sim_runner *r, char *path, size_t path_size, int reset, char *error,
+                   size_t error_size) {
   struct termios t;
   int slave = -1, master = posix_openpt(O_RDWR | O_NOCTTY);
-  if (master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0 && ptsname_r(master, path, path_size) == 0 &&
-      (slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC)) >= 0 && tcgetattr(slave, &t) == 0) {
+  if (master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0 &&
+      ptsname_r(master, path, path_size) == 0 && (slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC)) >= 0 &&
+      tcgetattr(slave, &t) == 0) {
     cfmakeraw(&t);
     cfsetspeed(&t, B115200);
     tcsetattr(slave, TCSANOW, &t);

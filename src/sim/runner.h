@@ -5,7 +5,7 @@
 #ifndef SIM_RUNNER_H
 #define SIM_RUNNER_H
 
-#include "sim/chip.h"
+#include "sim/host.h"
 
 struct sim_runner;
 
@@ -35,14 +35,12 @@ void sim_runner_set_lines(struct sim_runner *r, int dtr, int rts);
 /* Moves everything that has arrived for the host into its descriptor, so that it can be thrown away there. */
 void sim_runner_settle(struct sim_runner *r);
 
-/* How the host's bytes are wrapped. */
-enum { SIM_HOST_RAW, SIM_HOST_RFC2217, SIM_HOST_PTY };
-
-/* Serves other programs: on a TCP port (0: any free one; *port is then which), one at a time, or on a pty
- * (*path, name_size bytes). reset: the chip is reset into download mode when a host comes. Returns 0, or -1 with a line in
- * error. */
+/* Serves other programs: on a TCP port (0: any free one; *port is then which), one at a time, wrapped as
+ * kind says (SIM_HOST_SOCKET, SIM_HOST_RFC2217), or on a pty (*path, name_size bytes). reset: the chip is
+ * reset into download mode when a host comes. Returns 0, or -1 with a line in error. */
 int sim_runner_listen(struct sim_runner *r, const char *address, int *port, int kind, int reset, char *error,
                       size_t error_size);
-int sim_runner_pty(struct sim_runner *r, char *path, size_t path_size, int reset, char *error, size_t error_size);
+int sim_runner_pty(struct sim_runner *r, char *path, size_t path_size, int reset, char *error,
+                   size_t error_size);
 
 #endif

@@ -6,10 +6,10 @@
 
 struct sim_spi_layout {
   uint32_t base;
-  uint32_t usr, usr1, usr2;       /* offsets of registers */
-  uint32_t mosi_dlen, miso_dlen;  /* 0: the lengths are fields of usr1 (ESP8266) */
-  uint32_t w0;                    /* first of 16 data words */
-  int addr_msb;                   /* the address register is sent from its top bit on */
+  uint32_t usr, usr1, usr2;      /* offsets of registers */
+  uint32_t mosi_dlen, miso_dlen; /* 0: the lengths are fields of usr1 (ESP8266) */
+  uint32_t w0;                   /* first of 16 data words */
+  int addr_msb;                  /* the address register is sent from its top bit on */
 };
 
 struct sim_spi {

@@ -13,7 +13,8 @@ void sim_wdt_reset(struct sim_wdt *w) {
   w->due = -1;
 }
 
-static uint32_t *named(struct sim_wdt *w, uint32_t addr) {
+static uint32_t *named(struct sim_wdt *w, uint32_t offset) {
+  uint32_t addr = w->at.config0 + offset;
   if (addr == w->at.wprotect)
     return &w->wprotect;
   if (addr == w->at.config0)
@@ -28,16 +29,16 @@ static void arm(struct sim_wdt *w) {
   w->due = w->config0 & ENABLE && action >= 2 ? *w->now + w->config1 / SLOW_CLOCK : -1;
 }
 
-int sim_wdt_read(void *ctx, uint32_t addr, uint32_t *value) {
-  uint32_t *r = named(ctx, addr);
+int sim_wdt_read(void *ctx, uint32_t offset, uint32_t *value) {
+  uint32_t *r = named(ctx, offset);
   if (r)
     *value = *r;
   return r != 0;
 }
 
-int sim_wdt_write(void *ctx, uint32_t addr, uint32_t value) {
+int sim_wdt_write(void *ctx, uint32_t offset, uint32_t value) {
   struct sim_wdt *w = ctx;
-  uint32_t *r = named(w, addr);
+  uint32_t *r = named(w, offset);
   if (!r)
     return 0;
   if (r == &w->wprotect) {

@@ -1,0 +1,70 @@
+#!/usr/bin/env esplua
+-- Serves a simulated chip to other programs.
+local cli = require "esp.cli"
+
+local args = cli.parse {
+  summary = "Play a chip: its ROM loader, flash and eFuses, for esplua, esptool or any other host.",
+  examples = { "sim esp32c3 --tcp 5555", "sim esp32 --rfc2217 2217 --flash board.bin --efuse board.efuse",
+               "sim 'esp32s3?link=usj&sdm=1' --pty --log" },
+  { "chip", type = "string", metavar = "CHIP[?OPTIONS]", help = "which chip; options as in a sim: URL" },
+  { "--tcp", type = "int", min = 0, max = 65535, metavar = "PORT", excludes = "--rfc2217",
+    help = "serve a plain TCP socket, 0 for any free port; no reset lines, so it starts in download mode" },
+  { "--rfc2217", type = "int", min = 0, max = 65535, metavar = "PORT", excludes = "--pty",
+    help = "serve RFC 2217, with rates and reset lines; the default, on a free port" },
+  { "--pty", excludes = "--tcp", help = "serve a pseudo terminal" },
+  { "--host", type = "string", metavar = "ADDRESS", default = "127.0.0.1", help = "address to listen on" },
+  { "--flash", type = "string", metavar = "FILE", help = "keep the flash in this file, which is made when missing" },
+  { "--efuse", type = "string", metavar = "FILE", help = "keep the eFuses in this file" },
+  { "--flash-size", type = "string", metavar = "SIZE", help = "size of the flash (4MB, or that of the file)" },
+  { "--boot", type = "choice", choices = { "download", "flash" }, metavar = "MODE",
+    help = "how it is powered on: download (the default) or flash" },
+  { "--reset-on-connect", help = "reset into download mode whenever a client comes" },
+  { "--log", help = "print every command that is served" },
+}
+
+local HINT = {
+  socket = "esptool --port %s --before no-reset --no-stub flash-id",
+  rfc2217 = "esptool --port '%s?ign_set_control' --no-stub flash-id",
+  pty = "esptool --port %s --before no-reset --no-stub flash-id",
+}
+
+local function describe(e)
+  local text = ("%10.3f  %-17s %5d bytes  %08x %08x"):format(e.time, e.name, e.size, e.a, e.b)
+  return text .. (e.ok and (e.name == "READ_REG" and ("  -> %08x"):format(e.value) or "") or
+                  ("  refused, error 0x%02x"):format(e.error))
+end
+
+-- Until Ctrl-C.
+local function serve(chip, report)
+  local sim, task = require "esp.sim", require "esp.core.task"
+  while true do
+    task.sleep(args.log and 0.1 or 3600)
+    local events, lost = chip:log()
+    if args.log and lost > 0 then report:note(("%d commands not shown"):format(lost)) end
+    for _, e in ipairs(args.log and events or {}) do
+      e.name = sim.command_name(e.op)
+      if args.json then report:emit("command", e) else report:say(describe(e)) end
+    end
+    io.stdout:flush()
+  end
+end
+
+cli.run(args, function(report)
+  local sim = require "esp.sim"
+  local options = sim.parse(args.chip:match "^sim:" and args.chip or "sim:" .. args.chip)
+  options.flash, options.efuse = args.flash or options.flash, args.efuse or options.efuse
+  options.flash_size, options.boot = args.flash_size or options.flash_size, args.boot or options.boot
+  local kind = args.pty and "pty" or args.tcp and "socket" or "rfc2217"
+  local chip <close> = sim.new(options)
+  local url = chip:serve {
+    pty = args.pty or nil, tcp = args.tcp, rfc2217 = kind == "rfc2217" and (args.rfc2217 or 0) or nil,
+    host = args.host, reset_on_connect = args.reset_on_connect,
+  }
+  report:emit("serving", { url = url, chip = options.chip, kind = kind })
+  report:say(("Simulated %s on %s"):format(options.chip, url))
+  report:detail("for example: " .. HINT[kind]:format(url))
+  report:say "Ctrl-C ends it."
+  io.stdout:flush()
+  local ok, err = pcall(serve, chip, report)
+  if not ok and not (type(err) == "table" and err.code == "interrupted") then error(err, 0) end
+end)
