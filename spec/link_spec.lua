@@ -767,7 +767,9 @@ describe("1 MiB over a line that spoils one reply in a thousand", function()
 
   for first = 1, 200, 20 do
     it(("ends verified, seeds %d to %d"):format(first, first + 19), function()
-      at_once(first, first + 19, SLOW and 7 or 1, function(seed) run(seed, seed % 2 == 0 and "drop" or "flip", seed % 4 > 1) end)
+      at_once(first, first + 19, SLOW and 7 or 1, function(seed)
+        run(seed, seed % 2 == 0 and "drop" or "flip", seed % 4 > 1)
+      end)
     end)
   end
 

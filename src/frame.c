@@ -49,7 +49,8 @@ static int refused(uint8_t status) {
 int frame_status(struct frame_status *s, const struct frame_reply *r, int status_bytes, size_t min) {
   size_t tail = (size_t)status_bytes;
   const uint8_t *at;
-  if (r->len == min + 2 || r->len == min + 4) { /* 2 or 4, whatever we take the chip for: only the first two count */
+  if (r->len == min + 2 ||
+      r->len == min + 4) { /* 2 or 4, whatever we take the chip for: only the first two count */
     s->len = min;
     at = r->body + min;
   } else if (r->len >= min + tail) {
@@ -70,14 +71,29 @@ static const struct {
   uint8_t op;
   const char *name;
 } ops[] = {
-    {0x02, "FLASH_BEGIN"},      {0x03, "FLASH_DATA"},      {0x04, "FLASH_END"},
-    {0x05, "MEM_BEGIN"},        {0x06, "MEM_END"},         {0x07, "MEM_DATA"},
-    {0x08, "SYNC"},             {0x09, "WRITE_REG"},       {0x0A, "READ_REG"},
-    {0x0B, "SPI_SET_PARAMS"},   {0x0D, "SPI_ATTACH"},      {0x0E, "READ_FLASH_SLOW"},
-    {0x0F, "CHANGE_BAUDRATE"},  {0x10, "FLASH_DEFL_BEGIN"}, {0x11, "FLASH_DEFL_DATA"},
-    {0x12, "FLASH_DEFL_END"},   {0x13, "SPI_FLASH_MD5"},   {0x14, "GET_SECURITY_INFO"},
-    {0xD0, "ERASE_FLASH"},      {0xD1, "ERASE_REGION"},    {0xD2, "READ_FLASH"},
-    {0xD3, "RUN_USER_CODE"},    {0xD4, "FLASH_ENCRYPT_DATA"},
+    {0x02, "FLASH_BEGIN"},
+    {0x03, "FLASH_DATA"},
+    {0x04, "FLASH_END"},
+    {0x05, "MEM_BEGIN"},
+    {0x06, "MEM_END"},
+    {0x07, "MEM_DATA"},
+    {0x08, "SYNC"},
+    {0x09, "WRITE_REG"},
+    {0x0A, "READ_REG"},
+    {0x0B, "SPI_SET_PARAMS"},
+    {0x0D, "SPI_ATTACH"},
+    {0x0E, "READ_FLASH_SLOW"},
+    {0x0F, "CHANGE_BAUDRATE"},
+    {0x10, "FLASH_DEFL_BEGIN"},
+    {0x11, "FLASH_DEFL_DATA"},
+    {0x12, "FLASH_DEFL_END"},
+    {0x13, "SPI_FLASH_MD5"},
+    {0x14, "GET_SECURITY_INFO"},
+    {0xD0, "ERASE_FLASH"},
+    {0xD1, "ERASE_REGION"},
+    {0xD2, "READ_FLASH"},
+    {0xD3, "RUN_USER_CODE"},
+    {0xD4, "FLASH_ENCRYPT_DATA"},
 };
 
 const char *frame_op_name(unsigned op) {

@@ -1,7 +1,7 @@
 /* frame.h - the packets of the loaders' protocol, without their SLIP framing.
  *
- * A request is 00 OP SIZE16 CHECKSUM32 DATA, a reply 01 OP SIZE16 VALUE32 BODY, all little-endian; the last bytes
- * of a body are the status. Source: Espressif's "Serial Protocol" document. */
+ * A request is 00 OP SIZE16 CHECKSUM32 DATA, a reply 01 OP SIZE16 VALUE32 BODY, all little-endian; the last
+ * bytes of a body are the status. Source: Espressif's "Serial Protocol" document. */
 #ifndef FRAME_H
 #define FRAME_H
 
@@ -54,8 +54,8 @@ uint8_t frame_checksum(const uint8_t *data, size_t n);
 /* Room that a request with n bytes of data needs on the wire. */
 #define FRAME_ROOM(n) SLIP_ROOM(FRAME_HEADER + (size_t)(n))
 
-/* A request whose data are head and then data, escaped and with delimiters, straight into out. The sum of both
- * lengths is at most FRAME_DATA_MAX. Returns the bytes stored. */
+/* A request whose data are head and then data, escaped and with delimiters, straight into out. The sum of
+ * both lengths is at most FRAME_DATA_MAX. Returns the bytes stored. */
 size_t frame_request(uint8_t *out, uint8_t op, uint32_t checksum, const uint8_t *head, size_t head_len,
                      const uint8_t *data, size_t len);
 
@@ -72,11 +72,11 @@ int frame_parse(struct frame_reply *r, const uint8_t *frame, size_t n);
 struct frame_status {
   uint8_t status; /* as it came: 0 done, 1 refused by a ROM, from 0xC0 on refused by a stub */
   uint8_t error;  /* why: see frame_error_text */
-  size_t len;            /* bytes of the body before the status */
+  size_t len;     /* bytes of the body before the status */
 };
 
-/* Finds the status of a reply that has status_bytes of it after at least min bytes. A refusal may be shorter: then its
- * first bytes are the status. Returns 0, or -1 if the body is too short or the status is neither. */
+/* Finds the status of a reply that has status_bytes of it after at least min bytes. A refusal may be shorter:
+ * then its first bytes are the status. Returns 0, or -1 if the body is too short or the status is neither. */
 int frame_status(struct frame_status *s, const struct frame_reply *r, int status_bytes, size_t min);
 
 /* "FLASH_BEGIN", or NULL for an unknown op. */

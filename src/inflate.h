@@ -7,11 +7,11 @@
 #include <zlib.h>
 
 enum {
-  INFLATE_MORE = 0,       /* all input is used, the stream goes on */
-  INFLATE_END = 1,        /* the stream is complete and its check value is right */
-  INFLATE_ROOM = 2,       /* out is full */
-  INFLATE_EDATA = -1,     /* no zlib stream, or damaged */
-  INFLATE_ELIMIT = -2,    /* grows to more than limit */
+  INFLATE_MORE = 0,    /* all input is used, the stream goes on */
+  INFLATE_END = 1,     /* the stream is complete and its check value is right */
+  INFLATE_ROOM = 2,    /* out is full */
+  INFLATE_EDATA = -1,  /* no zlib stream, or damaged */
+  INFLATE_ELIMIT = -2, /* grows to more than limit */
   INFLATE_ENOMEM = -3
 };
 

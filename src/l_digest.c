@@ -60,7 +60,8 @@ static int l_unhex(lua_State *L) {
   for (size_t i = 0; i < n / 2; i++) {
     int high = digit((unsigned char)in[2 * i]), low = digit((unsigned char)in[2 * i + 1]);
     if (high < 0 || low < 0)
-      return l_fail(L, "bad_argument", "hex digits: something else at position %zu", 2 * i + (high < 0 ? 1 : 2));
+      return l_fail(L, "bad_argument", "hex digits: something else at position %zu",
+                    2 * i + (high < 0 ? 1 : 2));
     out[i] = (char)(high << 4 | low);
   }
   luaL_pushresultsize(&b, n / 2);
@@ -111,7 +112,8 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {{"update", l_update}, {"final", l_final}, {"close", l_close}, {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"update", l_update}, {"final", l_final}, {"close", l_close}, {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {
     {"crc32", l_crc32}, {"hex", l_hex}, {"unhex", l_unhex}, {"new", l_new}, {NULL, NULL}};

@@ -52,7 +52,8 @@ static size_t get_patches(lua_State *L, struct payload_patch *patches) {
 }
 
 /* payload.new { file = path | data = bytes, offset=, size=, before=, pad=, patches={ {offset, bytes}, ... } }
- * -> payload | nil, message, code. Offsets of patches count from the first byte of the data, without `before`. */
+ * -> payload | nil, message, code. Offsets of patches count from the first byte of the data, without
+ * `before`. */
 static int l_new(lua_State *L) {
   struct payload_patch patches[PATCHES_MAX];
   struct payload_spec spec = {0};

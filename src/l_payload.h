@@ -6,8 +6,8 @@
 
 #include <lua.h>
 
-/* The open payload at index; raises if it is none or closed. Keep the object as long as the pointer is used, or take a
- * reference of your own and keep the object too: data given as a string belongs to it. */
+/* The open payload at index; raises if it is none or closed. Keep the object as long as the pointer is used,
+ * or take a reference of your own and keep the object too: data given as a string belongs to it. */
 struct payload *l_checkpayload(lua_State *L, int index);
 
 /* Pushes nil, message, code for an error of pl. Returns 3. */

@@ -43,8 +43,8 @@ static struct lslip *check(lua_State *L) {
   return u;
 }
 
-/* decoder:feed(bytes) -> list of the frames that are complete now. What comes before the first delimiter, and damaged
- * frames, are left out. */
+/* decoder:feed(bytes) -> list of the frames that are complete now. What comes before the first delimiter, and
+ * damaged frames, are left out. */
 static int l_feed(lua_State *L) {
   struct lslip *u = check(L);
   size_t n, used;

@@ -147,7 +147,8 @@ static int fail_inflate(lua_State *L, struct linflater *u, int r) {
   if (r == INFLATE_ENOMEM)
     return luaL_error(L, "not enough memory");
   if (r == INFLATE_ELIMIT)
-    return l_fail(L, "too_long", "compressed data: more than %llu bytes come out", (unsigned long long)u->f.limit);
+    return l_fail(L, "too_long", "compressed data: more than %llu bytes come out",
+                  (unsigned long long)u->f.limit);
   return l_fail(L, "bad_file", "compressed data: damaged after %llu bytes", (unsigned long long)u->f.done);
 }
 
@@ -170,7 +171,8 @@ static int l_inflater_finish(lua_State *L) {
   struct linflater *u = luaL_checkudata(L, 1, INFLATER_TYPE);
   inflater_free(&u->f);
   if (!u->ended)
-    return l_fail(L, "bad_file", "compressed data: ends after %llu bytes, before its end", (unsigned long long)u->f.done);
+    return l_fail(L, "bad_file", "compressed data: ends after %llu bytes, before its end",
+                  (unsigned long long)u->f.done);
   lua_pushliteral(L, "");
   return 1;
 }
@@ -190,7 +192,8 @@ static int l_inflate(lua_State *L) {
   if (r)
     return fail_inflate(L, u, r);
   if (!u->ended)
-    return l_fail(L, "bad_file", "compressed data: ends after %llu bytes, before its end", (unsigned long long)u->f.done);
+    return l_fail(L, "bad_file", "compressed data: ends after %llu bytes, before its end",
+                  (unsigned long long)u->f.done);
   lua_pushinteger(L, (lua_Integer)(n - left));
   return 2;
 }

@@ -88,8 +88,8 @@ int link_refused(struct link *k, unsigned op, const struct frame_status *s) {
   char buf[24];
   k->status = s->status;
   k->error = s->error;
-  return link_fail(k, LINK_EROM, op, "%s was refused, error 0x%02X: %s", name_of(op, buf, sizeof buf), s->error,
-                   frame_error_text(s->error));
+  return link_fail(k, LINK_EROM, op, "%s was refused, error 0x%02X: %s", name_of(op, buf, sizeof buf),
+                   s->error, frame_error_text(s->error));
 }
 
 /* --- tracing -------------------------------------------------------------------------------------- */
@@ -227,8 +227,8 @@ double link_line_time(const struct link *k) {
 
 /* --- reading ------------------------------------------------------------------------------------------ */
 
-/* Looks for the words with which a crashing program begins its report, and copies that line. Without `all` only
- * when it has come to its end. */
+/* Looks for the words with which a crashing program begins its report, and copies that line. Without `all`
+ * only when it has come to its end. */
 static void look_for_panic(struct link *k, const uint8_t *p, size_t n, int all) {
   static const char *const words[] = {"Guru Meditation", "Fatal exception"};
   for (size_t i = 0; i < sizeof words / sizeof *words && !k->panic[0]; i++) {

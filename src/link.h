@@ -1,10 +1,11 @@
 /* link.h - commands and replies over a port.
  *
- * A link keeps what has been received and not yet looked at. Everything that waits is an operation of ev.h that begins
- * with a struct link_op; one at a time. Every wait has a deadline: whatever arrives, an operation ends.
+ * A link keeps what has been received and not yet looked at. Everything that waits is an operation of ev.h
+ * that begins with a struct link_op; one at a time. Every wait has a deadline: whatever arrives, an operation
+ * ends.
  *
- * A step writes and reads as far as it can and looks at the clock; why it was called does not matter. So an operation
- * may stop at any point for an event (a progress report, a trace) and go on afterwards. */
+ * A step writes and reads as far as it can and looks at the clock; why it was called does not matter. So an
+ * operation may stop at any point for an event (a progress report, a trace) and go on afterwards. */
 #ifndef LINK_H
 #define LINK_H
 
@@ -20,13 +21,13 @@ enum {
 
 enum {
   LINK_OK = 0,
-  LINK_ETIMEOUT = -1,  /* no answer in time */
-  LINK_EROM = -2,      /* the command was refused */
-  LINK_EREPLY = -3,    /* an answer that makes no sense */
-  LINK_EPANIC = -4,    /* the chip reports that its program crashed */
-  LINK_ESYNC = -5,     /* no answer to SYNC */
-  LINK_EPORT = -6,     /* the port failed: link.port_error */
-  LINK_EPAYLOAD = -7,  /* what is to be sent cannot be read: link.payload_error */
+  LINK_ETIMEOUT = -1, /* no answer in time */
+  LINK_EROM = -2,     /* the command was refused */
+  LINK_EREPLY = -3,   /* an answer that makes no sense */
+  LINK_EPANIC = -4,   /* the chip reports that its program crashed */
+  LINK_ESYNC = -5,    /* no answer to SYNC */
+  LINK_EPORT = -6,    /* the port failed: link.port_error */
+  LINK_EPAYLOAD = -7, /* what is to be sent cannot be read: link.payload_error */
   LINK_ENOMEM = -8,
   LINK_ECANCELLED = -9,
   LINK_ETOOLONG = -10 /* more than fits in a frame */
@@ -101,7 +102,8 @@ void link_begin(struct link_op *o, struct link *k, int (*run)(struct link_op *))
 const char *link_code(const struct link *k, int err);
 
 /* Fills in k->text, k->op. Returns err. */
-int link_fail(struct link *k, int err, unsigned op, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+int link_fail(struct link *k, int err, unsigned op, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* The same for an error of the port. Returns LINK_EPORT. */
 int link_fail_port(struct link *k, int err);
@@ -131,10 +133,10 @@ double link_line_time(const struct link *k);
 void link_skip(struct link *k);
 
 enum {
-  LINK_NONE,    /* nothing now: wait */
-  LINK_REPLY,   /* *r is a reply */
-  LINK_STRAY,   /* a frame that is no reply was dropped */
-  LINK_MORE     /* enough for one step; there may be more */
+  LINK_NONE,  /* nothing now: wait */
+  LINK_REPLY, /* *r is a reply */
+  LINK_STRAY, /* a frame that is no reply was dropped */
+  LINK_MORE   /* enough for one step; there may be more */
 };
 
 /* The next frame. Returns one of the above or LINK_EPORT. *r is valid until the next call. */
@@ -147,9 +149,9 @@ int link_wait(struct link_op *o, double deadline, int next);
 struct exchange {
   uint8_t op;
   int status_bytes;
-  size_t min;       /* bytes of the body before the status, at least */
-  int quick;        /* a damaged frame ends it soon: it was probably the reply */
-  int fresh;        /* just sent */
+  size_t min; /* bytes of the body before the status, at least */
+  int quick;  /* a damaged frame ends it soon: it was probably the reply */
+  int fresh;  /* just sent */
   double deadline;
   struct frame_reply reply;
   struct frame_status status;
@@ -161,8 +163,8 @@ enum { EXCHANGE_WAIT, EXCHANGE_OK, EXCHANGE_REFUSED, EXCHANGE_FAILED };
 int exchange_begin(struct link *k, struct exchange *x, uint8_t op, uint32_t checksum, const uint8_t *head,
                    size_t head_len, const uint8_t *data, size_t len, double seconds);
 
-/* Goes on. EXCHANGE_WAIT: return OP_WAIT. EXCHANGE_REFUSED: x->status says why, k->text too. EXCHANGE_FAILED: *err is
- * LINK_ETIMEOUT, LINK_EREPLY, LINK_EPANIC or LINK_EPORT. */
+/* Goes on. EXCHANGE_WAIT: return OP_WAIT. EXCHANGE_REFUSED: x->status says why, k->text too. EXCHANGE_FAILED:
+ * *err is LINK_ETIMEOUT, LINK_EREPLY, LINK_EPANIC or LINK_EPORT. */
 int exchange_run(struct link_op *o, struct exchange *x, int *err);
 
 /* SYNC until it is answered. */

@@ -67,7 +67,8 @@ void link_command_begin(struct link_command *c, struct link *k) {
   link_begin(&c->o, k, command_run);
 }
 
-/* --- SYNC ------------------------------------------------------------------------------------------------- */
+/* --- SYNC -------------------------------------------------------------------------------------------------
+ */
 
 static int sync_op_run(struct link_op *o) {
   struct link_sync *s = (struct link_sync *)o;
@@ -82,7 +83,8 @@ void link_sync_begin(struct link_sync *s, struct link *k) {
   link_begin(&s->o, k, sync_op_run);
 }
 
-/* --- flush ------------------------------------------------------------------------------------------------ */
+/* --- flush ------------------------------------------------------------------------------------------------
+ */
 
 /* The port's own step is called with the reason why it is called, so this operation has a step of its own. */
 static int flush_step(struct ev_op *op, int why) {
@@ -120,7 +122,8 @@ void link_flush_begin(struct link_flush *f, struct link *k) {
   port_request(&f->rq, k->port, PORT_FLUSH, 0, 0);
 }
 
-/* --- frames ------------------------------------------------------------------------------------------------ */
+/* --- frames ------------------------------------------------------------------------------------------------
+ */
 
 static int receive_run(struct link_op *o) {
   struct link_receive *r = (struct link_receive *)o;
@@ -150,7 +153,8 @@ void link_receive_begin(struct link_receive *r, struct link *k, double seconds) 
   r->deadline = ev_now() + seconds;
 }
 
-/* --- bytes ------------------------------------------------------------------------------------------------- */
+/* --- bytes -------------------------------------------------------------------------------------------------
+ */
 
 static int read_run(struct link_op *o) {
   struct link_read *r = (struct link_read *)o;

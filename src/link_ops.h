@@ -4,8 +4,8 @@
 
 #include "link.h"
 
-/* A request and its reply. When an answer to an earlier command may still be on its way, SYNC is sent first, so that the
- * two cannot be confused. */
+/* A request and its reply. When an answer to an earlier command may still be on its way, SYNC is sent first,
+ * so that the two cannot be confused. */
 struct link_command {
   struct link_op o;
   uint8_t op;

@@ -63,8 +63,8 @@ static int new_chunk(struct packed *p) {
   return 0;
 }
 
-/* Runs deflate until it has no more output for what it was given. Returns 1 while the stream goes on, 0 when it has
- * ended or become useless, or an error. */
+/* Runs deflate until it has no more output for what it was given. Returns 1 while the stream goes on, 0 when
+ * it has ended or become useless, or an error. */
 static int run_deflate(struct packed *p, int flush) {
   int z;
   do {

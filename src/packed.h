@@ -14,9 +14,9 @@ enum packed_state { PACKED_NONE, PACKED_RUNS, PACKED_READY, PACKED_USELESS, PACK
 
 struct packed {
   struct payload *pl;
-  uint64_t from, to;  /* the range */
-  uint64_t at;        /* how far it has been compressed */
-  uint64_t size;      /* bytes of the stream so far */
+  uint64_t from, to; /* the range */
+  uint64_t at;       /* how far it has been compressed */
+  uint64_t size;     /* bytes of the stream so far */
   enum packed_state state;
   int error; /* PAYLOAD_E... when failed */
   int level; /* of zlib; 9 */
@@ -28,8 +28,9 @@ struct packed {
 /* Begins with the range from..to of pl, which must live as long as p. */
 void packed_begin(struct packed *p, struct payload *pl, uint64_t from, uint64_t to);
 
-/* Compresses a slice. Returns 1 when there is more to do, 0 when it is ready or found useless (not smaller than the
- * range; the memory is then released), or an error of payload.h. Calling it again afterwards is fine. */
+/* Compresses a slice. Returns 1 when there is more to do, 0 when it is ready or found useless (not smaller
+ * than the range; the memory is then released), or an error of payload.h. Calling it again afterwards is
+ * fine. */
 int packed_step(struct packed *p);
 
 /* Copies n bytes from offset of a ready stream; offset + n must not exceed its size. */

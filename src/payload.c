@@ -18,9 +18,9 @@ struct payload {
   int fd; /* -1: data */
   char *path;
   const uint8_t *data;
-  uint64_t offset, body; /* the part of the file or data */
-  uint64_t before, size; /* size: with what is in front and behind */
-  struct stat st;        /* as it was when opened */
+  uint64_t offset, body;         /* the part of the file or data */
+  uint64_t before, size;         /* size: with what is in front and behind */
+  struct stat st;                /* as it was when opened */
   struct payload_patch *patches; /* and their bytes, behind them */
   size_t patch_count;
   struct packed packed;
@@ -42,7 +42,8 @@ const char *payload_code(int err) {
   }
 }
 
-static int fail(char *error, int err, const char *path, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static int fail(char *error, int err, const char *path, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 static int fail(char *error, int err, const char *path, const char *fmt, ...) {
   char text[160];
@@ -90,13 +91,15 @@ static int set_range(struct payload *pl, const struct payload_spec *spec, uint64
     return fail(error, PAYLOAD_EFILE, pl->path, "has %llu bytes, %llu from offset %llu were asked for",
                 (unsigned long long)length, (unsigned long long)size, (unsigned long long)spec->offset);
   if (size > PAYLOAD_MAX || spec->before > PAYLOAD_MAX || pad > PAYLOAD_MAX)
-    return fail(error, PAYLOAD_EFILE, pl->path, "is larger than any flash (%llu bytes)", (unsigned long long)size);
+    return fail(error, PAYLOAD_EFILE, pl->path, "is larger than any flash (%llu bytes)",
+                (unsigned long long)size);
   pl->offset = spec->offset;
   pl->body = size;
   pl->before = spec->before;
   pl->size = (spec->before + size + pad - 1) / pad * pad;
   if (pl->size > PAYLOAD_MAX)
-    return fail(error, PAYLOAD_EFILE, pl->path, "is larger than any flash (%llu bytes)", (unsigned long long)pl->size);
+    return fail(error, PAYLOAD_EFILE, pl->path, "is larger than any flash (%llu bytes)",
+                (unsigned long long)pl->size);
   return 0;
 }
 
@@ -135,7 +138,8 @@ int payload_open(struct payload **out, const struct payload_spec *spec, char *er
   pl->data = spec->data;
   if (spec->file) {
     pl->path = strdup(spec->file);
-    err = pl->path ? open_file(pl, &length, error) : fail(error, PAYLOAD_ENOMEM, spec->file, "not enough memory");
+    err = pl->path ? open_file(pl, &length, error)
+                   : fail(error, PAYLOAD_ENOMEM, spec->file, "not enough memory");
   }
   if (err == 0)
     err = set_range(pl, spec, length, error);

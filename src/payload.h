@@ -26,16 +26,16 @@ struct payload_spec {
   const char *file;    /* a path, or NULL: data */
   const uint8_t *data; /* stays the caller's, and where it is */
   size_t data_size;
-  uint64_t offset, size; /* the part of the file or data; size may be PAYLOAD_ALL */
-  uint64_t before, pad;  /* pad 0 or 1: none */
+  uint64_t offset, size;               /* the part of the file or data; size may be PAYLOAD_ALL */
+  uint64_t before, pad;                /* pad 0 or 1: none */
   const struct payload_patch *patches; /* copied */
   size_t patch_count;
 };
 
 struct payload;
 
-/* Opens what spec describes. Returns 0 and stores a payload with one reference, or returns an error below zero;
- * *out is then NULL and error (PAYLOAD_ERROR_SIZE bytes) says why. */
+/* Opens what spec describes. Returns 0 and stores a payload with one reference, or returns an error below
+ * zero; *out is then NULL and error (PAYLOAD_ERROR_SIZE bytes) says why. */
 int payload_open(struct payload **out, const struct payload_spec *spec, char *error);
 
 struct payload *payload_ref(struct payload *pl);

@@ -1,4 +1,5 @@
-/* slip.h - SLIP framing (RFC 1055): frames between 0xC0 bytes; inside them 0xC0 is sent as DB DC and 0xDB as DB DD.
+/* slip.h - SLIP framing (RFC 1055): frames between 0xC0 bytes; inside them 0xC0 is sent as DB DC and 0xDB as
+ * DB DD.
  *
  * Every 0xC0 ends what came before it, so that a lost delimiter spoils two frames and no more. Whoever
  * reads the frames tells replies from other bytes by what they contain. */
@@ -23,7 +24,7 @@ struct slip_decoder {
   uint8_t *buf;    /* the frame so far */
   size_t max, len; /* room in buf, bytes in it */
   uint64_t bad;    /* frames given up: too long, or with an escape that does not exist */
-  uint8_t begun;   /* a delimiter has been seen: what is in buf is a frame and not noise before the first one */
+  uint8_t begun; /* a delimiter has been seen: what is in buf is a frame and not noise before the first one */
   uint8_t escaped; /* the last byte was 0xDB */
   uint8_t skip;    /* the frame is being given up */
   uint8_t full;    /* the caller was given a frame: the next call begins a new one */

@@ -8,7 +8,7 @@ enum {
   SECTOR = 0x1000,
   WINDOW_OF_INFLATE = 0x8000, /* what a loader may have unpacked and not written yet */
   BUF_MIN = 0x8000,
-  QUICK_LEVEL = 6, /* of zlib, for what is used once */
+  QUICK_LEVEL = 6,         /* of zlib, for what is used once */
   RESTARTS_PER_ATTEMPT = 4 /* beginnings without any progress that are allowed */
 };
 
@@ -124,7 +124,8 @@ static int send_begin(struct stream_write *w) {
   link_skip(w->o.k);
   w->begun = ev_now();
   w->state = ST_BEGIN_WAIT;
-  int err = exchange_begin(w->o.k, &w->x, ops[w->kind][w->source != NULL], 0, words, n, NULL, 0, w->begin_timeout);
+  int err =
+      exchange_begin(w->o.k, &w->x, ops[w->kind][w->source != NULL], 0, words, n, NULL, 0, w->begin_timeout);
   return err;
 }
 
@@ -175,7 +176,8 @@ static int send_block(struct stream_write *w) {
   put_le32(head, (uint32_t)n);
   put_le32(head + 4, w->sent);
   w->x = (struct exchange){.status_bytes = k->status_bytes, .quick = 1};
-  err = exchange_begin(k, &w->x, data_op(w), frame_checksum(data, n), head, sizeof head, data, n, w->block_timeout);
+  err = exchange_begin(k, &w->x, data_op(w), frame_checksum(data, n), head, sizeof head, data, n,
+                       w->block_timeout);
   w->sent++;
   return err;
 }
@@ -243,8 +245,9 @@ static int restart(struct stream_write *w) {
   }
   int err = safe_place(w, &place);
   if (err)
-    return w->source && err != PAYLOAD_ENOMEM ? done(w, link_fail(w->o.k, LINK_EPAYLOAD, 0, "compressed data damaged"))
-                                              : done(w, link_fail(w->o.k, LINK_ENOMEM, 0, "not enough memory"));
+    return w->source && err != PAYLOAD_ENOMEM
+               ? done(w, link_fail(w->o.k, LINK_EPAYLOAD, 0, "compressed data damaged"))
+               : done(w, link_fail(w->o.k, LINK_ENOMEM, 0, "not enough memory"));
   w->fruitless = place > w->base ? 0 : w->fruitless + 1;
   err = note_dirty(w);
   if (err)

@@ -1,11 +1,11 @@
 /* stream.h - writing flash or RAM block by block, and reading flash through a ROM.
  *
- * A block is acknowledged when it has been taken. When an answer is lost or damaged nobody knows whether the chip has
- * the block: sending it again could write it twice, or spoil a compressed stream. So the link is brought in step
- * again with SYNC and writing begins anew, at the last sector that is known to be complete. A ROM also wants a new
- * beginning after a block that it found damaged: it does not take the same sequence number twice. The first
- * beginning has erased everything, so a later one erases only what may have been written since; when that does not
- * help, everything again. */
+ * A block is acknowledged when it has been taken. When an answer is lost or damaged nobody knows whether the
+ * chip has the block: sending it again could write it twice, or spoil a compressed stream. So the link is
+ * brought in step again with SYNC and writing begins anew, at the last sector that is known to be complete. A
+ * ROM also wants a new beginning after a block that it found damaged: it does not take the same sequence
+ * number twice. The first beginning has erased everything, so a later one erases only what may have been
+ * written since; when that does not help, everything again. */
 #ifndef STREAM_H
 #define STREAM_H
 
@@ -25,15 +25,15 @@ struct stream_write {
   struct payload *pl; /* of the caller, until done */
   int compress;
   uint32_t address;
-  uint32_t block;       /* bytes of data in a packet */
-  int window;           /* blocks that may be unanswered; 1 for every ROM */
-  int attempts;         /* how often the same block is tried */
-  int lag;              /* blocks that are acknowledged before they are written: 0 for ROMs, 1 for stubs */
-  int encrypted;        /* fifth word of the begin command; -1: there is none */
-  int exact;            /* compressed: the begin command takes the size as it is (stubs); else whole blocks */
-  int ask_erase;        /* the caller computes each erase size: LINK_ERASE, see below */
-  uint64_t erase_size;  /* of the first begin command, or STREAM_ERASE_RULE */
-  uint8_t data_op;      /* 0: the usual one */
+  uint32_t block;      /* bytes of data in a packet */
+  int window;          /* blocks that may be unanswered; 1 for every ROM */
+  int attempts;        /* how often the same block is tried */
+  int lag;             /* blocks that are acknowledged before they are written: 0 for ROMs, 1 for stubs */
+  int encrypted;       /* fifth word of the begin command; -1: there is none */
+  int exact;           /* compressed: the begin command takes the size as it is (stubs); else whole blocks */
+  int ask_erase;       /* the caller computes each erase size: LINK_ERASE, see below */
+  uint64_t erase_size; /* of the first begin command, or STREAM_ERASE_RULE */
+  uint8_t data_op;     /* 0: the usual one */
   double begin_timeout, block_timeout, sync_timeout; /* seconds; the last for getting in step again */
 
   /* at LINK_ERASE: where the erasing begins and how much is written; the answer goes to erase_size */
@@ -50,20 +50,20 @@ struct stream_write {
 
   /* private */
   int state;
-  uint64_t base;         /* where in the payload the current beginning is */
-  uint64_t size;         /* bytes that it sends */
-  uint64_t fault_at;     /* where in the payload the last fault was */
-  int same, fruitless;   /* faults at the same place; new beginnings at the same place */
-  uint64_t wire_before;  /* what the link had sent when this began */
-  uint64_t dirty;        /* after a fault: what may be written ends here; behind it all is erased */
-  int erased;            /* a begin command was answered: all is erased but for what was written since */
+  uint64_t base;        /* where in the payload the current beginning is */
+  uint64_t size;        /* bytes that it sends */
+  uint64_t fault_at;    /* where in the payload the last fault was */
+  int same, fruitless;  /* faults at the same place; new beginnings at the same place */
+  uint64_t wire_before; /* what the link had sent when this began */
+  uint64_t dirty;       /* after a fault: what may be written ends here; behind it all is erased */
+  int erased;           /* a begin command was answered: all is erased but for what was written since */
   uint32_t blocks, sent, acked;
   const struct packed *source;
-  struct packed own;     /* for a beginning in the middle */
+  struct packed own; /* for a beginning in the middle */
   struct exchange x;
   struct sync sync;
   double begun, reported;
-  uint8_t *buf;          /* data of the next blocks */
+  uint8_t *buf; /* data of the next blocks */
   size_t buf_room, buf_len;
   uint64_t buf_at;
 };

@@ -1,5 +1,6 @@
-// sources: src/slip.c src/frame.c src/link.c src/link_ops.c src/stream.c src/stream_read.c src/payload.c src/packed.c src/inflate.c src/digest.c
-/* The input is what a chip sends. Every operation must end, within its time, whatever that is. The clock is ours. */
+// sources: src/slip.c src/frame.c src/link*.c src/stream*.c src/pa[cy]*d.c src/inflate.c src/digest.c
+/* The input is what a chip sends. Every operation must end, within its time, whatever that is. The clock is
+ * ours. */
 #include "link_ops.h"
 #include "stream.h"
 
@@ -108,9 +109,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct link_sync s = {0};
   uint8_t kept[100];
   struct stream_read r = {.size = 300, .attempts = 3, .timeout = 3, .sync_timeout = 3};
-  struct stream_write w = {.address = 0x1000, .block = 0x400, .window = data[1] & 8 ? 4 : 1, .attempts = 3, .encrypted = -1,
-                           .erase_size = STREAM_ERASE_RULE, .begin_timeout = 3, .block_timeout = 3, .sync_timeout = 3,
-                           .compress = data[1] & 4, .kind = data[0] & 0x40 ? STREAM_RAM : STREAM_FLASH, .lag = data[0] >> 7};
+  struct stream_write w = {.address = 0x1000,
+                           .block = 0x400,
+                           .window = data[1] & 8 ? 4 : 1,
+                           .attempts = 3,
+                           .encrypted = -1,
+                           .erase_size = STREAM_ERASE_RULE,
+                           .begin_timeout = 3,
+                           .block_timeout = 3,
+                           .sync_timeout = 3,
+                           .compress = data[1] & 4,
+                           .kind = data[0] & 0x40 ? STREAM_RAM : STREAM_FLASH,
+                           .lag = data[0] >> 7};
   switch (data[1] % 4) {
   case 0:
     link_command_begin(&c, &k);

@@ -1,6 +1,6 @@
 // sources: src/slip.c
-/* Decodes the input in pieces of a length that its first byte says; what is decoded must be the same as in one piece,
- * and encoding it again must give it back. */
+/* Decodes the input in pieces of a length that its first byte says; what is decoded must be the same as in
+ * one piece, and encoding it again must give it back. */
 #include "slip.h"
 
 #include <stdlib.h>
