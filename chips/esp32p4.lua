@@ -99,7 +99,7 @@ return {
       { revisions = { 302 }, when = { { EFUSE + 0x34, 16, 1 } }, steps = {
         { PMU + 0x3FC, clear = 0x3, if_set = 0x3 },  -- the ROM switched it on already and must not do so twice
       } },
-      { revisions = { 301, 302 }, steps = {
+      { revisions = { 301, 302 }, done = { { PMU + 0x3FC, 0, 2 } }, steps = {
         { LP_SYS + 0x10C, value = 1, wait = 0.01 },
         { PMU + 0x1BC, set = 1 << 27 }, { PMU + 0x1B8, set = 1 << 7 }, { PMU + 0x3FC, set = 0x3, wait = 0.00005 },
         { PMU + 0x1BC, clear = 1 << 27 }, { PMU + 0x1B8, clear = 0xFF << 23 }, { PMU + 0x1B8, set = 0x80 },

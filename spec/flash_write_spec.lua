@@ -453,7 +453,7 @@ describe("the erase length for the ESP8266", function()
       for size = 1, 80 do
         local told, too_much = erase.begin_size(chip, first * 0x1000, size * 0x1000)
         local n = erased(first * 0x1000, told)
-        assert.equal((size + (too_much and 1 or 0)) * 0x1000, n, ("%d sectors at %d"):format(size, first))
+        if n ~= (size + (too_much and 1 or 0)) * 0x1000 then error(("%d sectors at %d: %d"):format(size, first, n)) end
       end
     end
   end)

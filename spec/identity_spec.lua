@@ -148,7 +148,7 @@ describe("identity", function()
     assert.equal("otg", identity.link_in_use(chip_with("esp32s3", nil, { [0x3FCEF14C] = 3 })))
     assert.equal("otg", identity.link_in_use(chip_with("esp32p4", { revision = 300 }, { [0x4FFBFEC8] = 5 })))
     assert.equal("uart", identity.link_in_use(chip_with "esp32"))
-    assert.is_nil(identity.link_in_use(chip_with "esp32s31"))
+    assert.equal("usj", identity.link_in_use(chip_with("esp32s31", nil, { [0x2F07F488] = 5 })))
   end)
 end)
 

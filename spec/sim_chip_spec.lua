@@ -370,6 +370,34 @@ describe("a USB link", function()
     end)
   end)
 
+  it("over USB-OTG takes frames only as long as its buffer", function()
+    with({ chip = "esp32s2", link = "otg" }, function(host)
+      host:sync()
+      local function load(n)
+        host:status(0x05, W(n, 1, n, 0x3FFC0000))
+        return host:status(0x07, W(n, 0, 0, 0) .. ("x\1"):rep(n // 2), rawhost.checksum(("x\1"):rep(n // 2)))
+      end
+      assert.equal(0, (load(0x800)))
+      assert.same({ 1, 7 }, { load(0x802 | 4) })
+    end)
+  end)
+
+  it("comes back to the loader when that was forced", function()
+    with({ chip = "esp32s3", link = "otg" }, function(host, chip)
+      host:sync()
+      local data = chips.get "esp32s3"
+      local wdt, forced = data.watchdog.rtc, data.reset.force_download[1]
+      host:write_reg(forced[1], 1 << forced[2])
+      host:write_reg(wdt.wprotect, wdt.key)
+      host:write_reg(wdt.config1, 10)
+      host.port:write(rawhost.frame(("<BBI2I4I4I4I4I4"):pack(0, 9, 16, 0, wdt.config0, 0xD0000102, 0xFFFFFFFF, 0)))
+      assert.is_true(eventually(function() return chip:state().resets == 2 end))
+      assert.equal("download", chip:state().mode)
+      chip:reset "flash"
+      assert.equal("app", chip:state().mode)
+    end)
+  end)
+
   it("goes away when the watchdog bites", function()
     with({ chip = "esp32s2", link = "otg" }, function(host, chip)
       host:sync()

@@ -124,4 +124,18 @@ describe("a chip that is served on a pseudo terminal", function()
       end)
     end
   end)
+
+  it("is reset whenever somebody opens it, if that was asked for", function()
+    local chip <close> = sim.new { chip = "esp32c3", boot = "flash" }
+    local path = chip:serve { pty = true, reset_on_connect = true }
+    for i = 1, 2 do
+      visit(chip, path, function(host)
+        assert.is_true(eventually(function() return chip:state().resets == 1 + i end))
+        host:read()
+        assert.is_truthy(host:sync())
+        host:command(0x0F, W(460800, 0))
+      end)
+      task.sleep(0.02)
+    end
+  end)
 end)

@@ -68,4 +68,34 @@ int l_sched_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
 /* lua_resume with bookkeeping: co is what runs now. */
 int l_sched_resume(struct sched *s, lua_State *from, lua_State *co, int nargs, int *nresults, int yields);
 
+/* Makes the scheduler of this Lua state, once, and prepares the state for it. */
+void l_sched_set_up(lua_State *L);
+
+/* Puts a task at the end of those that can go on, unless it is there. */
+void l_sched_enqueue(struct sched *s, struct task *t);
+void l_sched_unqueue(struct sched *s, struct task *t);
+
+/* The function of a task's coroutine, and the message handler that it is called with. */
+int l_sched_main(lua_State *L);
+int l_sched_on_error(lua_State *L);
+
+/* A task has ended: with `results` values, or an error, on top of its stack. */
+void l_sched_finish(lua_State *L, struct task *t, enum task_state state, int results);
+
+/* Drops the scheduler's reference to a task: it can be collected. */
+void l_sched_unanchor(lua_State *L, struct task *t);
+
+/* Pushes the scheduler and its table of tasks by id. */
+void l_sched_push_tasks(lua_State *L);
+
+/* Ends an operation whose caller will not go on with it. */
+void l_sched_drop(struct ev_op *op);
+
+/* Wakes those who wait for tasks to end (l_task.c). */
+void l_sched_wake_joins(struct sched *s);
+
+/* The last interrupt of which what runs has been told; how many there were. */
+unsigned *l_sched_seen(struct sched *s);
+unsigned l_interrupt_count(void);
+
 #endif

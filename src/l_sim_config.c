@@ -78,6 +78,7 @@ static const struct member integers[] = {
     AT(usb_pid),
     AT(no_purpose),
     AT(spi_also),
+    AT(rom.frame_max),
 };
 
 static const struct member numbers[] = {
@@ -86,12 +87,12 @@ static const struct member numbers[] = {
 };
 
 static const struct member fields[] = {
-    AT(secure_boot),         AT(aggressive_revoke), AT(key_revoke[0]),   AT(key_revoke[1]),
-    AT(key_revoke[2]),       AT(crypt_cnt),         AT(secure_download), AT(download_disabled),
-    AT(dl_encrypt_disabled), AT(soft_dis_jtag),     AT(hard_dis_jtag),   AT(dis_usb),
-    AT(dis_dcache),          AT(dis_icache),        AT(key_purpose[0]),  AT(key_purpose[1]),
-    AT(key_purpose[2]),      AT(key_purpose[3]),    AT(key_purpose[4]),  AT(key_purpose[5]),
-    AT(key_purpose[6]),
+    AT(force_download),  AT(flash_power),       AT(secure_boot),         AT(aggressive_revoke),
+    AT(key_revoke[0]),   AT(key_revoke[1]),     AT(key_revoke[2]),       AT(crypt_cnt),
+    AT(secure_download), AT(download_disabled), AT(dl_encrypt_disabled), AT(soft_dis_jtag),
+    AT(hard_dis_jtag),   AT(dis_usb),           AT(dis_dcache),          AT(dis_icache),
+    AT(key_purpose[0]),  AT(key_purpose[1]),    AT(key_purpose[2]),      AT(key_purpose[3]),
+    AT(key_purpose[4]),  AT(key_purpose[5]),    AT(key_purpose[6]),
 };
 
 /* Pushes cfg.a.b for "a.b"; nil when a table is missing. "a[1]" is a key like any other. */

@@ -89,8 +89,9 @@ elseif usb then
     return ("(LATER_REVISION ? 0x%Xu : 0x%Xu)"):format(last[key], first[key])
   end
   if #list == 2 then
-    define("LATER_REVISION", ("(%s * 100 + %s >= %d)"):format(expression(data.efuse.fields.wafer_major),
-                                                             expression(data.efuse.fields.wafer_minor), last.from_revision))
+    local fields = data.efuse.fields
+    local major, minor = expression(fields.wafer_major), expression(fields.wafer_minor)
+    define("LATER_REVISION", ("(%s * 100 + %s >= %d)"):format(major, minor, last.from_revision))
   end
   define("LINK_NUMBER", ("(REG_READ(%s) & 0xFF)"):format(
     type(choose "address") == "string" and choose "address" or ("0x%Xu"):format(choose "address")))

@@ -13,7 +13,6 @@ static const uint32_t sines[64] = {
     0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
 static const uint8_t shifts[16] = {7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21};
 
-
 static void transform(struct md5 *m, const uint8_t *p) {
   uint32_t a = m->state[0], b = m->state[1], c = m->state[2], d = m->state[3], x[16];
   for (int i = 0; i < 16; i++)
@@ -86,7 +85,7 @@ void md5_end(struct md5 *m, uint8_t out[16]) {
 
 static uint32_t crc_of[256];
 
-void crc32_init(void) {
+void crc_init(void) {
   for (uint32_t i = 0; i < 256; i++) {
     uint32_t c = i;
     for (int k = 0; k < 8; k++)
@@ -95,7 +94,7 @@ void crc32_init(void) {
   }
 }
 
-uint32_t crc32(uint32_t crc, const uint8_t *p, uint32_t n) {
+uint32_t crc_add(uint32_t crc, const uint8_t *p, uint32_t n) {
   crc = ~crc;
   while (n--) {
     crc = crc_of[(crc ^ *p++) & 0xFF] ^ crc >> 8;

@@ -13,18 +13,28 @@
 #define USR_MOSI 0x08000000u
 
 enum { CHUNK = 64 }; /* the controller's buffer */
-/* Commands of the flash; of those with an address also, in the upper byte, the one whose address has four bytes. */
-enum { WRITE_ENABLE = 0x06, READ_STATUS = 0x05, ERASE_CHIP = 0xC7, READ = 0x1303, PROGRAM = 0x1202, ERASE_4K = 0x2120,
-       ERASE_64K = 0xDCD8 };
+/* Commands of the flash; of those with an address also, in the upper byte, the one whose address has four
+ * bytes. */
+enum {
+  WRITE_ENABLE = 0x06,
+  READ_STATUS = 0x05,
+  ERASE_CHIP = 0xC7,
+  READ = 0x1303,
+  PROGRAM = 0x1202,
+  ERASE_4K = 0x2120,
+  ERASE_64K = 0xDCD8
+};
 enum { BUSY = 1, ENABLED = 2, PROTECTION = 0x3C };
+#ifndef BIG
 #define BIG (1u << 24) /* from here on addresses have 32 bits */
+#endif
 
 uint32_t flash_size;
-static uint32_t pending; /* looks at the status that what was begun last may take; 0: it is done */
+static uint32_t pending;  /* looks at the status that what was begun last may take; 0: it is done */
 static uint32_t saved[3]; /* what the ROM's functions expect to find in the controller */
 
-/* One command; no address where it is NO_ADDRESS. mosi and miso: bytes that it sends from and receives into the
- * controller's buffer. */
+/* One command; no address where it is NO_ADDRESS. mosi and miso: bytes that it sends from and receives into
+ * the controller's buffer. */
 #define NO_ADDRESS 0xFFFFFFFFu
 static int command(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) {
   uint32_t user = USR_COMMAND, user1 = 0, spi = near(SPI1_BASE);
@@ -186,7 +196,8 @@ static void registers(int save) {
   }
 }
 
-/* The ROM's own function knows the encryption block of its chip. It does not poll: one block in flight only. */
+/* The ROM's own function knows the encryption block of its chip. It does not poll: one block in flight only.
+ */
 int flash_program_encrypted(uint32_t address, const uint32_t *from, uint32_t n) {
 #ifdef ROM_WRITE_ENCRYPTED
   int err = flash_ready();
@@ -217,7 +228,8 @@ int flash_attach(uint32_t pins) {
 
 void flash_init(void) {
   registers(1);
-  REG_WRITE(SPI1_BASE + SPI_CTRL, REG_READ(SPI1_BASE + SPI_CTRL) & ~CTRL_FAST_MODES); /* our reads take one bit at a time */
+  REG_WRITE(SPI1_BASE + SPI_CTRL,
+            REG_READ(SPI1_BASE + SPI_CTRL) & ~CTRL_FAST_MODES); /* our reads take one bit at a time */
   if (!flash_size)
     flash_size = 4u << 20;
 }

@@ -1,20 +1,37 @@
 /* inflate.c - a zlib stream (RFC 1950, RFC 1951) that arrives in pieces of any length.
  *
- * Every step takes at most 16 bits, so that 32 bits are enough to hold what has been read, and a step that finds
- * too few bits is taken again, from its start, when more has come. */
+ * Every step takes at most 16 bits, so that 32 bits are enough to hold what has been read, and a step that
+ * finds too few bits is taken again, from its start, when more has come. */
 #include "stub.h"
 
 enum { FAST = 9, LITERALS = 288, DISTANCES = 32, LENGTHS = 19, LONGEST = 15 };
 
 /* A canonical Huffman code: codes up to FAST bits by table, longer ones by counting. */
 struct code {
-  uint16_t fast[(1 << FAST) + LONGEST + 1]; /* symbol << 4 | length, 0: longer, or none; behind it the counts */
-  uint16_t symbol[LITERALS]; /* by code */
+  uint16_t
+      fast[(1 << FAST) + LONGEST + 1]; /* symbol << 4 | length, 0: longer, or none; behind it the counts */
+  uint16_t symbol[LITERALS];           /* by code */
 };
 
 /* What comes next in the stream: a symbol of a code, or `need` bits. */
-enum state { SYMBOL, DISTANCE, SYMBOL_LENGTHS, HEADER, BLOCK, STORED, STORED_CHECK, STORED_DATA, TABLE, CODE_LENGTHS,
-             REPEAT, LENGTH_BITS, DISTANCE_BITS, TRAILER, TRAILER_REST, FINISHED };
+enum state {
+  SYMBOL,
+  DISTANCE,
+  SYMBOL_LENGTHS,
+  HEADER,
+  BLOCK,
+  STORED,
+  STORED_CHECK,
+  STORED_DATA,
+  TABLE,
+  CODE_LENGTHS,
+  REPEAT,
+  LENGTH_BITS,
+  DISTANCE_BITS,
+  TRAILER,
+  TRAILER_REST,
+  FINISHED
+};
 
 static struct {
   const uint8_t *in, *in_end;
@@ -144,7 +161,8 @@ static int step(void) {
   if (got < 0)
     return got == -1 ? -1 : INFLATE_FAILED;
   switch (z.state) {
-  case HEADER: /* method 8, window up to 32 KiB, no dictionary; the two bytes, high one first, a multiple of 31 */
+  case HEADER: /* method 8, window up to 32 KiB, no dictionary; the two bytes, high one first, a multiple of
+                  31 */
     for (n = (v & 0xFF) << 8 | v >> 8; n >= 31;)
       n -= 31;
     if ((v & 0x208F) != 8 || n)
@@ -255,7 +273,8 @@ static int step(void) {
     return go(TRAILER_REST, 16);
   case TRAILER_REST:
     err = pass_on();
-    if (!err && (z.base != (z.adler_b >> 8 | (z.adler_b & 0xFF) << 8) || v != (z.adler_a >> 8 | (z.adler_a & 0xFF) << 8)))
+    if (!err && (z.base != (z.adler_b >> 8 | (z.adler_b & 0xFF) << 8) ||
+                 v != (z.adler_a >> 8 | (z.adler_a & 0xFF) << 8)))
       err = INFLATE_FAILED;
     go(FINISHED, 8);
     return err;

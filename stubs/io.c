@@ -14,7 +14,7 @@ static uint8_t ring[RING_SIZE]; /* a power of two */
 static uint32_t head, tail;
 static int lost; /* bytes had nowhere to go since the last one that was stored */
 #ifdef LINK_NUMBER_ANY
-static int link;
+static int used;
 #endif
 uint32_t frame_words[(FRAME_MAX + 3) / 4];
 
@@ -38,8 +38,8 @@ void ring_store(uint8_t c) {
 
 void io_poll(void) {
 #ifdef LINK_NUMBER_ANY
-  if (link) {
-    usb_poll(link);
+  if (used) {
+    usb_poll(used);
     return;
   }
 #endif
@@ -59,8 +59,8 @@ static uint32_t tx_count(void) {
 
 static void raw_put(uint8_t c) {
 #ifdef LINK_NUMBER_ANY
-  if (link) {
-    usb_put(link, c);
+  if (used) {
+    usb_put(used, c);
     return;
   }
 #endif
@@ -94,15 +94,15 @@ void io_bytes(const uint8_t *p, uint32_t n) {
 void io_close(void) {
   raw_put(END);
 #ifdef LINK_NUMBER_ANY
-  if (link)
-    usb_flush(link);
+  if (used)
+    usb_flush(used);
 #endif
   io_poll();
 }
 
 void io_drain(void) {
 #ifdef LINK_NUMBER_ANY
-  if (link)
+  if (used)
     return; /* io_close has waited */
 #endif
   while (tx_count())
@@ -119,11 +119,11 @@ void io_drain(void) {
 
 static uint32_t new_divider, rate;
 
-/* The divider in use and the rate that it gives tell the clock, whatever the crystal. 0 stands for the rate that was
- * set last. */
+/* The divider in use and the rate that it gives tell the clock, whatever the crystal. 0 stands for the rate
+ * that was set last. */
 int io_baud(uint32_t from, uint32_t to) {
 #ifdef LINK_NUMBER_ANY
-  if (link)
+  if (used)
     return 1;
 #endif
   uint32_t div = REG_READ(UART_CLKDIV), clock, units = 0;
@@ -150,7 +150,7 @@ int io_baud(uint32_t from, uint32_t to) {
 
 void io_baud_set(void) {
 #ifdef LINK_NUMBER_ANY
-  if (link)
+  if (used)
     return;
 #endif
   REG_WRITE(UART_CLKDIV, new_divider);
@@ -167,8 +167,8 @@ void io_keep(int n) {
   kept = n;
 }
 
-/* Takes bytes out of the ring until a frame is complete. A 0xC0 ends a frame and begins the next one, so that a lost one
- * costs no more than the frames beside it. */
+/* Takes bytes out of the ring until a frame is complete. A 0xC0 ends a frame and begins the next one, so that
+ * a lost one costs no more than the frames beside it. */
 int io_frame(void) {
   static uint32_t length;
   static enum { OUTSIDE, INSIDE, ESCAPED, BROKEN } state;
@@ -207,6 +207,6 @@ int io_frame(void) {
 void io_init(void) {
   rate = 115200;
 #ifdef LINK_NUMBER_ANY
-  link = usb_init();
+  used = usb_init();
 #endif
 }

@@ -13,9 +13,7 @@ enum { CAN_WINDOW = 1, CAN_DIGESTS = 2, CAN_READ_PACKED = 4, CAN_RESUME = 8, CAN
 
 uint8_t window[WINDOW] __attribute__((aligned(4)));
 
-static struct {
-  uint32_t next, left; /* where MEM_DATA goes, how much may still come */
-} mem;
+static struct { uint32_t next, left; /* where MEM_DATA goes, how much may still come */ } mem;
 
 uint32_t get32(const uint8_t *p) {
   return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -39,14 +37,14 @@ static void reply(uint32_t op, uint32_t value, const uint8_t *body, uint32_t n, 
   io_close();
 }
 
-/* A block of n bytes: before them their number, the block's number, and where the public protocol has zeroes 1 and the
- * CRC-32, if the host likes. */
+/* A block of n bytes: before them their number, the block's number, and where the public protocol has zeroes
+ * 1 and the CRC-32, if the host likes. */
 static int check_block(const uint32_t *w, uint32_t n, uint32_t checksum) {
   const uint8_t *p = (const uint8_t *)(w + 4);
   if (w[0] != n)
     return BAD_LENGTH;
   if (w[2] == 1)
-    return w[3] == crc32(0, p, n) ? OK : BAD_CHECKSUM;
+    return w[3] == crc_add(0, p, n) ? OK : BAD_CHECKSUM;
   for (checksum ^= 0xEF; n; n--) {
     checksum ^= *p++;
     if ((n & 63) == 0)
@@ -55,7 +53,7 @@ static int check_block(const uint32_t *w, uint32_t n, uint32_t checksum) {
   return checksum & 0xFF ? BAD_CHECKSUM : OK;
 }
 
-#ifdef STUB_ON_HOST
+#if ON_HOST
 void host_mem_write(uint32_t address, const uint32_t *from, uint32_t n);
 #else
 static void host_mem_write(uint32_t address, const uint32_t *from, uint32_t n) {
@@ -78,14 +76,14 @@ static int mem_data(const uint32_t *from, uint32_t n) {
   return OK;
 }
 
-/* The delay, before each write, is at least what is asked for: a round takes a microsecond on the fastest chip and ten
- * on those that run at 40 MHz. */
+/* The delay, before each write, is at least what is asked for: a round takes a microsecond on the fastest
+ * chip and ten on those that run at 40 MHz. */
 static int write_regs(const uint32_t *w, uint32_t n) {
   if (n & 15)
     return BAD_LENGTH;
   for (; n; n -= 16, w += 4) {
     uint32_t value = w[1] & w[2];
-    for (uint32_t us = w[3]; us; us--) {
+    for (uint32_t us = w[3]; us && !ON_HOST; us--) {
       for (volatile int i = 0; i < 48; i++)
         ;
       io_poll();
@@ -120,7 +118,8 @@ static struct {
   uint32_t body[5];
 } answer;
 
-/* What a command does before its answer. w: its n bytes of data, of which there are as many as it must have. */
+/* What a command does before its answer. w: its n bytes of data, of which there are as many as it must have.
+ */
 static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
   uint32_t i;
   switch (op) {
@@ -196,25 +195,30 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
 enum { RANGE = 8 };
 static uint32_t needs(uint32_t op) {
   static const uint8_t words[] = {
-      [FLASH_BEGIN] = 4, [FLASH_DATA] = 4, [FLASH_END] = 1, [MEM_BEGIN] = 4, [MEM_END] = 2, [MEM_DATA] = 4,
-      [WRITE_REG] = 4, [READ_REG] = 1, [SPI_SET_PARAMS] = 6, [SPI_ATTACH] = 1, [CHANGE_BAUD] = 2, [DEFL_BEGIN] = 4,
-      [DEFL_DATA] = 4, [DEFL_END] = 1, [FLASH_MD5] = RANGE | 2};
+      [FLASH_BEGIN] = 4, [FLASH_DATA] = 4, [FLASH_END] = 1, [MEM_BEGIN] = 4,      [MEM_END] = 2,
+      [MEM_DATA] = 4,    [WRITE_REG] = 4,  [READ_REG] = 1,  [SPI_SET_PARAMS] = 6, [SPI_ATTACH] = 1,
+      [CHANGE_BAUD] = 2, [DEFL_BEGIN] = 4, [DEFL_DATA] = 4, [DEFL_END] = 1,       [FLASH_MD5] = RANGE | 2};
   if (op < sizeof words)
     return words[op];
-  return op == ERASE_REGION ? RANGE | 2 : op == READ_FLASH || op == READ_PACKED ? RANGE | 4 : op == DIGESTS ? RANGE | 3 : 0;
+  return op == ERASE_REGION                      ? RANGE | 2
+         : op == READ_FLASH || op == READ_PACKED ? RANGE | 4
+         : op == DIGESTS                         ? RANGE | 3
+                                                 : 0;
 }
 
 static void handle(uint32_t n) {
   const uint32_t *w = frame_words + 2;
-  uint32_t op = frame[1], need = needs(op), a = w[0], b = w[1], c = w[2], d = w[3]; /* a long answer needs `frame` */
+  uint32_t op = frame[1], need = needs(op), a = w[0], b = w[1], c = w[2],
+           d = w[3]; /* a long answer needs `frame` */
   int err = OK, is_data = op == FLASH_DATA || op == DEFL_DATA;
   n -= 8;
   answer.value = answer.size = 0;
   if (n < 4 * (need & (RANGE - 1)))
     err = BAD_LENGTH;
-  else if ((need & RANGE) && !flash_in_range(a, b))
-    err = OUT_OF_RANGE;
-  else if (is_data || op == MEM_DATA)
+  else if (need & RANGE) {
+    write_stop(); /* these use its window, or erase below it */
+    err = flash_in_range(a, b) ? OK : OUT_OF_RANGE;
+  } else if (is_data || op == MEM_DATA)
     err = check_block(w, n - 16, frame_words[1]);
   if (!err)
     err = execute(op, w, n);
@@ -239,7 +243,7 @@ static void handle(uint32_t n) {
     io_baud_set();
   } else if (((op == MEM_END || op == FLASH_END || op == DEFL_END) && !a) || op == RUN_USER_CODE) {
     io_drain();
-#ifndef STUB_ON_HOST
+#if !ON_HOST
     if (op == MEM_END)
       ((void (*)(void))b)();
     else
@@ -248,7 +252,7 @@ static void handle(uint32_t n) {
   }
 }
 
-#ifndef STUB_ON_HOST
+#if !ON_HOST
 /* The compilers call this for what is cleared. */
 __attribute__((used)) void *memset(void *to, int c, size_t n) {
   volatile uint8_t *p = to;
@@ -268,7 +272,7 @@ void stub_init(void) {
   REG_WRITE(dog + SWD_CONFIG, REG_READ(dog + SWD_CONFIG) | SWD_FEED);
   REG_WRITE(dog + SWD_PROTECT, 0);
 #endif
-  crc32_init();
+  crc_init();
   io_init();
   flash_init();
   io_open();
@@ -282,12 +286,14 @@ void stub_step(void) {
     write_idle();
   else if (n >= 8 && frame[0] == 0 && (uint32_t)(frame[2] | frame[3] << 8) == (uint32_t)n - 8)
     handle((uint32_t)n);
-  else if (n < 0 || n > 4) /* shorter ones are late acknowledgements */
+  else if (n < 0 || n > 4)                              /* shorter ones are late acknowledgements */
     reply(frame[1], write_expected(), 0, 0, BAD_FRAME); /* at once: the host need not wait for its time-out */
 }
 
+#if !ON_HOST
 __attribute__((externally_visible)) void stub_main(void) {
   stub_init();
   for (;;)
     stub_step();
 }
+#endif

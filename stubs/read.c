@@ -3,8 +3,9 @@
 
 enum { HASH_BITS = 10, SHORTEST = 4, STEP = 4096, PER_FRAME = 64 };
 
-/* While a long answer goes out the host sends frames of four bytes: how much of it has arrived. Returns whether the
- * answer is to go on. Any other frame ends it and is handled as usual; a broken one is taken for no frame at all. */
+/* While a long answer goes out the host sends frames of four bytes: how much of it has arrived. Returns
+ * whether the answer is to go on. Any other frame ends it and is handled as usual; a broken one is taken for
+ * no frame at all. */
 static int acknowledged(uint32_t *bytes) {
   int n = io_frame();
   if (n == 4)
@@ -84,7 +85,7 @@ void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_fl
       if (packed) { /* where it belongs and a digest, so that a damaged frame is noticed */
         io_open();
         io_word(address + sent);
-        io_word(crc32(0, window, n));
+        io_word(crc_add(0, window, n));
         put_packed(window, n);
         io_close();
       } else {
@@ -115,8 +116,8 @@ int read_md5(uint32_t address, uint32_t size, uint8_t out[16]) {
   return OK;
 }
 
-/* Frames of up to 64 digests, each the first 8 bytes of a unit's MD5. A frame begins with the address of its first unit
- * and ends with the CRC-32 of all that is before it. */
+/* Frames of up to 64 digests, each the first 8 bytes of a unit's MD5. A frame begins with the address of its
+ * first unit and ends with the CRC-32 of all that is before it. */
 void read_digests(uint32_t address, uint32_t size, uint32_t unit) {
   static uint32_t words[2 * PER_FRAME + 6];
   uint8_t *const body = (uint8_t *)words;
@@ -131,7 +132,7 @@ void read_digests(uint32_t address, uint32_t size, uint32_t unit) {
       address += part;
       size -= part;
     }
-    put32(body + n, crc32(0, body, n));
+    put32(body + n, crc_add(0, body, n));
     put_frame(body, n + 4);
   }
 }

@@ -1,5 +1,5 @@
-/* stub.h - the flasher stub: what its parts share. One source for every chip; CHIP_HEADER is what describe.lua makes
- * of chips/ID.lua. */
+/* stub.h - the flasher stub: what its parts share. One source for every chip; CHIP_HEADER is what
+ * describe.lua makes of chips/ID.lua. */
 #ifndef STUB_H
 #define STUB_H
 
@@ -11,13 +11,15 @@ uint32_t host_reg_read(uint32_t address);
 void host_reg_write(uint32_t address, uint32_t value);
 #define REG_READ(a) host_reg_read(a)
 #define REG_WRITE(a, v) host_reg_write((a), (v))
+#define ON_HOST 1
 #else
+#define ON_HOST 0
 #define REG_READ(a) (*(volatile uint32_t *)(a))
 #define REG_WRITE(a, v) (*(volatile uint32_t *)(a) = (uint32_t)(v))
 #endif
 
-/* Hides from the compiler what a base address is, so that it takes offsets from one register instead of keeping a
- * constant per register. */
+/* Hides from the compiler what a base address is, so that it takes offsets from one register instead of
+ * keeping a constant per register. */
 static inline uint32_t near(uint32_t base) {
 #ifdef __xtensa__
   __asm__("" : "+r"(base));
@@ -36,8 +38,8 @@ enum {
   WINDOW = 32768 /* of deflate */
 };
 
-/* Error bytes of a reply, the first of its two status bytes. Up to 0xC9 and 0xFF they are those of the public stub
- * protocol; 0xE0 and up are ours (doc/stub-protocol.md). */
+/* Error bytes of a reply, the first of its two status bytes. Up to 0xC9 and 0xFF they are those of the public
+ * stub protocol; 0xE0 and up are ours (doc/stub-protocol.md). */
 enum {
   OK = 0,
   BAD_LENGTH = 0xC0,
@@ -59,49 +61,70 @@ enum {
 };
 
 enum {
-  FLASH_BEGIN = 0x02, FLASH_DATA = 0x03, FLASH_END = 0x04,
-  MEM_BEGIN = 0x05, MEM_END = 0x06, MEM_DATA = 0x07,
-  SYNC = 0x08, WRITE_REG = 0x09, READ_REG = 0x0A,
-  SPI_SET_PARAMS = 0x0B, SPI_ATTACH = 0x0D, CHANGE_BAUD = 0x0F,
-  DEFL_BEGIN = 0x10, DEFL_DATA = 0x11, DEFL_END = 0x12, FLASH_MD5 = 0x13, SECURITY_INFO = 0x14,
-  ERASE_FLASH = 0xD0, ERASE_REGION = 0xD1, READ_FLASH = 0xD2, RUN_USER_CODE = 0xD3, ENCRYPT_DATA = 0xD4,
-  CAPABILITIES = 0xF0, DIGESTS = 0xF1, READ_PACKED = 0xF2, WRITE_STATE = 0xF3
+  FLASH_BEGIN = 0x02,
+  FLASH_DATA = 0x03,
+  FLASH_END = 0x04,
+  MEM_BEGIN = 0x05,
+  MEM_END = 0x06,
+  MEM_DATA = 0x07,
+  SYNC = 0x08,
+  WRITE_REG = 0x09,
+  READ_REG = 0x0A,
+  SPI_SET_PARAMS = 0x0B,
+  SPI_ATTACH = 0x0D,
+  CHANGE_BAUD = 0x0F,
+  DEFL_BEGIN = 0x10,
+  DEFL_DATA = 0x11,
+  DEFL_END = 0x12,
+  FLASH_MD5 = 0x13,
+  SECURITY_INFO = 0x14,
+  ERASE_FLASH = 0xD0,
+  ERASE_REGION = 0xD1,
+  READ_FLASH = 0xD2,
+  RUN_USER_CODE = 0xD3,
+  ENCRYPT_DATA = 0xD4,
+  CAPABILITIES = 0xF0,
+  DIGESTS = 0xF1,
+  READ_PACKED = 0xF2,
+  WRITE_STATE = 0xF3
 };
 
 /* io.c - the link: bytes from the chip's serial peripheral through a ring, SLIP frames over it. */
 void io_init(void);
-void io_poll(void);                        /* moves what has arrived into the ring; to be called often */
-void io_drain(void);                       /* waits until everything written has left the chip */
-int io_baud(uint32_t from, uint32_t to);   /* works out the divider; 0: it cannot be set */
-void io_baud_set(void);                    /* sets it */
-void io_open(void);                        /* begins a frame */
-void io_put(uint8_t byte);                 /* a byte of a frame */
-void io_word(uint32_t word);               /* four, low byte first */
+void io_poll(void);                      /* moves what has arrived into the ring; to be called often */
+void io_drain(void);                     /* waits until everything written has left the chip */
+int io_baud(uint32_t from, uint32_t to); /* works out the divider; 0: it cannot be set */
+void io_baud_set(void);                  /* sets it */
+void io_open(void);                      /* begins a frame */
+void io_put(uint8_t byte);               /* a byte of a frame */
+void io_word(uint32_t word);             /* four, low byte first */
 void io_bytes(const uint8_t *p, uint32_t n);
-void io_close(void);                       /* ends a frame */
-int io_frame(void);                        /* length of a whole frame in `frame`, 0: none yet, -1: a broken one */
-void io_keep(int n);                       /* the frame in `frame` is to be given again by io_frame */
+void io_close(void); /* ends a frame */
+int io_frame(void);  /* length of a whole frame in `frame`, 0: none yet, -1: a broken one */
+void io_keep(int n); /* the frame in `frame` is to be given again by io_frame */
 extern uint32_t frame_words[];
-#define frame ((uint8_t *)frame_words)     /* FRAME_MAX bytes */
+#define frame ((uint8_t *)frame_words) /* FRAME_MAX bytes */
 
 /* usb.c - where the chip has them: USB-Serial/JTAG and, by calls into the ROM, USB-OTG. */
 enum { LINK_UART, LINK_USJ, LINK_OTG };
-int usb_init(void);                        /* which link is in use */
+int usb_init(void); /* which link is in use */
 void usb_poll(int link);
 void usb_put(int link, uint8_t byte);
-void usb_flush(int link);                  /* sends what is in the buffer, and waits until it may be reused */
+void usb_flush(int link); /* sends what is in the buffer, and waits until it may be reused */
 uint32_t ring_room(void);
 void ring_store(uint8_t byte);
 
-/* flash.c - the flash chip behind the SPI controller. Addresses and sizes in bytes; results are error bytes. */
-extern uint32_t flash_size;                /* as the host has set it */
+/* flash.c - the flash chip behind the SPI controller. Addresses and sizes in bytes; results are error bytes.
+ */
+extern uint32_t flash_size; /* as the host has set it */
 void flash_init(void);
 int flash_in_range(uint32_t address, uint32_t size);
-int flash_ready(void);                     /* waits until what was begun is done */
+int flash_ready(void); /* waits until what was begun is done */
 int flash_read(uint32_t address, uint8_t *to, uint32_t n);
-int flash_program(uint32_t address, const uint32_t *from, uint32_t n); /* within one page; may still run on return */
+int flash_program(uint32_t address, const uint32_t *from,
+                  uint32_t n); /* within one page; may still run on return */
 int flash_program_encrypted(uint32_t address, const uint32_t *from, uint32_t n);
-int flash_erase(uint32_t address, uint32_t size);                     /* SECTOR or BLOCK64 */
+int flash_erase(uint32_t address, uint32_t size); /* SECTOR or BLOCK64 */
 int flash_erase_all(void);
 int flash_blank(uint32_t sector, int *blank);
 int flash_attach(uint32_t pins);
@@ -109,13 +132,15 @@ int flash_attach(uint32_t pins);
 /* write.c - a write in progress. */
 int write_erase(uint32_t *address, uint32_t end); /* the next sector or 64 KiB of a range, and moves on */
 int write_begin(uint32_t address, uint32_t size, int packed, int encrypted);
-int write_data(uint32_t sequence, const uint8_t *p, uint32_t n, int packed); /* a block that has passed its checks */
+int write_data(uint32_t sequence, const uint8_t *p, uint32_t n,
+               int packed); /* a block that has passed its checks */
 int write_bytes(const uint8_t *p, uint32_t n);
 int write_end(void);
-int write_idle(void);                      /* erases ahead while nothing arrives */
-int write_state(void);                     /* NOT_IN_PROGRESS, the error that ended it, or OK */
-uint32_t write_expected(void);             /* the sequence number that comes next */
-uint32_t write_missing(void);              /* bytes that are still to come */
+void write_stop(void);         /* without looking whether it is complete */
+int write_idle(void);          /* erases ahead while nothing arrives */
+int write_state(void);         /* NOT_IN_PROGRESS, the error that ended it, or OK */
+uint32_t write_expected(void); /* the sequence number that comes next */
+uint32_t write_missing(void);  /* bytes that are still to come */
 
 /* inflate.c - a zlib stream that arrives in pieces. */
 void inflate_begin(void);
@@ -123,22 +148,27 @@ int inflate_data(const uint8_t *p, uint32_t n); /* OK, or why not; what it unpac
 int inflate_finished(void);
 
 /* digest.c */
-struct md5 { uint32_t state[4], count; uint8_t block[64]; };
+struct md5 {
+  uint32_t state[4], count;
+  uint8_t block[64];
+};
 void md5_begin(struct md5 *m);
 void md5_add(struct md5 *m, const uint8_t *p, uint32_t n);
 void md5_end(struct md5 *m, uint8_t out[16]);
-void crc32_init(void);
-uint32_t crc32(uint32_t crc, const uint8_t *p, uint32_t n); /* begin with 0 */
+void crc_init(void);
+uint32_t crc_add(uint32_t crc, const uint8_t *p, uint32_t n); /* begin with 0 */
 
 /* read.c - answers that are many frames. */
 void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t window, int packed);
 void read_digests(uint32_t address, uint32_t size, uint32_t unit);
 int read_md5(uint32_t address, uint32_t size, uint8_t out[16]);
 
-extern uint8_t window[WINDOW]; /* of inflate, aligned to four; a buffer for whoever else works while no write is in progress */
+extern uint8_t window[WINDOW]; /* of inflate, aligned to four; a buffer for whoever else works while no write
+                                  is in progress */
 
-/* start.S - calls a function of the ROM, whatever convention that has. After three arguments of ours it gets 4096, 256
- * and 0xFFFF: what only the function that is told of the flash takes, as sizes of sector and page and status mask. */
+/* start.S - calls a function of the ROM, whatever convention that has. After three arguments of ours it gets
+ * 4096, 256 and 0xFFFF: what only the function that is told of the flash takes, as sizes of sector and page
+ * and status mask. */
 uint32_t rom_call(uint32_t function, uint32_t a, uint32_t b, uint32_t c);
 
 void rom_boot(void); /* gives the chip back to the ROM, which starts what is in flash */

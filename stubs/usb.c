@@ -1,5 +1,5 @@
-/* usb.c - USB-Serial/JTAG, a pair of FIFOs of 64 bytes, and USB-OTG through the ROM's driver. Both hold the host back
- * when the ring is full, so nothing gets lost here. */
+/* usb.c - USB-Serial/JTAG, a pair of FIFOs of 64 bytes, and USB-OTG through the ROM's driver. Both hold the
+ * host back when the ring is full, so nothing gets lost here. */
 #include "stub.h"
 
 #ifdef LINK_NUMBER_ANY
@@ -107,8 +107,8 @@ void usb_put(int link, uint8_t c) {
 #endif
 }
 
-/* A full packet goes by itself, but the host's driver may wait for a short one before it passes it on: so there is
- * always a last packet, an empty one if need be. */
+/* A full packet goes by itself, but the host's driver may wait for a short one before it passes it on: so
+ * there is always a last packet, an empty one if need be. */
 void usb_flush(int link) {
   (void)link;
 #ifdef OTG_DEVICE

@@ -5,9 +5,9 @@ static struct {
   uint32_t next, end;     /* addresses: of the first byte in `page`, behind the last byte of the write */
   uint32_t erased, limit; /* everything below is erased; where to stop erasing */
   uint32_t sequence;
-  uint32_t fill;          /* bytes in `page` */
+  uint32_t fill; /* bytes in `page` */
   int packed, encrypted;
-  int state;              /* NOT_IN_PROGRESS, OK, or why it ended */
+  int state; /* NOT_IN_PROGRESS, OK, or why it ended */
 } w = {.state = NOT_IN_PROGRESS};
 static uint32_t page_words[PAGE / 4];
 #define page ((uint8_t *)page_words)
@@ -37,8 +37,9 @@ int write_begin(uint32_t address, uint32_t size, int packed, int encrypted) {
   return OK;
 }
 
-/* Erases the next 64 KiB where they fit, or a sector, unless it is blank. One erase of 64 KiB takes the time of about
- * three of 4 KiB: it is worth it unless nearly all of it is blank. Reading stops at the first byte that is not. */
+/* Erases the next 64 KiB where they fit, or a sector, unless it is blank. One erase of 64 KiB takes the time
+ * of about three of 4 KiB: it is worth it unless nearly all of it is blank. Reading stops at the first byte
+ * that is not. */
 int write_erase(uint32_t *address, uint32_t end) {
   uint32_t from = *address, whole = !(from & (BLOCK64 - 1)) && end - from >= BLOCK64;
   uint32_t size = whole ? BLOCK64 : SECTOR, enough = whole ? 4 : 1, dirty = 0, first = 0;
@@ -121,6 +122,10 @@ int write_end(void) {
     err = flash_ready();
   w.state = NOT_IN_PROGRESS;
   return err;
+}
+
+void write_stop(void) {
+  w.state = NOT_IN_PROGRESS;
 }
 
 int write_state(void) {

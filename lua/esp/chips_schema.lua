@@ -234,7 +234,7 @@ local CHIP = record {
     }),
     voltage_override = optional(record { register = word, choices = map(text, word) }),
     power_up = optional(list(record {
-      revisions = list(revision, 1), when = optional(field),
+      revisions = list(revision, 1), when = optional(field), done = optional(field),
       steps = list(record { word, set = optional(word), clear = optional(word), value = optional(word),
                             if_set = optional(word), wait = optional(seconds) }, 1),
     }, 1)),

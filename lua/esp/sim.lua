@@ -269,6 +269,15 @@ local function flash_id(options, sim, bytes)
   return sim.flash_id.manufacturer << 16 | sim.flash_id.device & 0xFF00 | capacity
 end
 
+-- Where the supply of the flash must be switched on first: the bits that say so.
+local function flash_power(data, rev)
+  for _, entry in ipairs(data.flash.power_up or {}) do
+    for _, r in ipairs(entry.done and entry.revisions or {}) do
+      if r == rev then return entry.done end
+    end
+  end
+end
+
 local function file_size(path)
   local f = path and io.open(path, "rb")
   if not f then return nil end
@@ -311,6 +320,7 @@ function M.describe(given)
     rom = {
       status_bytes = rom.status_bytes, commands = all, sdm_commands = secure, encrypted_word = rom.encrypted_word,
       erase_quirk = rom.erase_quirk == "head_sectors", security = SECURITY[data.security_info] or 0,
+      frame_max = link == "otg" and rom.usb_block + 24 or 0,          -- the buffer of the USB driver
       ram_block = rom.ram_block, flash_size = rom.params and 2 << 20 or 4 << 20,
     },
     spi = {
@@ -331,6 +341,7 @@ function M.describe(given)
     usb_pid = link == "usj" and 0x1001 or link == "otg" and data.links.otg or 0,
     link = LINKS[link], link_addr = in_use.address or 0, link_value = in_use[link] or 0,
     no_purpose = sim.no_purpose or 12, spi_also = sim.spi_also or 0,
+    force_download = data.reset.force_download, flash_power = flash_power(data, rev),
     vanish = options.vanish or 0, reenumerate = 0.2,
     strap_addr = data.reset.strap or 0, boot_baud = sim.boot_baud * boot_scale,
     banner = sim.log.banner, line = sim.log.line, waiting = sim.log.waiting,

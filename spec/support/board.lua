@@ -22,13 +22,10 @@ function M.new(id, options)
   end
   local sim = require "esp.sim".new(given)
   local events = {}
-  local ports = require "esp.ports"
-  local open = ports.open
-  ports.open = function(url) return assert(sim:port(url, 115200)) end
+  -- The chip starts in download mode: a reset would only take time.
   local ok, chip = pcall(require "esp.connect".connect, {
-    port = "sim:" .. id, config = config, env = {}, before = "no-reset", after = "no-reset", attempts = options and options.attempts or 3,
-    on_event = function(e) events[#events + 1] = e end })
-  ports.open = open
+    port = assert(sim:port("sim:" .. id, 115200)), config = config, env = {}, before = "no-reset", after = "no-reset",
+    attempts = options and options.attempts or 3, on_event = function(e) events[#events + 1] = e end })
   if not ok then
     sim:close()
     error(chip, 0)
@@ -50,24 +47,36 @@ function M.ops(sim)
   return count
 end
 
---- Bytes that look like code: they compress, and no two sectors are alike.
-function M.code(size, seed)
-  local parts, x = {}, seed or 1
-  for i = 1, (size + 7) // 8 do
-    x = (x * 6364136223846793005 + 1442695040888963407)
-    parts[i] = ("<I4I4"):pack(i, x >> 56 & 0x0F)
+local WINDOW = 40960                       -- more than deflate looks back, so repeating this does not compress
+local block
+
+-- xorshift64*, once: making it is slow when the collector always runs.
+local function noise_block()
+  if not block then
+    local parts, x = {}, 88172645463325252
+    for i = 1, WINDOW // 8 do
+      x = x ~ (x << 13)
+      x = x ~ (x >> 7)
+      x = x ~ (x << 17)
+      parts[i] = ("<i8"):pack(x * 2685821657736338717)
+    end
+    block = table.concat(parts)
   end
-  return table.concat(parts):sub(1, size)
+  return block
 end
 
 --- Bytes that do not compress.
 function M.noise(size, seed)
-  local parts, x = {}, seed or 1
-  for i = 1, (size + 7) // 8 do
-    x = x ~ (x << 13)
-    x = x ~ (x >> 7)
-    x = x ~ (x << 17)
-    parts[i] = ("<i8"):pack(x * 2685821657736338717)
+  local from = (seed or 1) * 977 % WINDOW
+  local whole = noise_block():rep((size + from) // WINDOW + 1)
+  return whole:sub(from + 1, from + size)
+end
+
+--- Bytes that compress as code does; no two sectors are alike.
+function M.code(size, seed)
+  local parts = {}
+  for i = 1, (size + 1023) // 1024 do
+    parts[i] = ("<I4"):pack(i + (seed or 1) * 7919) .. M.noise(400, i + (seed or 1)) .. ("\x13\0\0\0"):rep(155)
   end
   return table.concat(parts):sub(1, size)
 end

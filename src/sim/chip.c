@@ -21,6 +21,14 @@ uint32_t sim_field_get(struct sim_chip *c, const struct sim_field *f) {
   return value;
 }
 
+/* Sets all bits of a field in plain storage. */
+static void sim_field_set(struct sim_chip *c, const struct sim_field *f) {
+  for (int i = 0; i < f->parts; i++) {
+    uint32_t mask = f->part[i].width >= 32 ? 0xFFFFFFFF : (1u << f->part[i].width) - 1;
+    sim_bus_preset(&c->bus, f->part[i].addr, sim_bus_read(&c->bus, f->part[i].addr) | mask << f->part[i].lsb);
+  }
+}
+
 double sim_chip_baud(struct sim_chip *c) {
   return c->config.link == SIM_LINK_UART ? sim_uart_baud(&c->uart) : 0;
 }
@@ -53,14 +61,20 @@ static void presets(struct sim_chip *c) {
 }
 
 void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
+  int forced =
+      cause != SIM_RST_POWER_ON && cause != SIM_RST_EXTERNAL && sim_field_get(c, &c->config.force_download);
   c->resets++;
   c->boot_mode = mode;
+  if (forced)
+    mode = SIM_BOOT_DOWNLOAD;
   c->busy_until = 0;
   sim_line_flush(&c->line, SIM_TO_CHIP);
   sim_mem_free(&c->bus.mem);
   presets(c);
+  if (forced)
+    sim_field_set(c, &c->config.force_download);
   if (c->config.strap_addr)
-    sim_bus_preset(&c->bus, c->config.strap_addr, c->config.strap[mode]);
+    sim_bus_preset(&c->bus, c->config.strap_addr, c->config.strap[c->boot_mode]);
   sim_efuse_load(&c->efuse);
   sim_wdt_reset(&c->wdt);
   sim_spi_init(&c->spi, &c->config.spi, &c->nor);

@@ -31,12 +31,11 @@ struct sim_rom {
   uint32_t commands;     /* bit n: command n is known */
   uint32_t sdm_commands; /* the same in secure download mode */
   int encrypted_word;    /* FLASH_BEGIN has a fifth word */
-  int encrypted_write;   /* ... and it may be set */
   int erase_quirk;       /* ESP8266: the erase routine clears the sectors of the first block twice */
   int security;          /* SIM_SECURITY_... */
   uint32_t ram_block;    /* largest packet */
   uint32_t flash_size;   /* what the ROM assumes before SPI_SET_PARAMS */
-  uint32_t sync_value;   /* fixed value in SYNC replies; 0: the first word of the request */
+  uint32_t frame_max;    /* bytes of a frame that the link's buffer holds; 0: as many as the loader takes */
 };
 
 struct sim_config {
@@ -65,13 +64,15 @@ struct sim_config {
   int keys;
   uint32_t no_purpose; /* what the ROM says of the block after the key blocks */
   /* links */
-  int link;                       /* SIM_LINK_... */
-  uint32_t link_addr, link_value; /* the ROM's variable; addr 0: none */
-  int usb_vid, usb_pid;           /* what the host's system sees; 0: a UART behind some adapter */
-  double reenumerate;             /* seconds for which the port is gone after a reset on USB */
-  int vanish;                     /* how many resets by the lines make the port go away too */
-  uint32_t strap_addr;            /* strapping register; 0: none */
-  uint32_t strap[2];              /* its value per boot mode */
+  int link;                        /* SIM_LINK_... */
+  uint32_t link_addr, link_value;  /* the ROM's variable; addr 0: none */
+  int usb_vid, usb_pid;            /* what the host's system sees; 0: a UART behind some adapter */
+  double reenumerate;              /* seconds for which the port is gone after a reset on USB */
+  int vanish;                      /* how many resets by the lines make the port go away too */
+  uint32_t strap_addr;             /* strapping register; 0: none */
+  struct sim_field force_download; /* survives all but power-on and EN: the next start is a download */
+  struct sim_field flash_power;    /* all ones when the flash has its supply; parts == 0: always */
+  uint32_t strap[2];               /* its value per boot mode */
   /* what is printed */
   double boot_baud;
   char banner[SIM_TEXT], line[SIM_TEXT], waiting[SIM_TEXT];

@@ -196,6 +196,7 @@ void sim_loader_byte(struct sim_chip *c, uint8_t byte) {
     l->escaped = 1;
     return;
   }
-  if (l->len < sizeof l->frame)
+  uint32_t max = c->config.rom.frame_max;
+  if (l->len < sizeof l->frame && (max == 0 || l->len < max))
     l->frame[l->len++] = byte;
 }

@@ -13,6 +13,9 @@ struct sim_chip;
 
 enum { SIM_FRAME_MAX = 0x2000, SIM_REPLY_BODY = 64, SIM_WINDOW = 0x8000 };
 
+/* The ROM sends 24 bits of an address: beyond 16 MiB it comes out at the beginning. */
+#define SIM_ROM_ADDRESS 0xFFFFFFu
+
 /* How a command ended. */
 enum {
   SIM_OK = 0x00,

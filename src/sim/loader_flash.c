@@ -21,7 +21,7 @@ int sim_loader_erase(struct sim_chip *c, uint32_t addr, uint32_t n) {
     head = sectors;
   if (c->config.rom.erase_quirk)
     sectors += head;
-  sim_flash_erase(&c->flash, addr, (size_t)sectors * SIM_SECTOR);
+  sim_flash_erase(&c->flash, addr & SIM_ROM_ADDRESS, (size_t)sectors * SIM_SECTOR);
   uint32_t rest = sectors - head;
   sim_chip_take_time(c, head * SECTOR_TIME + rest / SECTORS_PER_BLOCK * BLOCK_TIME +
                             rest % SECTORS_PER_BLOCK * SECTOR_TIME);
@@ -31,7 +31,7 @@ int sim_loader_erase(struct sim_chip *c, uint32_t addr, uint32_t n) {
 void sim_loader_program(struct sim_chip *c, uint32_t addr, const uint8_t *data, uint32_t n) {
   if (!sim_loader_in_flash(c, addr, n) || !c->flash_connected)
     return;
-  sim_flash_program(&c->flash, addr, data, n);
+  sim_flash_program(&c->flash, addr & SIM_ROM_ADDRESS, data, n);
   sim_chip_take_time(c, (n + 255) / 256 * PAGE_TIME);
 }
 
@@ -81,7 +81,7 @@ static int flash_data(struct sim_chip *c, uint8_t *body, size_t n, uint8_t check
   } else {
     sim_loader_program(c, d->addr, data, len);
     if (sim_loader_in_flash(c, d->addr, len)) /* else the read is refused and finds the data still there */
-      sim_flash_read(&c->flash, d->addr, data, len);
+      sim_flash_read(&c->flash, d->addr & SIM_ROM_ADDRESS, data, len);
     if (sim_checksum(data, len) != checksum)
       return SIM_ERR_WRITE;
   }

@@ -34,7 +34,7 @@ static int read_slow(struct sim_chip *c, uint32_t addr, uint32_t len) {
   if (!sim_loader_in_flash(c, addr, len))
     return SIM_ERR_READ;
   if (c->flash_connected)
-    sim_flash_read(&c->flash, addr, c->loader.body, len);
+    sim_flash_read(&c->flash, addr & SIM_ROM_ADDRESS, c->loader.body, len);
   else
     memset(c->loader.body, 0xFF, len);
   c->loader.error = 0;
@@ -54,7 +54,7 @@ static int md5(struct sim_chip *c, uint32_t addr, uint32_t len) {
   while (len > 0) {
     uint32_t n = len < MD5_CHUNK ? len : MD5_CHUNK;
     if (c->flash_connected)
-      sim_flash_read(&c->flash, addr, chunk, n);
+      sim_flash_read(&c->flash, addr & SIM_ROM_ADDRESS, chunk, n);
     else
       memset(chunk, 0xFF, n);
     mbedtls_md5_update_ret(&md, chunk, n);
@@ -98,6 +98,11 @@ static void security_info(struct sim_chip *c) {
   }
 }
 
+static int has_power(struct sim_chip *c) {
+  const struct sim_field *f = &c->config.flash_power;
+  return f->parts == 0 || sim_field_get(c, f) == (1u << f->part[0].width) - 1;
+}
+
 static int set_params(struct sim_chip *c, const uint8_t *body, size_t n) {
   if (n != 24)
     return SIM_ERR_FORMAT;
@@ -125,7 +130,7 @@ int sim_cmd_info(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t n) 
   case SIM_OP_SPI_SET_PARAMS:
     return set_params(c, body, n);
   case SIM_OP_SPI_ATTACH:
-    c->flash_connected = first == c->config.spi_connection;
+    c->flash_connected = first == c->config.spi_connection && has_power(c);
     l->error = 0;
     return SIM_OK;
   case SIM_OP_READ_FLASH_SLOW:

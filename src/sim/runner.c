@@ -1,15 +1,8 @@
 /* runner.c - the thread behind a simulated chip. */
-#include "sim/runner.h"
+#include "sim/runner_impl.h"
 
-#include "sim/host.h"
-
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,24 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 16384, STACK = 256 * 1024 };
-
-struct sim_runner {
-  pthread_t thread;
-  pthread_mutex_t lock;
-  struct sim_chip *chip;
-  int refs, stop, reset_on_connect;
-  int wake;      /* eventfd */
-  int listening; /* TCP server, or -1 */
-  int listen_kind;
-  int host; /* the connection, or -1 */
-  int had_host;
-  int pty_slave; /* kept open, so that the master does not fail while nobody has the other end */
-  struct sim_host wrapping;
-  uint8_t out[CHUNK]; /* for the host, not taken by it yet */
-  size_t out_len;
-  double start;
-};
+enum { STACK = 256 * 1024 };
 
 static double monotonic(void) {
   struct timespec ts;
@@ -55,11 +31,6 @@ static void wake(struct sim_runner *r) {
   (void)n; /* full means that it is awake */
 }
 
-static void set_flags(int fd) {
-  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
-}
-
 /* --- with the lock held -------------------------------------------------------------------------------- */
 
 static void hang_up(struct sim_runner *r) {
@@ -70,7 +41,7 @@ static void hang_up(struct sim_runner *r) {
   r->out_len = 0;
 }
 
-static void host_arrives(struct sim_runner *r, int fd, int kind) {
+void sim_runner_arrive(struct sim_runner *r, int fd, int kind) {
   r->host = fd;
   r->had_host = 1;
   r->out_len = 0;
@@ -91,7 +62,7 @@ static void follow_pty_rate(struct sim_runner *r) {
 
 /* Takes what the host has written. Returns 0 when it has gone. */
 static int read_host(struct sim_runner *r) {
-  uint8_t buffer[CHUNK];
+  uint8_t buffer[SIM_CHUNK];
   while (r->host >= 0) {
     ssize_t n = read(r->host, buffer, sizeof buffer);
     if (n < 0 && errno == EINTR)
@@ -142,17 +113,9 @@ static int pump(struct sim_runner *r) {
   return room;
 }
 
-static void accept_host(struct sim_runner *r) {
-  int one = 1, fd = accept4(r->listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd < 0)
-    return;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  if (r->host >= 0)
-    read_host(r) ? (void)0 : hang_up(r); /* the one before may just have left */
-  if (r->host >= 0)
-    close(fd);
-  else
-    host_arrives(r, fd, r->listen_kind);
+void sim_runner_listen_to_host(struct sim_runner *r) {
+  if (!read_host(r))
+    hang_up(r);
 }
 
 /* --- the thread ------------------------------------------------------------------------------------------
@@ -164,9 +127,10 @@ static void *run(void *arg) {
   pthread_mutex_lock(&r->lock);
   while (!r->stop) {
     double next = r->had_host ? sim_chip_next(r->chip) : -1, now = sim_runner_now(r);
-    struct pollfd p[3] = {{.fd = r->wake, .events = POLLIN},
+    struct pollfd p[4] = {{.fd = r->wake, .events = POLLIN},
                           {.fd = r->host, .events = (short)(POLLIN | (room == 2 ? POLLOUT : 0))},
-                          {.fd = r->listening, .events = POLLIN}};
+                          {.fd = r->listening, .events = POLLIN},
+                          {.fd = r->pty_watch, .events = POLLIN}};
     struct timespec ts = {0, 0};
     if (next > now && room != 2) {
       ts.tv_sec = (time_t)(next - now);
@@ -174,15 +138,17 @@ static void *run(void *arg) {
     }
     int forever = next < 0 || room == 2;
     pthread_mutex_unlock(&r->lock);
-    ppoll(p, 3, forever ? NULL : &ts, NULL);
+    ppoll(p, 4, forever ? NULL : &ts, NULL);
     pthread_mutex_lock(&r->lock);
     if (p[0].revents) {
       uint64_t n;
       ssize_t got = read(r->wake, &n, sizeof n);
       (void)got;
     }
+    if (p[3].revents && !r->stop)
+      sim_serve_watch(r);
     if (p[2].revents && !r->stop)
-      accept_host(r);
+      sim_serve_accept(r);
     room = pump(r);
   }
   pthread_mutex_unlock(&r->lock);
@@ -196,7 +162,7 @@ struct sim_runner *sim_runner_new(const struct sim_config *config, char *error, 
     return NULL;
   }
   r->refs = 1;
-  r->host = r->listening = r->pty_slave = -1;
+  r->host = r->listening = r->pty_slave = r->pty_watch = -1;
   r->start = monotonic();
   r->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   r->chip = sim_chip_new(config, error, error_size);
@@ -247,7 +213,7 @@ void sim_runner_drop(struct sim_runner *r) {
     return;
   wake(r);
   pthread_join(r->thread, NULL);
-  int fds[] = {r->host, r->listening, r->pty_slave, r->wake};
+  int fds[] = {r->host, r->listening, r->pty_slave, r->pty_watch, r->wake};
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
     if (fds[i] >= 0)
       close(fds[i]);
@@ -278,7 +244,7 @@ int sim_runner_open(struct sim_runner *r, int *fd) {
   } else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
     result = SIM_RUN_FAILED;
   } else {
-    host_arrives(r, pair[0], SIM_HOST_PORT);
+    sim_runner_arrive(r, pair[0], SIM_HOST_PORT);
     *fd = pair[1];
   }
   sim_runner_unlock(r);
@@ -310,65 +276,4 @@ void sim_runner_settle(struct sim_runner *r) {
   sim_runner_lock(r);
   pump(r);
   sim_runner_unlock(r);
-}
-
-/* --- for other programs -----------------------------------------------------------------------------------
- */
-
-int sim_runner_listen(struct sim_runner *r, const char *address, int *port, int kind, int reset, char *error,
-                      size_t error_size) {
-  struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port)};
-  socklen_t len = sizeof at;
-  int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (inet_pton(AF_INET, address, &at.sin_addr) != 1) {
-    errno = EINVAL;
-  } else if (fd >= 0) {
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 4) == 0 &&
-        getsockname(fd, (struct sockaddr *)&at, &len) == 0) {
-      *port = ntohs(at.sin_port);
-      sim_runner_lock(r);
-      if (r->listening >= 0)
-        close(r->listening);
-      r->listening = fd;
-      r->listen_kind = kind;
-      r->reset_on_connect = reset;
-      sim_runner_unlock(r);
-      return 0;
-    }
-  }
-  snprintf(error, error_size, "cannot listen on %s:%d: %s", address, *port, strerror(errno));
-  if (fd >= 0)
-    close(fd);
-  return -1;
-}
-
-int sim_runner_pty(struct sim_runner *r, char *path, size_t path_size, int reset, char *error,
-                   size_t error_size) {
-  struct termios t;
-  int slave = -1, master = posix_openpt(O_RDWR | O_NOCTTY);
-  if (master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0 &&
-      ptsname_r(master, path, path_size) == 0 && (slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC)) >= 0 &&
-      tcgetattr(slave, &t) == 0) {
-    cfmakeraw(&t);
-    cfsetspeed(&t, B115200);
-    tcsetattr(slave, TCSANOW, &t);
-    set_flags(master);
-    sim_runner_lock(r);
-    r->reset_on_connect = reset;
-    if (r->pty_slave >= 0)
-      close(r->pty_slave);
-    r->pty_slave = slave;
-    if (r->host >= 0)
-      close(r->host);
-    host_arrives(r, master, SIM_HOST_PTY);
-    sim_runner_unlock(r);
-    return 0;
-  }
-  snprintf(error, error_size, "no pseudo terminal: %s", strerror(errno));
-  if (slave >= 0)
-    close(slave);
-  if (master >= 0)
-    close(master);
-  return -1;
 }

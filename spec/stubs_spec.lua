@@ -1,0 +1,35 @@
+-- The stubs that are kept: what the host relies on before it loads one.
+local chips = require "esp.chips"
+local json = require "esp.json"
+
+local CODE_MOST = 8192
+
+local function load_stub(name)
+  local f <close> = assert(io.open("stubs/" .. name .. ".json", "rb"))
+  return json.decode(f:read "a")
+end
+
+local function bytes_of(base64)
+  assert.equal(0, #base64 % 4)
+  return #base64 // 4 * 3 - #base64:match "=*$"
+end
+
+describe("the kept stub", function()
+  for _, id in ipairs(chips.list()) do
+    local data = chips.get(id)
+    for _, file in ipairs(data.stub.default ~= "none" and (data.stub.files or { data.stub }) or {}) do
+      local name = file.name or id
+      it("of " .. name .. " lies where the chip's data says", function()
+        local stub = load_stub(name)
+        local code, constants = bytes_of(stub.text), bytes_of(stub.data)
+        assert.equal(file.text, stub.text_start)
+        assert.equal(file.data, stub.data_start)
+        assert.is_true(code <= CODE_MOST)
+        assert.is_true(stub.entry >= stub.text_start and stub.entry < stub.text_start + code)
+        assert.is_true(stub.bss_start >= stub.data_start + constants and stub.bss_start < file.data_end)
+        -- code and data may be two names of one memory, but never the same addresses
+        assert.is_true(file.text + CODE_MOST <= file.data or file.data_end <= file.text)
+      end)
+    end
+  end
+end)
