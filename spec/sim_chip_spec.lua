@@ -325,7 +325,7 @@ describe("leaving the loader", function()
       host:write_reg(0x60008090, 0xD0000102)
       assert.equal(0, host:read_reg(0x60008090))                           -- locked
       host:write_reg(0x600080A8, 0x50D83AA1)
-      host:write_reg(0x60008094, 1000)
+      host:write_reg(0x60008094, 30000)                                    -- 0.2 s
       host:write_reg(0x60008090, 0xD0000102)
       assert.is_true(eventually(function() return chip:state().resets == resets + 1 end))
       assert.matches("rst:0x10 (RTCWDT_RTC_RST)", host:read(0.1), 1, true)

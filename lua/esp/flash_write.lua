@@ -302,7 +302,7 @@ local function write_region(chip, region, plan, opts, report)
   entry.verify_seconds = now() - started - entry.seconds
   input.close { region }
   util.emit(chip, opts, { type = "result", code = entry.skipped and "skipped" or "written", region = entry,
-    text = ("%s: %d bytes at 0x%X %s"):format(region.name, size, region.address,
+    text = ("%s: %d bytes at 0x%X %s"):format(region.name, region.size, region.address,
       entry.skipped and "were there already" or entry.verified and "written and verified" or "written") })
 end
 
