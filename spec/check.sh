@@ -39,9 +39,10 @@ specs() {
 SAN="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 one "build with -Werror" $MAKE -s -j2 BUILD="$BUILD/plain" WERROR=-Werror all
 one "build with AddressSanitizer and UBSan" $MAKE -s -j2 BUILD="$BUILD/san" WERROR=-Werror CFLAGS="$SAN" "$BUILD/san/esplua"
-one "luacheck" luacheck -q --config .luacheckrc lua scripts spec chips bench examples
+one "luacheck" luacheck -q --config .luacheckrc lua scripts spec chips bench examples stubs
 one "module in a stock lua5.4" env LUA_CPATH="$BUILD/plain/?.so" lua5.4 spec/support/module.lua
 one "examples rebuild to the same bytes" $MAKE -s -C examples/hello check
+one "stubs rebuild to the same bytes" $MAKE -s -C stubs check
 ESPLUA=$PWD/$BUILD/plain/esplua; export ESPLUA
 specs plain "$BUILD/plain/esplua"
 ESPLUA_GC_STRESS=1 specs "with the collector always running" "$BUILD/plain/esplua"

@@ -11,6 +11,7 @@
   M("esp.core.fs", luaopen_esp_core_fs) \
   M("esp.core.term", luaopen_esp_core_term) \
   M("esp.core.sim", luaopen_esp_core_sim) \
+  M("esp.core.cpu", luaopen_esp_core_cpu) \
   M("esp.core.slip", luaopen_esp_core_slip) \
   M("esp.core.digest", luaopen_esp_core_digest) \
   M("esp.core.zlib", luaopen_esp_core_zlib) \
