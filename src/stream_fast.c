@@ -199,7 +199,8 @@ static int wait_sync(struct stream_fast *r) {
 static int fast_run(struct link_op *o) {
   struct stream_fast *r = (struct stream_fast *)o;
   int what;
-  if (r->buf_len > 0 && (r->state == ST_SUNK || r->done == r->size)) { /* the caller has taken what was in buf */
+  if (r->buf_len > 0 &&
+      (r->state == ST_SUNK || r->done == r->size)) { /* the caller has taken what was in buf */
     r->buf_len = 0;
     r->state = ST_DATA;
   }

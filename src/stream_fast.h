@@ -1,7 +1,8 @@
 /* stream_fast.h - reading flash through a stub: it sends, we tell how much has arrived.
  *
- * Ours sends packets with address and CRC-32, packed; after a damaged or lost one reading goes on from there. Others
- * send the content alone and at the end its MD5: a fault is noticed there at the latest, and all has been in vain. */
+ * Ours sends packets with address and CRC-32, packed; after a damaged or lost one reading goes on from there.
+ * Others send the content alone and at the end its MD5: a fault is noticed there at the latest, and all has
+ * been in vain. */
 #ifndef STREAM_FAST_H
 #define STREAM_FAST_H
 

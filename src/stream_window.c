@@ -11,7 +11,8 @@ enum {
 };
 
 static const double REPORT_EVERY = 0.05; /* seconds */
-static const double PROBE_AFTER = 0.5;   /* of silence; an erase of 64 KiB may take longer, asking does no harm */
+static const double PROBE_AFTER =
+    0.5; /* of silence; an erase of 64 KiB may take longer, asking does no harm */
 
 enum { ST_START, ST_PACK, ST_BEGIN, ST_BEGIN_WAIT, ST_FLOW, ST_SYNC };
 
@@ -73,8 +74,8 @@ static int begin(struct stream_window *w) {
   w->begun = ev_now();
   w->begins++;
   w->state = ST_BEGIN_WAIT;
-  int err = exchange_begin(w->o.k, &w->x, w->source ? OP_FLASH_DEFL_BEGIN : OP_FLASH_BEGIN, 0, words, sizeof words, NULL,
-                           0, w->begin_timeout);
+  int err = exchange_begin(w->o.k, &w->x, w->source ? OP_FLASH_DEFL_BEGIN : OP_FLASH_BEGIN, 0, words,
+                           sizeof words, NULL, 0, w->begin_timeout);
   return err ? done(w, err) : OP_EVENT;
 }
 
@@ -173,7 +174,8 @@ static int send_block(struct stream_window *w) {
   return link_write(k);
 }
 
-/* A block of this many bytes of data takes at most this on the line; what it really takes is known when it is framed. */
+/* A block of this many bytes of data takes at most this on the line; what it really takes is known when it is
+ * framed. */
 static int has_credit(const struct stream_window *w) {
   uint64_t typical = w->block + w->block / 32 + 32;
   return w->count == 0 || (w->count < WINDOW_BLOCKS && w->on_way + typical <= w->credit);
@@ -205,8 +207,8 @@ static void pop(struct stream_window *w) {
   w->count--;
 }
 
-/* Takes what an answer stands for off the list: up to the block before `expected` when that is there (answers in
- * between were lost), else one. Returns the pass of the last. */
+/* Takes what an answer stands for off the list: up to the block before `expected` when that is there (answers
+ * in between were lost), else one. Returns the pass of the last. */
 static unsigned take_off(struct stream_window *w, uint32_t expected, int good) {
   unsigned n = 1, pass = w->pass;
   for (unsigned i = 0; good && i < w->count; i++) {
@@ -248,7 +250,8 @@ static int too_often(struct stream_window *w, const struct frame_status *s) {
   struct link *k = w->o.k;
   if (s->error)
     return done(w, link_refused(k, data_op(w), s));
-  return done(w, link_fail(k, LINK_ETIMEOUT, data_op(w), "block %u of %u did not arrive", w->acked, w->blocks));
+  return done(w,
+              link_fail(k, LINK_ETIMEOUT, data_op(w), "block %u of %u did not arrive", w->acked, w->blocks));
 }
 
 /* Says the stub that only this frame is missing or damaged, and that the write goes on? */
@@ -317,10 +320,12 @@ static int flow(struct stream_window *w) {
   if (err)
     return err == LINK_EPAYLOAD ? OP_DONE : done(w, err);
   while ((next = link_next(k, &r)) == LINK_REPLY || next == LINK_STRAY) {
-    if (next == LINK_STRAY || frame_status(&s, &r, 2, r.op == OP_WRITE_STATE && r.len > 2 ? STATE_BODY : 0) != 0) {
+    if (next == LINK_STRAY ||
+        frame_status(&s, &r, 2, r.op == OP_WRITE_STATE && r.len > 2 ? STATE_BODY : 0) != 0) {
       k->strays++;
       if (k->panic[0])
-        return done(w, link_fail(k, LINK_EPANIC, data_op(w), "the program on the chip crashed: %s", k->panic));
+        return done(w,
+                    link_fail(k, LINK_EPANIC, data_op(w), "the program on the chip crashed: %s", k->panic));
       continue;
     }
     if (r.op == data_op(w) || s.error == ERROR_STUB_FRAME)
@@ -340,7 +345,8 @@ static int flow(struct stream_window *w) {
   double now = ev_now();
   if (now >= w->quiet + w->block_timeout + link_line_time(k)) {
     w->faults++;
-    return done(w, link_fail(k, LINK_ETIMEOUT, data_op(w), "block %u of %u: no answer in time", w->acked, w->blocks));
+    return done(
+        w, link_fail(k, LINK_ETIMEOUT, data_op(w), "block %u of %u: no answer in time", w->acked, w->blocks));
   }
   if (now >= w->probe_at && k->tx_at == k->tx_len && (err = probe(w)) != LINK_OK)
     return done(w, err);

@@ -5,7 +5,8 @@
 
 enum { SHORTEST = 4, MORE = 15 };
 
-/* Reads the bytes that follow a nibble of 15. Returns 0, or -1 when they end too early or reach beyond `most`. */
+/* Reads the bytes that follow a nibble of 15. Returns 0, or -1 when they end too early or reach beyond
+ * `most`. */
 static int length(const uint8_t *in, size_t n, size_t *at, size_t *value, size_t most) {
   uint8_t b;
   if (*value < MORE)
