@@ -277,7 +277,7 @@ local CHIP = record {
     fields = map(field_name, word), registers = optional(map(word, word)), sync_value = within(1, 0xFFFFFFFF),
     no_purpose = optional(within(0, 31)), spi_also = optional(word),
   },
-  checked = map(behaviour("connect", "flash", "identity", "usb", "log"), degree),
+  checked = map(behaviour("connect", "flash", "identity", "usb", "log", "stub"), degree),
 }
 
 -- Ranges { name, first, past } must be apart.

@@ -91,11 +91,15 @@ local function listed(list, value)
   return false
 end
 
+local PROVEN = { rom = true, board = true }
+
 -- Why no stub is used: words for a warning, or false for silently.
 local function hindrance(chip, o)
   local data, info = chip.data.stub, chip.port:info()
   if o.no_stub or data.default == "none" and not o.stub then return false end
   if info.kind == "sim" and not info.runs_code then return false end
+  -- Ours runs by itself only where it has been seen to run: on a board, or on the chip's real ROM.
+  if not o.stub and not PROVEN[chip.data.checked.stub] then return false end
   if chip.sdm then return "the chip is in secure download mode" end
   if listed(data.skip_revisions, chip.revision_number) then
     return ("it does not run on revision %s"):format(tostring(chip.revision))
