@@ -153,5 +153,5 @@ return {
     registers = { [0x3FF5F06C] = 2007 << 7 },     -- the oscillator count that makes the ROM see 40 MHz
     sync_value = 0x20120707,
   },
-  checked = { connect = "rom", log = "rom", flash = "document" },
+  checked = { connect = "rom", log = "rom", flash = "rom", stub = "rom" },
 }

@@ -26,6 +26,7 @@ local args = cli.parse {
   { "--ignore-flash-enc-efuse", aliases = { "--ignore-flash-encryption-efuse-setting" },
     help = "encrypt although eFuses say that it cannot work" },
   { "--skip-flashed", help = "do not write what is in flash already" },
+  { "--full", excludes = "--skip-flashed", help = "write all, also what is in flash already" },
   { "--force", help = "write in spite of security settings, or an image for another chip" },
   cli.flash_parameters, cli.spi, cli.progress, cli.connection,
 }
@@ -60,16 +61,19 @@ cli.with_chip(args, function(chip, report)
   local ok, done = pcall(chip.flash, chip, regions, {
     flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
     spi_connection = args.spi_connection, compress = compress, erase_all = args.erase_all, encrypt = args.encrypt,
-    ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed, force = args.force,
+    ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed, full = args.full,
+    force = args.force,
     progress = report:bar "Writing",
   })
   if not ok then
     warn_of_half(report, done)
     error(done, 0)
   end
-  report:result({ bytes = done.bytes, wire = done.wire, seconds = done.seconds, retries = done.retries,
+  report:result({ bytes = done.bytes, kept = done.kept, wire = done.wire, seconds = done.seconds,
+                  retries = done.retries,
                   verified = done.verified, regions = table.move(done, 1, #done, 1, {}) },
-    ("%s in %.1f s%s%s"):format(report.bytes(done.bytes), done.seconds,
+    ("%s%s in %.1f s%s%s"):format(report.bytes(done.bytes),
+      done.kept > 0 and (" written, %s kept,"):format(report.bytes(done.kept)) or "", done.seconds,
       done.seconds > 0 and (" (%s)"):format(report.rate(done.bytes / done.seconds)) or "",
       done.retries > 0 and (", with %d retries: check cable and baud rate"):format(done.retries) or ""))
 end)

@@ -381,7 +381,7 @@ describe("a served chip", function()
   it("is reached over a socket, and told that lines are missing", function()
     local device, url = served { tcp = 0 }
     local list, on_event = events()
-    local chip = connect { port = url, baud = 230400, on_event = on_event }
+    local chip = connect { port = url, baud = 230400, on_event = on_event, no_stub = true }
     assert.equal("esp32c3", chip.id)
     assert.is_truthy(has(list, "no_lines"))
     chip:close()
@@ -411,7 +411,7 @@ describe("a served chip", function()
 
   it("is reached over a pseudo terminal", function()
     local device, url = served { pty = true }
-    local chip = connect { port = url, before = "no-reset", after = "no-reset" }
+    local chip = connect { port = url, before = "no-reset", after = "no-reset", no_stub = true }
     assert.equal("esp32c3", chip.id)
     chip:close()
     device:close()

@@ -20,7 +20,7 @@ local function connect(behaviour, more)
   local p, log, stop_it = loader(behaviour)
   stop = stop_it
   local o = { port = p, env = {}, on_event = function(e) told[#told + 1] = e end,
-              config = config.from_text "[esptool]\ntimeout = 0.3\nsync_timeout = 0.05\n" }
+              no_stub = true, config = config.from_text "[esptool]\ntimeout = 0.3\nsync_timeout = 0.05\n" }
   for key, value in pairs(more or {}) do o[key] = value end
   return esp.connect(o), log, told
 end

@@ -141,6 +141,11 @@ static const struct {
     {0xC9, "more data than was announced"},
     {0xCA, "programming NAND flash failed"},
     {0xCB, "erasing NAND flash failed"},
+    {ERROR_STUB_SEQUENCE, "an earlier block is missing"},
+    {0xE3, "the flash chip stays busy"},
+    {0xE4, "this baud rate is not possible"},
+    {ERROR_STUB_FRAME, "the request arrived damaged"},
+    {0xE6, "beyond the end of flash, or not aligned"},
     {0xFF, "this command does not exist"},
 };
 

@@ -19,7 +19,11 @@ enum {
   OP_READ_FLASH_SLOW = 0x0E,
   OP_FLASH_DEFL_BEGIN = 0x10,
   OP_FLASH_DEFL_DATA = 0x11,
-  OP_FLASH_MD5 = 0x13
+  OP_FLASH_MD5 = 0x13,
+  OP_READ_FLASH = 0xD2, /* of stubs */
+  OP_DIGESTS = 0xF1,    /* of ours, as what follows: doc/stub-protocol.md */
+  OP_READ_PACKED = 0xF2,
+  OP_WRITE_STATE = 0xF3
 };
 
 enum {
@@ -28,7 +32,14 @@ enum {
 };
 
 /* Error bytes that mean: the request arrived damaged and nothing was done. */
-enum { ERROR_ROM_FORMAT = 0x05, ERROR_ROM_CHECKSUM = 0x07, ERROR_STUB_CHECKSUM = 0xC1 };
+enum {
+  ERROR_ROM_FORMAT = 0x05,
+  ERROR_ROM_CHECKSUM = 0x07,
+  ERROR_STUB_LENGTH = 0xC0,
+  ERROR_STUB_CHECKSUM = 0xC1,
+  ERROR_STUB_SEQUENCE = 0xE1, /* not damaged, but what came before it did not arrive */
+  ERROR_STUB_FRAME = 0xE5
+};
 
 static inline void put_le16(uint8_t *p, uint32_t v) {
   p[0] = (uint8_t)v;

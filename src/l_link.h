@@ -4,6 +4,8 @@
 
 #include "link_ops.h"
 #include "stream.h"
+#include "stream_fast.h"
+#include "stream_window.h"
 
 #include <lua.h>
 
@@ -39,9 +41,11 @@ struct lop {
     struct link_read read;
     struct link_send send;
     struct stream_write write;
+    struct stream_window ahead;
     struct stream_read flash;
+    struct stream_fast fast;
   };
-  enum { KIND_SIMPLE, KIND_WRITE, KIND_READ } kind;
+  enum { KIND_SIMPLE, KIND_WRITE, KIND_AHEAD, KIND_READ, KIND_FAST } kind;
   int (*finish)(lua_State *L, struct lop *u); /* pushes the results */
   int events;                                 /* that the script is still to be told of */
   int telling;                                /* the one that it is being told of */
@@ -74,5 +78,6 @@ void l_link_open_ops(lua_State *L);
 int l_link_write_mem(lua_State *L);
 int l_link_write_flash(lua_State *L);
 int l_link_read_flash_slow(lua_State *L);
+int l_link_read_flash(lua_State *L);
 
 #endif

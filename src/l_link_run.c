@@ -38,8 +38,15 @@ static int op_close(lua_State *L) {
     payload_unref(u->write.pl);
     u->write.pl = NULL;
   }
+  if (u->kind == KIND_AHEAD) {
+    stream_window_free(&u->ahead);
+    payload_unref(u->ahead.pl);
+    u->ahead.pl = NULL;
+  }
   if (u->kind == KIND_READ)
     stream_read_free(&u->flash);
+  if (u->kind == KIND_FAST)
+    stream_fast_free(&u->fast);
   return 0;
 }
 
@@ -113,6 +120,22 @@ static void push_trace(lua_State *L, struct llink *u, const struct link_trace *t
   lua_setfield(L, -2, "data");
 }
 
+/* Pushes done, total, bytes on the line. */
+static int push_progress(lua_State *L, const struct lop *u) {
+  uint64_t v[3] = {0, 0, 0};
+  if (u->kind == KIND_WRITE)
+    v[0] = u->write.done, v[1] = u->write.total, v[2] = u->write.wire;
+  else if (u->kind == KIND_AHEAD)
+    v[0] = u->ahead.done, v[1] = u->ahead.total, v[2] = u->ahead.wire;
+  else if (u->kind == KIND_READ)
+    v[0] = u->flash.done, v[1] = u->flash.size, v[2] = u->flash.done;
+  else
+    v[0] = u->fast.done, v[1] = u->fast.size, v[2] = u->fast.received;
+  for (int i = 0; i < 3; i++)
+    lua_pushinteger(L, (lua_Integer)v[i]);
+  return 3;
+}
+
 /* Pushes a function and its arguments for the next thing to be told. Returns the number of arguments, -1 when
  * there is nothing to tell. */
 static int push_event(lua_State *L, struct lop *u) {
@@ -132,7 +155,10 @@ static int push_event(lua_State *L, struct lop *u) {
     u->events &= ~LINK_SINK;
     u->telling = LINK_SINK;
     lua_pushvalue(L, SLOT_SINK);
-    lua_pushlstring(L, (const char *)u->flash.buf, u->flash.buf_len);
+    if (u->kind == KIND_FAST)
+      lua_pushlstring(L, (const char *)u->fast.buf, u->fast.buf_len);
+    else
+      lua_pushlstring(L, (const char *)u->flash.buf, u->flash.buf_len);
     return 1;
   }
   if (u->events & LINK_ERASE) {
@@ -149,10 +175,7 @@ static int push_event(lua_State *L, struct lop *u) {
     if (lua_isnil(L, SLOT_PROGRESS))
       return -1;
     lua_pushvalue(L, SLOT_PROGRESS);
-    lua_pushinteger(L, (lua_Integer)(u->kind == KIND_WRITE ? u->write.done : u->flash.done));
-    lua_pushinteger(L, (lua_Integer)(u->kind == KIND_WRITE ? u->write.total : u->flash.size));
-    lua_pushinteger(L, (lua_Integer)(u->kind == KIND_WRITE ? u->write.wire : u->flash.done));
-    return 3;
+    return push_progress(L, u);
   }
   return -1;
 }

@@ -91,9 +91,67 @@ int l_link_write_mem(lua_State *L) {
   return l_link_run(L, lua_touserdata(L, SLOT_OP), finish_write);
 }
 
+static int finish_ahead(lua_State *L, struct lop *u) {
+  const struct stream_window *w = &u->ahead;
+  if (u->o.result != LINK_OK)
+    l_link_failure(L, u);
+  else
+    lua_createtable(L, 0, 10);
+  l_link_set_int(L, "done", (lua_Integer)w->done);
+  l_link_set_int(L, "total", (lua_Integer)w->total);
+  l_link_set_int(L, "wire", (lua_Integer)w->wire);
+  l_link_set_int(L, "retries", w->retries);
+  l_link_set_int(L, "faults", w->faults);
+  if (u->o.result != LINK_OK)
+    return 4;
+  l_link_set_int(L, "bytes", (lua_Integer)w->total);
+  lua_pushboolean(L, w->source != NULL);
+  lua_setfield(L, -2, "compressed");
+  lua_pushnumber(L, ev_now() - w->started);
+  lua_setfield(L, -2, "seconds");
+  lua_pushnumber(L, w->begin_seconds);
+  lua_setfield(L, -2, "begin_seconds");
+  return 1;
+}
+
+static void get_timeouts(lua_State *L, double *begin, double *block, double *sync) {
+  *begin = 10;
+  *block = 3;
+  *sync = 5;
+  if (lua_getfield(L, 2, "timeout") != LUA_TNIL) {
+    luaL_argcheck(L, lua_istable(L, -1), 2, "field 'timeout': a table expected");
+    int at = lua_gettop(L);
+    *begin = l_field_num(L, at, "begin", *begin);
+    *block = l_field_num(L, at, "block", *block);
+    *sync = l_field_num(L, at, "sync", *sync);
+  }
+  lua_pop(L, 1);
+}
+
+/* k:write_flash with a credit, for our stub: the payload is at SLOT_PAYLOAD. */
+static int write_ahead(lua_State *L, struct link *k, uint32_t credit) {
+  struct lop *u = l_link_op(L, 0);
+  struct stream_window *w = &u->ahead;
+  w->pl = payload_ref(l_checkpayload(L, SLOT_PAYLOAD));
+  u->kind = KIND_AHEAD;
+  field_function(L, 2, "progress", SLOT_PROGRESS);
+  w->address = (uint32_t)l_field_int(L, 2, "address", 0, 0xFFFFFFFF, 0);
+  if (payload_size(w->pl) > 0x100000000ULL - w->address)
+    luaL_error(L, "the data reach beyond 32-bit addresses");
+  w->credit = credit;
+  w->attempts = (int)l_field_int(L, 2, "attempts", 1, 1000, 3);
+  w->block = (uint32_t)l_field_int(L, 2, "block", 4, 0x4000, 0x800);
+  w->compress = field_flag(L, 2, "compress");
+  get_timeouts(L, &w->begin_timeout, &w->block_timeout, &w->sync_timeout);
+  stream_window_begin(w, k);
+  return l_link_run(L, u, finish_ahead);
+}
+
 /* k:write_flash{ payload=, address=, block=0x400, compress=false, window=1, attempts=3, lag=0, exact=false,
  *   begin={ encrypted=, erase_size= number or function(address, size) }, timeout={ begin=, block=, sync= },
- *   progress=function(done, total, wire) } -> { bytes=, wire=, ... } | nil, message, code, details */
+ *   progress=function(done, total, wire) } -> { bytes=, wire=, ... } | nil, message, code, details
+ * With credit=BYTES many blocks are on the way at a time, which our stub alone understands; of the rest then
+ * count payload, address, block (0x800), compress, attempts, timeout and progress. */
 int l_link_write_flash(lua_State *L) {
   struct link *k = l_link_idle(L);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -101,14 +159,15 @@ int l_link_write_flash(lua_State *L) {
   lua_getfield(L, 2, "payload");
   lua_replace(L, SLOT_PAYLOAD);
   l_checkpayload(L, SLOT_PAYLOAD);
+  lua_Integer credit = l_field_int(L, 2, "credit", 0, 0x1000000, 0);
+  if (credit > 0)
+    return write_ahead(L, k, (uint32_t)credit);
   struct stream_write *w = new_write(L, k, STREAM_FLASH);
   w->block = (uint32_t)l_field_int(L, 2, "block", 4, 0x8000, 0x400);
   w->compress = field_flag(L, 2, "compress");
   w->exact = field_flag(L, 2, "exact");
   w->data_op = (uint8_t)l_field_int(L, 2, "data_op", 0, 0xFF, 0);
-  w->begin_timeout = 10;
-  w->block_timeout = 3;
-  w->sync_timeout = 5;
+  get_timeouts(L, &w->begin_timeout, &w->block_timeout, &w->sync_timeout);
   if (lua_getfield(L, 2, "begin") != LUA_TNIL) {
     luaL_argcheck(L, lua_istable(L, -1), 2, "field 'begin': a table expected");
     int at = lua_gettop(L);
@@ -122,13 +181,6 @@ int l_link_write_flash(lua_State *L) {
       w->erase_size = n < 0 ? STREAM_ERASE_RULE : (uint64_t)n;
     }
   }
-  if (lua_getfield(L, 2, "timeout") != LUA_TNIL) {
-    luaL_argcheck(L, lua_istable(L, -1), 2, "field 'timeout': a table expected");
-    int at = lua_gettop(L);
-    w->begin_timeout = l_field_num(L, at, "begin", w->begin_timeout);
-    w->block_timeout = l_field_num(L, at, "block", w->block_timeout);
-    w->sync_timeout = l_field_num(L, at, "sync", w->sync_timeout);
-  }
   return l_link_run(L, lua_touserdata(L, SLOT_OP), finish_write);
 }
 
@@ -140,10 +192,11 @@ static int collect(lua_State *L) {
 }
 
 static int finish_read_flash(lua_State *L, struct lop *u) {
+  int fast = u->kind == KIND_FAST;
   if (u->o.result != LINK_OK) {
     l_link_failure(L, u);
-    l_link_set_int(L, "done", (lua_Integer)u->flash.done);
-    l_link_set_int(L, "retries", u->flash.retries);
+    l_link_set_int(L, "done", (lua_Integer)(fast ? u->fast.done : u->flash.done));
+    l_link_set_int(L, "retries", fast ? u->fast.retries : u->flash.retries);
     return 4;
   }
   if (lua_isnil(L, SLOT_ERASE)) { /* the caller had a sink */
@@ -161,19 +214,24 @@ static int finish_read_flash(lua_State *L, struct lop *u) {
   return 1;
 }
 
+/* Puts what takes the data into SLOT_SINK, and the list that it fills, if any, into SLOT_ERASE. */
+static void get_sink(lua_State *L) {
+  if (field_function(L, 2, "sink", SLOT_SINK))
+    return;
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_replace(L, SLOT_ERASE);
+  lua_pushcclosure(L, collect, 1);
+  lua_replace(L, SLOT_SINK);
+}
+
 /* k:read_flash_slow{ address=, size=, sink=function(bytes), progress=, timeout=3, attempts=3 }
  * -> bytes, or true when there is a sink | nil, message, code, details */
 int l_link_read_flash_slow(lua_State *L) {
   struct link *k = l_link_idle(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, SLOT_OP - 1);
-  if (!field_function(L, 2, "sink", SLOT_SINK)) {
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_replace(L, SLOT_ERASE);
-    lua_pushcclosure(L, collect, 1);
-    lua_replace(L, SLOT_SINK);
-  }
+  get_sink(L);
   field_function(L, 2, "progress", SLOT_PROGRESS);
   struct lop *u = l_link_op(L, 0);
   struct stream_read *r = &u->flash;
@@ -184,5 +242,30 @@ int l_link_read_flash_slow(lua_State *L) {
   r->timeout = l_field_num(L, 2, "timeout", 3);
   r->sync_timeout = 5;
   stream_read_begin(r, k);
+  return l_link_run(L, u, finish_read_flash);
+}
+
+/* k:read_flash{ address=, size=, packed=false, packet=0x1000, window=64, sink=, progress=, timeout=3, attempts=3 }
+ * -> bytes, or true when there is a sink | nil, message, code, details
+ * Through a stub. Packed: ours alone; what the sink gets is then right. Otherwise the data count only when all
+ * has succeeded. */
+int l_link_read_flash(lua_State *L) {
+  struct link *k = l_link_idle(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, SLOT_OP - 1);
+  get_sink(L);
+  field_function(L, 2, "progress", SLOT_PROGRESS);
+  struct lop *u = l_link_op(L, 0);
+  struct stream_fast *r = &u->fast;
+  u->kind = KIND_FAST;
+  r->packed = field_flag(L, 2, "packed");
+  r->address = (uint32_t)l_field_int(L, 2, "address", 0, 0xFFFFFFFF, 0);
+  r->size = (uint64_t)l_field_int(L, 2, "size", 0, 0x100000000LL - r->address, 0);
+  r->packet = (uint32_t)l_field_int(L, 2, "packet", 1, 0x8000, 0x1000);
+  r->window = (uint32_t)l_field_int(L, 2, "window", 1, 1024, 64);
+  r->attempts = (int)l_field_int(L, 2, "attempts", 1, 1000, 3);
+  r->timeout = l_field_num(L, 2, "timeout", 3);
+  r->sync_timeout = 5;
+  stream_fast_begin(r, k);
   return l_link_run(L, u, finish_read_flash);
 }

@@ -280,7 +280,7 @@ local CHIP = record {
     core = optional(behaviour("rv32imc", "rv32imac", "rv32imafc", "lx106", "esp32", "esp32s2", "esp32s3")),
     peripherals = optional(list(record { word, word }, 1)),
   },
-  checked = map(behaviour("connect", "flash", "identity", "usb", "log"), degree),
+  checked = map(behaviour("connect", "flash", "identity", "usb", "log", "stub"), degree),
 }
 
 -- Ranges { name, first, past } must be apart.

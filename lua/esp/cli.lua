@@ -28,7 +28,10 @@ M.connection = {
   { "--after", "-a", type = "choice", choices = AFTER, metavar = "RESET", env = "ESPLUA_AFTER",
     help = "reset at the end: " .. table.concat(AFTER, ", ") },
   { "--connect-attempts", type = "int", metavar = "N", help = "how often connecting is tried, 0 for no end (7)" },
-  { "--no-stub", help = "use the chip's ROM loader only" },
+  { "--no-stub", excludes = "--stub", help = "use the chip's ROM loader only" },
+  { "--stub", type = "file", metavar = "FILE", help = "use this flasher stub (JSON, as esptool has them)" },
+  { "--rom-baud", type = "int", metavar = "RATE",
+    help = "rate at which the ROM takes the stub; 115200 leaves it alone" },
   { "--override-vddsdio", type = "choice", choices = { "1.8V", "1.9V", "OFF" }, metavar = "VOLTAGE",
     help = "ESP32: set the supply of the flash to 1.8V, 1.9V or OFF; take care" },
   { "--trace", "-t", excludes = "--silent", help = "show every packet" },
@@ -181,7 +184,8 @@ function M.connect(args, report)
   local chip = require "esp".connect {
     port = args.port, baud = args.baud, chip = args.chip, before = args.before, after = args.after,
     attempts = args.connect_attempts, port_filter = #args.port_filter > 0 and args.port_filter or nil,
-    no_stub = args.no_stub, override_vddsdio = args.override_vddsdio, config = settings,
+    no_stub = args.no_stub, stub = args.stub,
+    rom_baud = args.rom_baud, override_vddsdio = args.override_vddsdio, config = settings,
     trace = args.trace and function(p) report:packet(p) end or nil,
     on_event = function(e)
       if e.code ~= "connected" then listener(e) end

@@ -8,6 +8,7 @@ local identity = require "esp.identity"
 local loader = require "esp.loader"
 local ports = require "esp.ports"
 local reset = require "esp.reset"
+local flasher = require "esp.stub"
 local M = {}
 
 local OP = loader.OP
@@ -45,6 +46,7 @@ local function settle_options(opts)
     config = opts.config or config_file.load(),
     port = opts.port or env.port, trace = opts.trace, on_event = opts.on_event, fpga = env.fpga,
     port_filter = opts.port_filter, override_vddsdio = opts.override_vddsdio,
+    no_stub = opts.no_stub, stub = opts.stub,
     notes = opts.config == nil,
   }
   o.baud = number_option(opts, "baud", env.baud or ROM_BAUD, 1, 100000000)
@@ -57,8 +59,10 @@ local function settle_options(opts)
   local name = opts.chip or env.chip or "auto"
   if name ~= "auto" then o.chip = chips.get(name) end
   -- A chip that already talks is talking at the rate it was left at.
-  o.rom_baud = number_option(opts, "rom_baud",
-    o.before == "no-reset-no-sync" and o.baud or math.min(ROM_BAUD, o.baud), 1, 100000000)
+  o.rom_baud = o.before == "no-reset-no-sync" and o.baud or math.min(ROM_BAUD, o.baud)
+  local wanted = number_option(opts, "rom_baud", nil, 1, 100000000)
+  if wanted and wanted > ROM_BAUD then o.upload_baud = wanted end
+  if wanted and not o.upload_baud then o.rom_baud, o.upload_baud = wanted, wanted end
   -- Mistakes in a sequence show before a port is touched.
   for _, key in ipairs { "custom_reset_sequence", "custom_hard_reset_sequence" } do
     if o.config[key] then reset.parse(o.config[key], key) end
@@ -347,8 +351,75 @@ local function detect(chip, o)
   return data
 end
 
+-- Seconds and tries in which a loader has to show that it is there at a new rate.
+local NEW_RATE = { tries = 3, timeout = 0.1, pause = 0.02 }
+local SLOWER = { 921600, 460800, 230400, 115200 }
+
+-- The ROM did not come back at the new rate: reach it at the old one, by a reset where there are lines for it.
+local function bring_back(chip, o, rate)
+  chip:set_port_baud(o.rom_baud)
+  chip:tell { type = "warning", code = "rom_baud", text = ("the ROM of %s does not answer at %d baud, staying at %d")
+    :format(chip.name, rate, o.rom_baud) }
+  if chip.resets then
+    synchronise(chip, o)
+    return
+  end
+  chip.link:flush()
+  if not chip.link:sync(NEW_RATE) then
+    fail { code = "no_reply", message = named(chip, ("no answer after the ROM was set to %d baud"):format(rate)),
+           hint = ("reset it into download mode, and choose --rom-baud %d"):format(o.rom_baud) }
+  end
+end
+
+-- The stub is loaded faster where the ROM can change its rate first.
+local function raise_rom(chip, o)
+  local rate = o.upload_baud or chip.port:info().has_baud and o.baud
+  if not rate or rate <= chip.baud or chip.usb_mode or not chip.data.rom.change_baud or o.slow_rom then return end
+  chip:set_baud(rate)
+  if chip.link:sync(NEW_RATE) then return end
+  o.slow_rom = true
+  bring_back(chip, o, rate)
+end
+
+-- Loads the stub that is to be used, if any. One that does not start costs a reset, and the ROM does the work.
+local function start_stub(chip, o)
+  if chip.stub then return flasher.recognise(chip) end
+  local file = flasher.choose(chip, o)
+  if not file then return end
+  require("esp.flash_attach").before_stub(chip)
+  raise_rom(chip, o)
+  local ok, message = flasher.run(chip, file)
+  if ok then return end
+  o.no_stub = true
+  chip:tell { type = "warning", code = "stub_failed", text = ("the flasher stub did not start (%s), the ROM loader "
+    .. "does the work"):format(message) }
+  chip:set_port_baud(o.rom_baud)
+  synchronise(chip, o)
+  chip.attached, chip.flash_powered = nil, nil
+end
+
+-- Sets the rate to work at. A line that does not carry it is tried at lower ones.
+local function set_rate(chip, o, restart)
+  local ours = chip.stub_can and not chip.usb_mode and chip.session_stub == chip.session
+  local old = chip.baud
+  if old == o.baud then return end
+  chip:set_baud(o.baud)
+  if not ours or chip.link:sync(NEW_RATE) then return end
+  for _, rate in ipairs(SLOWER) do
+    if rate < o.baud and chip.resets then
+      chip:tell { type = "warning", code = "slower", text = ("no answer at %d baud, trying %d"):format(o.baud, rate) }
+      o.baud, o.upload_baud = rate, o.upload_baud and math.min(o.upload_baud, rate)
+      chip:set_port_baud(o.rom_baud)
+      return restart(chip, o)
+    end
+  end
+  fail { code = "no_reply", message = named(chip, ("no answer after the change to %d baud"):format(o.baud)),
+         hint = "choose a lower rate" }
+end
+
 -- From an open port to a chip that answers.
-local function establish(chip, o)
+local establish
+function establish(chip, o)
   chip.status_bytes = nil
   chip.stub, chip.sdm, chip.security, chip.left = false, false, nil, false
   chip:tell { type = "stage", code = "connecting", port = chip.url, text = "Connecting" }
@@ -359,8 +430,12 @@ local function establish(chip, o)
   chip.status_bytes = chip.stub and 2 or data.rom.status_bytes
   chip.session = chip.session + 1
   chip.attached, chip.described, chip.crystal_mhz = nil, nil, nil
+  chip.stub_can, chip.flash_powered = nil, nil
   chip:settle()
-  if chip.baud ~= o.baud then chip:set_baud(o.baud) end
+  local running = chip.stub
+  start_stub(chip, o)
+  if chip.stub and not running then chip.session_stub = chip.session end
+  set_rate(chip, o, establish)
 end
 
 -- Connects on a port, which is opened unless it is open.
@@ -434,7 +509,9 @@ end
 --   port         name, URL, or an open port (which closes with the chip); absent: every port is tried
 --   port_filter  list such as { "vid=0x303a" }, when no port is given
 --   baud         rate to work at (115200); the ROM is spoken to at 115200 at most, then the rate is raised
---   rom_baud     rate to start at instead
+--   rom_baud     up to 115200 the rate to start at; above it the rate at which the ROM takes the stub (baud)
+--   no_stub      the ROM loader does all the work
+--   stub         path of a flasher stub in esptool's JSON form, instead of ours
 --   chip         "auto" or a chip's name, which must then be right
 --   before       "default-reset", "usb-reset", "no-reset", "no-reset-no-sync"
 --   after        what close does: "hard-reset", "soft-reset", "watchdog-reset", "no-reset", "no-reset-stub"

@@ -128,6 +128,16 @@ local function send_attach(chip, value)
   end
 end
 
+--- What a stub expects to be done: flash is attached through the ROM, which knows where it is.
+function M.before_stub(chip)
+  local ok, err = pcall(function()
+    util.again(chip, 3, M.power_up, chip, nil)
+    chip.flash_powered = true
+    send_attach(chip, (util.again(chip, 3, efuse_pads, chip)))
+  end)
+  if not ok and not (fail.is(err) and err.code == "rom_error") then error(err, 0) end
+end
+
 --- Whether anything answers on the pins; warns when not.
 local function test_connection(chip, opts)
   local ok, head = pcall(spiflash.sfdp, chip, 0, 4)
@@ -170,7 +180,7 @@ function M.attach(chip, opts)
   end
   state = { connection = wanted, pins = pins, session = chip.session }
   chip.flash_state, chip.attached = nil, nil
-  util.again(chip, 3, M.power_up, chip, opts)
+  if not chip.flash_powered then util.again(chip, 3, M.power_up, chip, opts) end
   if wanted == nil and not chip.stub then
     value, state.efuse_pins = util.again(chip, 3, efuse_pads, chip)
   end

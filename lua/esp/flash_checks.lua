@@ -95,7 +95,8 @@ end
 --- What forbids encrypted writing whatever the files are.
 local function check_can_encrypt(chip, opts)
   local data = chip.data
-  if not chip.stub and not data.rom.encrypted_write or not data.security.flash_crypt_cnt then
+  local able = chip.stub and not (chip.stub_can and not chip.stub_can.encrypt) or data.rom.encrypted_write
+  if not able or not data.security.flash_crypt_cnt then
     fail { code = "unsupported", message = ("the %s%s cannot write encrypted")
       :format(data.name, data.security.flash_crypt_cnt and "'s ROM loader" or ""),
       hint = data.security.flash_crypt_cnt and "the flasher stub can" or nil }

@@ -1,12 +1,13 @@
---- Erasing flash through the ROM loader: a begin packet erases, no data follows.
+--- Erasing flash: through the ROM loader a begin packet erases, no data follows; a stub has commands of its own.
 local fail = require "esp.error"
 local attach = require "esp.flash_attach"
 local checks = require "esp.flash_checks"
 local spiflash = require "esp.spiflash"
+local task = require "esp.core.task"
 local util = require "esp.flash_util"
 local M = {}
 
-local FLASH_BEGIN = 0x02
+local FLASH_BEGIN, ERASE_FLASH, ERASE_REGION = 0x02, 0xD0, 0xD1
 local CHUNK = 256 * 1024                   -- erased per command: progress, and a place to stop
 local SIZE_HINT = "give the flash size"
 local SDM_SIZE = "16MB"                    -- what secure download mode, where nothing can be detected, is told
@@ -54,6 +55,12 @@ local function check_multiple(value, what, zero_allowed)
 end
 
 local function begin(chip, address, size)
+  if chip.stub then
+    util.command(chip, ("erasing 0x%X to 0x%X"):format(address, address + size - 1), ERASE_REGION,
+                 ("<I4I4"):pack(address, size),
+                 { timeout = util.timeout(chip, "erase_region_timeout_per_mb", size) })
+    return
+  end
   local rom = chip.data.rom
   local block = chip.flash_block
   local told = M.exactly(chip, address, size)(address, size)
@@ -76,7 +83,6 @@ local function check_empty(chip, address, size, opts)
 end
 
 local function run(chip, address, size, opts)
-  local task = require "esp.core.task"
   local started, done = task.now(), 0
   util.stage(chip, opts, "erase", ("erasing 0x%X to 0x%X"):format(address, address + size - 1))
   local ok, err = pcall(function()
@@ -135,6 +141,12 @@ function M.all(chip, opts)
   util.again(chip, 3, checks.erasable, chip, opts, 0)
   local known = prepare(chip, opts)
   local size = known.limit
+  if not size and chip.stub and not chip.sdm then
+    local started = task.now()
+    util.stage(chip, opts, "erase", "erasing all of flash")
+    util.command(chip, "erasing all of flash", ERASE_FLASH, "", { timeout = util.config(chip, "chip_erase_timeout") })
+    return { address = 0, seconds = task.now() - started, verified = false }
+  end
   if not size or chip.sdm and not opts.flash_size then
     fail { code = "flash_size_unknown", message = "erase: the size of flash is not known", hint = SIZE_HINT }
   end

@@ -3,6 +3,7 @@ local fail = require "esp.error"
 local attach = require "esp.flash_attach"
 local checks = require "esp.flash_checks"
 local diff = require "esp.flash_diff"
+local digests = require "esp.flash_digests"
 local erase = require "esp.flash_erase"
 local input = require "esp.input"
 local repair = require "esp.flash_repair"
@@ -12,6 +13,8 @@ local M = {}
 local EXPANDS = 64                         -- how many times its size a compressed block is taken to stand for
 local STUCK = 3                            -- breaks in one place before writing is given up
 local ADDRESS_ALIGN = 4                    -- the end is filled up to this with 0xFF
+
+local AHEAD_EXPANDS = 256                  -- the same for the small blocks of our stub
 
 function M.has_md5(chip)
   return not chip.sdm and (chip.stub or chip.data.rom.md5) and true or false
@@ -27,6 +30,17 @@ end
 -- @param job { payload =, address =, compress =, encrypted =, progress = }
 function M.stream(chip, job)
   local size = job.payload:size()
+  local can = chip.stub_can
+  if can and can.window and not job.encrypted then
+    local most = math.min(size, can.ahead_block * (job.compress and AHEAD_EXPANDS or 1)) + util.BLOCK64
+    return chip.link:write_flash {
+      payload = job.payload, address = job.address, block = can.ahead_block, compress = job.compress,
+      credit = can.credit, attempts = util.config(chip, "write_block_attempts"),
+      timeout = { begin = util.config(chip, "timeout"),
+                  block = util.timeout(chip, "erase_write_timeout_per_mb", most) },
+      progress = job.progress,
+    }
+  end
   local block = chip.flash_block
   local per_block = util.timeout(chip, "erase_write_timeout_per_mb", block)
   if job.compress then
@@ -37,7 +51,8 @@ function M.stream(chip, job)
     payload = job.payload, address = job.address, block = block, compress = job.compress,
     begin = { encrypted = encrypted_word(chip, job.encrypted),
               erase_size = not job.compress and erase.exactly(chip, job.address, size) or nil },
-    window = 1, attempts = util.config(chip, "write_block_attempts"),
+    window = 1, exact = chip.stub, lag = chip.stub and not can and 1 or 0,
+    attempts = util.config(chip, "write_block_attempts"),
     timeout = { begin = util.timeout(chip, "erase_region_timeout_per_mb", size), block = per_block },
     progress = job.progress,
   }
@@ -150,8 +165,30 @@ local function send(chip, region, job, opts, entry, first, last)
   end
 end
 
+local function warn_again(chip, region, job, opts, first, last)
+  util.warn(chip, opts, "write_again", ("%s: 0x%X to 0x%X differ from the file, writing them again")
+    :format(region.name, job.address + first, job.address + last - 1), { region = util.about(region) })
+end
+
+--- Compare what was written by digests of its sectors; the others were compared before.
+local function verify_parts(chip, region, job, opts, entry, parts)
+  for attempt = 1, 3 do
+    local wrong = digests.differing(chip, job, parts)
+    if #wrong == 0 then return true end
+    if attempt == 3 then
+      local wanted, found = util.ask(job.payload, "md5"), M.md5(chip, job.address, job.payload:size())
+      repair.explain(chip, region, job, { first = wrong[1][1], last = wrong[#wrong][2] }, wanted, found)
+    end
+    entry.repairs = (entry.repairs or 0) + 1
+    for _, run in ipairs(wrong) do
+      warn_again(chip, region, job, opts, run[1], run[2])
+      repair.rewrite(chip, job, { first = run[1], last = run[2] }, M.stream)
+    end
+  end
+end
+
 --- Compare with the digest; a difference is looked for, written again once, and at last explained.
-local function verify(chip, region, job, opts, entry)
+local function verify(chip, region, job, opts, entry, parts)
   if job.encrypted or not M.has_md5(chip) then
     local why = job.encrypted and "it was encrypted by the chip"
       or chip.sdm and "secure download mode does not allow it" or "this ROM loader cannot calculate digests"
@@ -165,6 +202,7 @@ local function verify(chip, region, job, opts, entry)
     return false
   end
   util.stage(chip, opts, "verify", ("%s: verifying"):format(region.name), { region = util.about(region) })
+  if parts then return verify_parts(chip, region, job, opts, entry, parts) end
   local size, wanted = job.payload:size(), util.ask(job.payload, "md5")
   for attempt = 1, 3 do
     local found = M.md5(chip, job.address, size)
@@ -179,8 +217,7 @@ local function verify(chip, region, job, opts, entry)
       repair.explain(chip, region, job, damage, wanted, found)
     end
     entry.repairs = (entry.repairs or 0) + 1
-    util.warn(chip, opts, "write_again", ("%s: 0x%X to 0x%X differ from the file, writing them again")
-      :format(region.name, job.address + damage.first, job.address + damage.last - 1), { region = util.about(region) })
+    warn_again(chip, region, job, opts, damage.first, damage.last)
     repair.rewrite(chip, job, damage, M.stream)
   end
 end
@@ -217,6 +254,7 @@ local function needed(chip, region, plan, opts)
   local job = plan.jobs[region]
   if job.encrypted then return nil end
   if plan.old[region] then return diff.needed(chip, region, job, plan.old[region], opts) end
+  if plan.by_sectors then return digests.needed(chip, job), true end
   if plan.skip_flashed and already_there(chip, job) then return {}, true end
   return nil
 end
@@ -253,10 +291,13 @@ local function write_region(chip, region, plan, opts, report)
     if parts then
       entry.bytes = 0
       for _, part in ipairs(parts) do entry.bytes = entry.bytes + part[2] - part[1] end
+      entry.kept = size - entry.bytes
+      util.note(chip, opts, "kept", ("%s: %d of %d bytes are in flash already"):format(region.name, entry.kept, size),
+                { region = util.about(region), kept = entry.kept })
     end
     send_parts(chip, region, job, plan, opts, entry, parts)
     entry.seconds = now() - started
-    entry.verified = verify(chip, region, job, opts, entry)
+    entry.verified = verify(chip, region, job, opts, entry, sure and parts)
   end
   entry.verify_seconds = now() - started - entry.seconds
   input.close { region }
@@ -282,7 +323,9 @@ local function options(chip, opts, regions)
     util.note(chip, opts, "skip_impossible", "what is in flash already cannot be skipped: " .. why)
     skip = false
   end
-  return { regions = regions, skip_flashed = skip, diff = not why, jobs = {}, old = {} }
+  local can = chip.stub_can
+  return { regions = regions, skip_flashed = skip, diff = not why, jobs = {}, old = {},
+           by_sectors = not why and not opts.full and can and can.digests }
 end
 
 --- Everything that can be known before anything is written.
@@ -298,7 +341,7 @@ local function prepare(chip, regions, opts)
   local settings = checks.header_settings(chip, opts, size.header)
   for _, r in ipairs(regions) do
     local encrypted = checks.encrypted(r, opts)
-    local before = not chip.stub and r.address % util.SECTOR or 0
+    local before = r.address % util.SECTOR
     local payload = input.prepare(r, {
       before = before, pad = encrypted and chip.data.flash.encrypted_align or ADDRESS_ALIGN,
       patches = util.again(chip, 3, checks.header_patches, chip, r, settings, opts) })
@@ -311,9 +354,10 @@ local function prepare(chip, regions, opts)
 end
 
 local function totals(report, started)
-  report.bytes, report.wire, report.retries, report.verified = 0, 0, 0, #report > 0
+  report.bytes, report.kept, report.wire, report.retries, report.verified = 0, 0, 0, 0, #report > 0
   for _, e in ipairs(report) do
     report.bytes = report.bytes + (e.skipped and 0 or e.bytes)
+    report.kept = report.kept + (e.skipped and e.bytes or e.kept or 0)
     report.wire = report.wire + e.wire
     report.retries = report.retries + e.retries + (e.repairs or 0)
     report.verified = report.verified and e.verified
@@ -328,6 +372,7 @@ end
 -- @param opts flash_mode, flash_freq, flash_size ("keep", "detect" or a size), spi_connection;
 --   compress (nil: with the stub), erase_all, encrypt, ignore_flash_enc_efuse, force;
 --   skip_flashed, diff_with = list of old files (one per region, or false), trust_flash_content;
+--   full: write all, also the sectors that our stub finds to be right already;
 --   read_back: compare every byte where the loader has no digest;
 --   progress = function(done, total, info) returning false to cancel; on_event = function(event);
 --   reconnect = { tries = 7, pause = 1 } for a port that is lost, false: do not

@@ -22,6 +22,7 @@ local ALLOWED_IN_SDM = {
 local RUN_USER_CODE, REBOOT = 1, 0        -- argument of FLASH_END
 local WRITES_IN_A_PACKET = 32             -- 16 bytes each; the smallest ROM's buffer holds more
 local GARBAGE = 0.05                      -- seconds until the line is quiet after both sides changed their rate
+local SWITCHED = 0.005                    -- until a stub of ours, which sends nothing meanwhile, has changed its own
 local HIGHEST = 0xFFFFFFFF
 
 local function check_address(address, level)
@@ -360,7 +361,7 @@ function M:set_baud(baud)
   local old = self.baud
   self:command(OP.CHANGE_BAUD, ("<I4I4"):pack(asked, self.stub and old or 0), { what = "changing the baud rate" })
   self:set_port_baud(baud)
-  require("esp.core.task").sleep(GARBAGE)
+  require("esp.core.task").sleep(self.stub_can and SWITCHED or GARBAGE)
   self.link:flush()
   return true
 end

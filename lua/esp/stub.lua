@@ -1,0 +1,174 @@
+--- The flasher stub: a small program that is loaded into the chip and answers in the ROM's place from then on.
+-- Ours has extensions, which it is asked for; see doc/stub-protocol.md. Any other in esptool's JSON form serves too.
+local chips = require "esp.chips"
+local fail = require "esp.error"
+local M = {}
+
+local CAPABILITIES, MEM_END = 0xF0, 0x06
+local GREETING = "OHAI"
+local LARGEST = 256 * 1024                -- bytes of a file's segment; no chip has room for more
+local STARTS = 2                          -- seconds until a stub that was started has said something
+local BITS = { window = 1, digests = 2, packed = 4, resume = 8, crc = 16, encrypt = 32 }
+local BLOCK, BLOCK_PLAIN = 0x800, 0x4000  -- with many blocks on the way, and one by one
+local LEAST_CREDIT = 2 * 0x800
+
+local VALUES = {}
+for i, c in ipairs { ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):byte(1, -1) } do
+  VALUES[c] = i - 1
+end
+
+--- Bytes from base64 (RFC 4648), nil when it is none.
+local function base64(text)
+  local body = text:gsub("%s", "")
+  local plain = body:match "^([%w+/]*)=?=?$"
+  if not plain or #body % 4 ~= 0 or #body - #plain > 2 or #plain % 4 == 1 then return nil end
+  local out = {}
+  for at = 1, #plain, 4 do
+    local n, count = 0, math.min(4, #plain - at + 1)
+    for i = 0, 3 do n = n << 6 | (i < count and VALUES[plain:byte(at + i)] or 0) end
+    out[#out + 1] = (">I3"):pack(n):sub(1, count - 1)
+  end
+  return table.concat(out)
+end
+
+--- A stub from the text of a file in esptool's form.
+-- @param text JSON object with entry, text, text_start, data, data_start (the last two may be absent)
+-- @param name of the file, for messages
+-- @return { name =, entry = address, segments = list of { address, bytes } }
+-- @raise bad_file
+function M.parse(text, name)
+  local function bad(what)
+    fail { code = "bad_file", message = ("%s: %s"):format(name, what),
+           hint = "a flasher stub in esptool's JSON form is expected" }
+  end
+  if #text > 4 * LARGEST then bad "too large" end
+  local ok, o = pcall(require "esp.json".decode, text)
+  if not ok or type(o) ~= "table" then bad "no JSON object" end
+  local function address(key)
+    local n = o[key]
+    if math.type(n) ~= "integer" or n < 0 or n > 0xFFFFFFFF then bad(key .. " is no address") end
+    return n
+  end
+  local stub = { name = name, entry = address "entry", segments = {} }
+  for _, key in ipairs { "text", "data" } do
+    if key == "text" or o[key] ~= nil then
+      local bytes = type(o[key]) == "string" and base64(o[key])
+      if not bytes then bad(key .. " is not base64") end
+      local start = address(key .. "_start")
+      if #bytes > LARGEST or start + #bytes > 0xFFFFFFFF or start % 4 ~= 0 then
+        bad(("%s does not fit at 0x%X"):format(key, start))
+      end
+      if #bytes > 0 then stub.segments[#stub.segments + 1] = { start, bytes } end
+    end
+  end
+  local first = stub.segments[1]
+  if not first or stub.entry < first[1] or stub.entry >= first[1] + #first[2] then bad "entry is not inside of text" end
+  return stub
+end
+
+--- Our stub for a chip.
+-- @return as parse gives it, nil when there is none for this chip
+function M.built_in(chip)
+  local file = chips.for_revision(chip.data.stub.files, not chip.sdm and chip.revision_number or 0)
+  local name = ("stubs/%s.json"):format(file and file.name or chip.id)
+  local text = require "esp.core.pack".read(name)
+  return text and M.parse(text, name) or nil
+end
+
+--- A stub from a file.
+function M.load(path)
+  local f, message = io.open(path, "rb")
+  if not f then fail { code = "file_missing", message = message } end
+  local text = f:read(4 * LARGEST + 1)
+  f:close()
+  return M.parse(text or "", path)
+end
+
+local function listed(list, value)
+  for _, v in ipairs(list or {}) do
+    if v == value then return true end
+  end
+  return false
+end
+
+local PROVEN = { rom = true, board = true }
+
+-- Why no stub is used: words for a warning, or false for silently.
+local function hindrance(chip, o)
+  local data, info = chip.data.stub, chip.port:info()
+  if o.no_stub or data.default == "none" and not o.stub then return false end
+  if info.kind == "sim" and not info.runs_code then return false end
+  -- Ours runs by itself only where it has been seen to run: on a board, or on the chip's real ROM.
+  if not o.stub and not PROVEN[chip.data.checked.stub] then return false end
+  if chip.sdm then return "the chip is in secure download mode" end
+  if listed(data.skip_revisions, chip.revision_number) then
+    return ("it does not run on revision %s"):format(tostring(chip.revision))
+  end
+  if (data.skip_with_secure_boot or data.start_with_secure_boot) and require "esp.identity".secure_boot(chip) then
+    return "secure boot is on"
+  end
+  return nil
+end
+
+--- The stub that is to be used with a chip.
+-- @param o options of esp.connect: no_stub, stub = path
+-- @return as parse gives it, or nil; a warning event says why when it is not what was to be expected
+function M.choose(chip, o)
+  local why = hindrance(chip, o)
+  if why == false then return nil end
+  if not why then
+    local stub = o.stub and M.load(o.stub) or M.built_in(chip)
+    if stub then return stub end
+    why = "there is none for this chip"
+  end
+  chip:tell { type = "warning", code = "no_stub",
+              text = ("no flasher stub, the ROM loader does the work: %s"):format(why) }
+  return nil
+end
+
+--- What the stub that answers can do beyond the public protocol. Sets chip.stub_can.
+function M.recognise(chip)
+  chip.stub_can, chip.flash_block = nil, BLOCK_PLAIN
+  if chip.usb_mode == "otg" then chip.flash_block = math.min(BLOCK_PLAIN, chip.data.rom.usb_block or 0x800) end
+  local version, body = chip.link:command(CAPABILITIES, "", { timeout = chip.config.timeout, status = 2 })
+  if not version or version < 1 or #body < 16 then return end
+  local bits, credit, block, window = ("<I4I4I4I4"):unpack(body)
+  local can = { version = version, credit = credit, block = block, window_bytes = window }
+  for name, bit in pairs(BITS) do can[name] = bits & bit ~= 0 end
+  can.window = can.window and can.crc and credit >= LEAST_CREDIT and block >= BLOCK
+  can.ahead_block = BLOCK
+  chip.stub_can = can
+end
+
+-- Starts what has been loaded. Returns whether it has said its word.
+local function start(chip, stub)
+  local task = require "esp.core.task"
+  local link = chip.link
+  fail.check(nil, nil, link:send(MEM_END, ("<I4I4"):pack(0, stub.entry)))
+  local deadline = task.now() + STARTS
+  repeat
+    local reply, message, code = link:receive(math.max(deadline - task.now(), 0))
+    if reply and reply.frame == GREETING then return true end
+    if reply and reply.op == MEM_END and reply.body:byte(1) == 1 then
+      return false, ("MEM_END was refused, error 0x%02X"):format(reply.body:byte(2) or 0)
+    end
+    if not reply and code ~= "timeout" then fail { code = code, message = message } end
+  until task.now() >= deadline
+  return false, "it did not answer"
+end
+
+--- Load a stub and start it.
+-- @return true | nil, message: it did not start, and the chip has to be reset
+-- @raise what the link raises
+function M.run(chip, stub)
+  chip:tell { type = "stage", code = "stub", text = "Starting the flasher stub" }
+  for _, segment in ipairs(stub.segments) do chip:load_block(segment[1], segment[2]) end
+  local ok, message = start(chip, stub)
+  if not ok then return nil, ("%s: %s"):format(stub.name, message) end
+  chip.stub, chip.status_bytes = true, 2
+  chip.link:set_status_bytes(2)
+  M.recognise(chip)
+  return true
+end
+
+return M
