@@ -14,6 +14,8 @@ local EXPANDS = 64                         -- how many times its size a compress
 local STUCK = 3                            -- breaks in one place before writing is given up
 local ADDRESS_ALIGN = 4                    -- the end is filled up to this with 0xFF
 
+local SLOWER = { 921600, 460800, 230400, 115200 }
+local MANY_FAULTS = 8                      -- in one run of the engine, after which the rate is lowered
 local AHEAD_EXPANDS = 256                  -- the same for the small blocks of our stub
 
 function M.has_md5(chip)
@@ -108,6 +110,19 @@ local function resume_at(chip, job, from, last, written)
   return math.max(from, repair.locate_first(chip, job, from, last))
 end
 
+-- A line that damages much is slowed down, once per break: what got through so far stays.
+local function slow_down(chip, opts)
+  if not (chip.stub_can and chip.port:info().has_baud) or chip.usb_mode then return end
+  for _, rate in ipairs(SLOWER) do
+    if rate < chip.baud then
+      util.warn(chip, opts, "slower", ("the line is not reliable at %d baud, going on at %d"):format(chip.baud, rate),
+                { baud = rate })
+      chip:set_baud(rate)
+      return
+    end
+  end
+end
+
 -- After a break: reach the chip again. A lost port is opened anew, once per region and never when encrypting.
 local function heal(chip, region, opts, err, entry, encrypted)
   entry.retries = entry.retries + 1
@@ -120,6 +135,7 @@ local function heal(chip, region, opts, err, entry, encrypted)
     repair.resync(chip)
     -- A refusal may come from pins or a size that arrived damaged.
     if err.code == "rom_error" then attach_again(chip, opts, chip.flash_state) end
+    slow_down(chip, opts)
   end
 end
 
@@ -146,6 +162,7 @@ local function send(chip, region, job, opts, entry, first, last)
       chip.flash_faults = (chip.flash_faults or 0) + (result.faults or 0)
       entry.wire = entry.wire + (result.wire or 0)
       entry.begin_seconds = (entry.begin_seconds or 0) + (result.begin_seconds or 0)
+      if (result.faults or 0) >= MANY_FAULTS then slow_down(chip, opts) end
       return
     end
     local _, err = pcall(fail, { code = code or "failed", message = message, details = details })

@@ -359,7 +359,9 @@ function M:set_baud(baud)
     if asked < baud // 2 or asked > baud * 2 then asked = baud end
   end
   local old = self.baud
-  self:command(OP.CHANGE_BAUD, ("<I4I4"):pack(asked, self.stub and old or 0), { what = "changing the baud rate" })
+  -- A stub of ours that was left running knows its rate better than we do, behind a socket.
+  if not self.stub or self.stub_can and self.session_stub ~= self.session then old = 0 end
+  self:command(OP.CHANGE_BAUD, ("<I4I4"):pack(asked, old), { what = "changing the baud rate" })
   self:set_port_baud(baud)
   require("esp.core.task").sleep(self.stub_can and SWITCHED or GARBAGE)
   self.link:flush()
