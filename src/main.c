@@ -200,13 +200,14 @@ static int run_options(lua_State *L, char **argv, int script) {
   return 0;
 }
 
-/* Loads and runs argv[script], or standard input for "-" and for NULL. */
-static int run_script(lua_State *L, const char *name, int stdin_wanted, int nargs, char **args) {
+/* Loads by a function of esp.shell ("load", "load_stock") and runs a script; without one from standard input.
+ */
+static int run_script(lua_State *L, const char *loader, const char *name, int nargs, char **args) {
   int status;
-  if (stdin_wanted) {
+  if (!loader) {
     status = luaL_loadfile(L, NULL);
   } else {
-    push_function(L, "esp.shell", "load");
+    push_function(L, "esp.shell", loader);
     lua_pushstring(L, name);
     status = call(L, 1, 1);
   }
@@ -268,11 +269,42 @@ static void prompt(lua_State *L) {
   repl_run(L, call_and_tell);
 }
 
+/* Tools of others whose command lines stock scripts take, when the binary is called by their names. */
+static const char *const ROLES[] = {"esptool", "espefuse", "espsecure", NULL};
+
+/* The tool that argv[0] names, "esptool" for /usr/bin/esptool.py; NULL if it is none. */
+static const char *role_of(const char *name) {
+  const char *base = name;
+  for (const char *p = name; *p; p++) {
+    if (*p == '/' || *p == '\\')
+      base = p + 1;
+  }
+  for (int i = 0; ROLES[i]; i++) {
+    size_t n = strlen(ROLES[i]);
+    if (strncmp(base, ROLES[i], n) == 0 &&
+        (base[n] == '\0' || strcmp(base + n, ".py") == 0 || strcmp(base + n, ".exe") == 0))
+      return ROLES[i];
+  }
+  return NULL;
+}
+
+/* Runs the script that plays another tool: every argument is its own. Returns the exit status. */
+static int play(lua_State *L, const char *role, int argc, char **argv) {
+  open_libraries(L, 0);
+  set_arg(L, argc, argv, 0);
+  return run_script(L, "load_stock", role, argc - 1, argv + 1);
+}
+
 /* Everything, under one protected call. Returns the exit status. */
 static int protected_main(lua_State *L) {
   int argc = (int)lua_tointeger(L, 1);
   char **argv = lua_touserdata(L, 2);
   struct options o = {0};
+  const char *role = argc > 0 ? role_of(argv[0]) : NULL;
+  if (role) {
+    lua_pushinteger(L, play(L, role, argc, argv));
+    return 1;
+  }
   int wrong = read_options(&o, argc, argv), status = 0;
   if (wrong) {
     fprintf(stderr,
@@ -301,16 +333,16 @@ static int protected_main(lua_State *L) {
   if (status == 0)
     status = run_options(L, argv, o.script);
   if (status == 0 && has_script)
-    status = run_script(L, argv[o.script],
-                        strcmp(argv[o.script], "-") == 0 && strcmp(argv[o.script - 1], "--") != 0,
-                        argc - o.script - 1, argv + o.script + 1);
+    status = run_script(
+        L, strcmp(argv[o.script], "-") == 0 && strcmp(argv[o.script - 1], "--") != 0 ? NULL : "load",
+        argv[o.script], argc - o.script - 1, argv + o.script + 1);
   if (o.interactive)
     prompt(L);
   else if (status == 0 && !has_script && !o.code && !o.version) {
     if (tty)
       prompt(L);
     else
-      status = run_script(L, NULL, 1, 0, NULL);
+      status = run_script(L, NULL, NULL, 0, NULL);
   }
   lua_pushinteger(L, status);
   return 1;

@@ -126,6 +126,12 @@ function M.parse(decl, argv)
   return args
 end
 
+--- What a script is that reads its command line itself, for the list of commands.
+-- @param decl { summary =, details =, examples = }
+function M.foreign(decl)
+  if capture then error(setmetatable({ decl = decl }, capture), 0) end
+end
+
 --- The declaration of a script, without running the rest of it.
 -- @param text source of the script
 -- @param name string

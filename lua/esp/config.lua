@@ -149,7 +149,7 @@ local function apply(values, sections, path)
   end
   table.sort(unknown)
   if #unknown > 0 then
-    values.notes[#values.notes + 1] = { type = "note", code = "unknown_config_key",
+    values.notes[#values.notes + 1] = { type = "note", code = "unknown_config_key", path = path, keys = unknown,
       text = ("%s: ignoring unknown key%s %s"):format(path, #unknown > 1 and "s" or "", table.concat(unknown, ", ")) }
   end
   table.sort(values.notes, function(a, b) return a.text < b.text end)
@@ -177,8 +177,8 @@ end
 -- A file is valid when it has a section [esplua] or [esptool]. Looked for: the path in ESPLUA_CFGFILE or
 -- ESPTOOL_CFGFILE, the current folder, ~/.config/esplua, ~/.config/esptool, the home folder.
 -- @param opts table, all optional: getenv function(name); home string; folders list instead of the usual ones
--- @return table key = value (numbers, or strings for the sequences), with file = its path or nil,
---   given = set of the keys that the file sets, notes = list of events to show
+-- @return table key = value (numbers, or strings for the sequences), with file = its path or nil, variable = the one
+--   that named it or nil, given = set of the keys that the file sets, notes = list of events to show
 function M.load(opts)
   opts = opts or {}
   local getenv = opts.getenv or os.getenv
@@ -186,7 +186,7 @@ function M.load(opts)
   fs = ok and fs or nil
   local values = defaults()
   local function note(path, why)
-    values.notes[#values.notes + 1] = { type = "note", code = "bad_config",
+    values.notes[#values.notes + 1] = { type = "note", code = "bad_config", path = path, why = why,
                                         text = ("ignoring configuration file %s: %s"):format(path, why) }
   end
   local function try(path, wanted)
@@ -212,7 +212,10 @@ function M.load(opts)
 
   for _, variable in ipairs { "ESPLUA_CFGFILE", "ESPTOOL_CFGFILE" } do
     local path = getenv(variable)
-    if path and path ~= "" and try(path, true) then return finish(values) end
+    if path and path ~= "" and try(path, true) then
+      values.variable = variable
+      return finish(values)
+    end
   end
   local home = opts.home or getenv "HOME" or getenv "USERPROFILE"
   local folders = opts.folders

@@ -117,6 +117,23 @@ function M.commands()
   return names
 end
 
+local function load_embedded(path)
+  local text = pack().read(path)
+  local chunk, why = load(text:gsub("^#[^\n]*", ""), "@" .. path, "t")
+  if not chunk then error(why, 0) end
+  return chunk
+end
+
+--- Load a stock script by its name, whatever files there are: for a binary that is called by a tool's name.
+-- @param name string
+-- @return function
+-- @raise script_missing
+function M.load_stock(name)
+  local path = "scripts/" .. name .. ".lua"
+  if pack().read(path) then return load_embedded(path) end
+  require "esp.error" { code = "script_missing", message = ("%s: there is no stock script of this name"):format(name) }
+end
+
 --- Load the script that a name means.
 -- @param name string, as given on the command line
 -- @return function
@@ -130,12 +147,7 @@ function M.load(name)
     table.insert(state.templates, (path:match "^(.*)[/\\]" or ".") .. "/?/init.lua")
     return chunk
   end
-  if embedded then
-    local text = pack().read(embedded)
-    local chunk, why = load(text:gsub("^#[^\n]*", ""), "@" .. embedded, "t")
-    if not chunk then error(why, 0) end
-    return chunk
-  end
+  if embedded then return load_embedded(embedded) end
   local near = require "esp.cli.types".nearest(name, M.commands())
   require "esp.error" { code = "script_missing",
     message = is_folder(name) and ("%s: is a directory, not a script"):format(name)

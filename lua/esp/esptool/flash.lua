@@ -1,0 +1,350 @@
+--- esptool's commands that write, read, erase and compare flash, on the library's calls.
+local fail = require "esp.error"
+local input = require "esp.input"
+local M = {}
+
+local ALL_DIFFERENCES = 1 << 30
+
+local function speed(bytes, seconds)
+  return seconds > 0 and (" (%.1f kbit/s)"):format(bytes * 8 / 1000 / seconds) or ""
+end
+
+-- The line that says how flash is reached, where the ROM does the work or pins were given.
+local function tell_attach(self, chip, connection)
+  if connection then
+    self.screen:print(("Configuring SPI flash mode (%s)..."):format(connection))
+  elseif not chip.stub then
+    self.screen:print "Enabling default SPI flash mode..."
+  end
+end
+
+local function refuse_nand(args)
+  if args.flash_type == "nand" then
+    fail { code = "unsupported", message = "NAND flash is not supported",
+           hint = "it needs a plug-in that this flasher stub does not have" }
+  end
+end
+
+--- Attach flash, as every flash command does first.
+function M.attach(self, chip, args)
+  refuse_nand(args)
+  tell_attach(self, chip, args.spi_connection)
+  return chip:attach { spi_connection = args.spi_connection, flash_size = args.flash_size }
+end
+
+local function flash_size(args)
+  return args.flash_size ~= "keep" and args.flash_size or nil
+end
+
+local function tell_size(self, chip, args)
+  self.screen:print "Configuring flash size..."
+  if args.flash_size == "detect" and not chip.sdm then
+    local id = chip:flash_id { spi_connection = args.spi_connection }
+    if id.size_name then self.screen:print("Auto-detected flash size: " .. id.size_name) end
+  end
+end
+
+-- write-flash ---------------------------------------------------------------------------------------------
+
+-- The old files that go with the new ones, in order.
+local function diff_of(words, n)
+  local list = {}
+  for i = 1, math.min(n, #words) do
+    local word = words[i]
+    if word:lower() == "skip" then
+      local f = io.open(word, "rb")
+      if f then
+        f:close()
+        fail { code = "usage", message = ("a file is called '%s', which --diff-with takes for no file"):format(word),
+               hint = "rename it" }
+      end
+    else
+      local f, why = io.open(word, "rb")
+      if not f then fail { code = "file_missing", message = why } end
+      f:close()
+      list[i] = word
+    end
+  end
+  return list
+end
+
+local function load_files(self, args)
+  local list, diff = {}, diff_of(args.diff_with, #args.addr_filename)
+  local function add(pair, encrypt, old)
+    local f = io.open(pair[2], "rb")
+    local empty = f and f:seek "end" == 0
+    if f then f:close() end
+    if empty then
+      self.screen:warning(("'%s' is empty."):format(pair[2]))
+    else
+      list[#list + 1] = { pair[1], pair[2], encrypt = encrypt, diff = old }
+    end
+  end
+  for i, pair in ipairs(args.addr_filename) do add(pair, nil, diff[i]) end
+  for _, pair in ipairs(args.encrypt_files) do add(pair, true) end
+  if #args.encrypt_files > 0 then table.sort(list, function(a, b) return a[1] < b[1] end) end
+  local regions = input.load_all(list)
+  local ok, err = pcall(input.check_overlap, regions)
+  if not ok then
+    input.close(regions)
+    if fail.is(err) and err.code == "overlap" and err.regions then
+      local b = err.regions[2]
+      err.message = ("Detected overlap at address: 0x%x for file: %s (%s)"):format(b.address, b.name, err.message)
+    end
+    error(err, 0)
+  end
+  return regions
+end
+
+-- Turns what the library tells while writing into lines. One object per run.
+local function writer(self, args)
+  local screen = self.screen
+  local now = require "esp.core.task".now
+  local w = { on = {} }
+  local on = w.on
+  local current                                           -- the region being written
+
+  -- How it went, once everything is sent: before comparing begins, or at the end.
+  local function wrote()
+    if not current or current.told then return end
+    current.told = true
+    local seconds = now() - current.started
+    screen:finish()
+    screen:print(("Wrote %d bytes%s at 0x%08x in %.1f seconds%s."):format(current.size,
+      current.packed and (" (%d compressed)"):format(current.wire or 0) or "", current.address, seconds,
+      speed(current.size, seconds)))
+  end
+
+  function on.write(e)
+    local region = e.region
+    current = { size = region.size, address = region.address, name = region.name, started = now(),
+                packed = e.packed ~= nil, wire = 0, kept = current and current.kept_for == e.index and current.kept }
+    if not args.erase_all then
+      screen:print(("Flash will be erased from 0x%08x to 0x%08x..."):format(e.erase_from, e.erase_to))
+    end
+    screen:stage()
+    w.bar = screen:bar()
+  end
+
+  function on.neighbour_lost(e)
+    local over = e.region.address % input.SECTOR
+    screen:note(("Flash address 0x%08x is not the start of a flash sector (0x%x bytes): "
+      .. "0x%x bytes before this address will be erased."):format(e.region.address, input.SECTOR, over))
+  end
+
+  function on.verify()
+    wrote()
+    screen:stage()
+    screen:print "Verifying written data..."
+  end
+
+  function on.not_verified(e)
+    wrote()
+    if not self.chip.sdm and e.text:find "encrypted" == nil then return end     -- a ROM without digests: silence
+    screen:print "Cannot verify written data if encrypted or in secure download mode."
+  end
+
+  function on.kept(e)
+    local text = ("'%s': %d of %d bytes are in flash already, only the rest is sent."):format(e.region.name, e.kept,
+                                                                                              e.region.size)
+    if #args.diff_with > 0 then
+      screen:print "Diff data in flash matches, will reflash changed sectors only..."
+    else
+      screen:note(text)
+    end
+  end
+
+  function on.already_flashed(e)
+    if args.skip_flashed or #args.diff_with > 0 then
+      screen:print(("'%s' at 0x%08x already in flash, skipping write."):format(e.region.name, e.region.address))
+    else
+      screen:note(("'%s' is in flash already, nothing needs to be sent."):format(e.region.name))
+    end
+  end
+
+  function on.header_patched(e)
+    screen:print(("Flash parameters set to 0x%04x."):format(e.value))
+    if e.sha256 then screen:print "SHA digest in image updated." end
+  end
+
+  function on.header_kept(e)
+    local why = e.text:match "not changed, (.*)$" or e.text
+    if why:find "security" then why = "Security features enabled" end
+    screen:warning(("%s, so not changing any flash settings."):format(why:gsub("^%l", string.upper)))
+  end
+
+  function on.diff_impossible()
+    screen:note "Diff data in flash has changed, flashing all of the new data..."
+  end
+
+  function on.erase(e)
+    screen:stage()
+    screen:print(e.text:gsub("^%l", string.upper) .. "...")
+  end
+
+  function on.erased() screen:finish() end
+
+  function on.written(e)
+    local r = e.region
+    wrote()
+    screen:finish()
+    if r.verified then screen:print "Hash of data verified." end
+    current = nil
+  end
+
+  function on.skipped(e)
+    local r = e.region
+    if not (args.skip_flashed or #args.diff_with > 0) then
+      screen:print(("Wrote %d bytes%s at 0x%08x in %.1f seconds."):format(r.size,
+        (args.compress or not args.no_compress and self.chip.stub) and " (0 compressed)" or "", r.address,
+        r.verify_seconds or 0))
+      if r.verified then screen:print "Hash of data verified." end
+    end
+    current = nil
+  end
+
+  function w.progress(done, total, info)
+    if info and info.phase == "erase" then return end
+    if not current then return end
+    current.wire = info and info.wire or current.wire
+    if args.no_progress or not w.bar then return end
+    w.bar(("Writing at 0x%08x"):format(current.address + done), done, total)
+  end
+
+  function w.hook(e)
+    if not on[e.code] then return false end
+    on[e.code](e)
+    return true
+  end
+  return w
+end
+
+M["write-flash"] = function(self, args)
+  if #args.encrypt_files == 0 and #args.addr_filename == 0 then
+    fail { code = "usage", message = "Missing argument 'ADDRESS FILE'." }
+  end
+  local regions = load_files(self, args)
+  if #regions == 0 then return function() end end
+  return function(chip)
+    refuse_nand(args)
+    local w = writer(self, args)
+    self.hook = w.hook
+    local screen = self.screen
+    if args.trust_flash_content and #args.diff_with == 0 then
+      screen:note "--trust-flash-content does nothing without --diff-with."
+    end
+    if chip.sdm and args.flash_size == "detect" then
+      fail { code = "flash_size_unknown", hint = "give the flash size",
+             message = "Detecting flash size is not supported in secure download mode." }
+    end
+    tell_attach(self, chip, args.spi_connection)
+    tell_size(self, chip, args)
+    local compress = nil
+    if args.compress then compress = true elseif args.no_compress then compress = false end
+    local files = 0
+    for _, r in ipairs(regions) do files = files + r.size end
+    chip:flash(regions, {
+      flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
+      spi_connection = args.spi_connection, compress = compress, erase_all = args.erase_all, encrypt = args.encrypt,
+      ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed,
+      trust_flash_content = args.trust_flash_content, force = args.force, progress = w.progress,
+    })
+    self.hook = nil
+  end
+end
+
+-- the others ----------------------------------------------------------------------------------------------
+
+M["read-flash"] = function(self, args)
+  return function(chip)
+    local screen = self.screen
+    M.attach(self, chip, args)
+    tell_size(self, chip, args)
+    local state = chip:attach { spi_connection = args.spi_connection }
+    if args.size == "all" and state.size then
+      screen:print("Detected flash size: " .. require "esp.flash_util".size_name(state.size))
+    end
+    screen:stage()
+    local bar = screen:bar()
+    self.hook = function(e) return e.code == "read" end
+    local _, done = chip:read(args.address, args.size == "all" and "ALL" or args.size, {
+      file = args.output, flash_size = flash_size(args), spi_connection = args.spi_connection,
+      progress = not args.no_progress and function(n, total)
+        if n > 0 then bar(("Reading from 0x%08x"):format(args.address + n), n, total) end
+      end or nil })
+    screen:finish()
+    screen:print(("Read %d bytes from 0x%08x in %.1f seconds%s to '%s'."):format(done.size, args.address, done.seconds,
+                                                                       speed(done.size, done.seconds), args.output))
+  end
+end
+
+M["verify-flash"] = function(self, args)
+  return function(chip)
+    local screen, mismatch = self.screen, false
+    refuse_nand(args)
+    tell_attach(self, chip, args.spi_connection)
+    tell_size(self, chip, args)
+    local on = writer(self, args).on
+    self.hook = function(e)
+      if e.code == "header_patched" or e.code == "header_kept" then on[e.code](e) end
+      return e.code == "verify" or e.code == "header_patched" or e.code == "header_kept"
+    end
+    for _, pair in ipairs(args.addr_filename) do
+      local _, details = chip:verify(pair[1], pair[2], {
+        diff = args.diff, limit = ALL_DIFFERENCES, flash_mode = args.flash_mode, flash_freq = args.flash_freq,
+        flash_size = args.flash_size, spi_connection = args.spi_connection })
+      for _, d in ipairs(details) do
+        screen:print(("Verifying 0x%x (%d) bytes at 0x%08x in flash against '%s'..."):format(d.size, d.size, d.address,
+                                                                                             d.name))
+        if d.equal then
+          screen:print(d.flash_md5 and "Verification successful (digest matched)." or "Verification successful.")
+        else
+          mismatch = true
+          if not args.diff then
+            screen:print "Verification failed (digest mismatch)."
+          else
+            local first = d.differences[1]
+            screen:print(("Verification failed: %d differences, first at 0x%08x:"):format(d.differences.count,
+                                                                                        first.address))
+            for _, x in ipairs(d.differences) do
+              screen:print(("   0x%08x %02x %02x"):format(x.address, x.flash, x.file))
+            end
+          end
+        end
+      end
+    end
+    if mismatch then fail { code = "verify_failed", message = "Verification failed." } end
+  end
+end
+
+local function erase(self, chip, args, what, call)
+  local screen = self.screen
+  refuse_nand(args)
+  tell_attach(self, chip, args.spi_connection)
+  screen:stage()
+  screen:print(("Erasing %s (this may take a while)..."):format(what))
+  self.hook = function(e) return e.code == "erase" end
+  local done = call { force = args.force, spi_connection = args.spi_connection }
+  screen:finish()
+  screen:print(("%s erased successfully in %.1f seconds."):format(what:gsub("^%l", string.upper), done.seconds))
+end
+
+M["erase-flash"] = function(self, args)
+  return function(chip)
+    erase(self, chip, args, "flash memory", function(opts) return chip:erase_all(opts) end)
+  end
+end
+
+M["erase-region"] = function(self, args)
+  if args.address % input.SECTOR ~= 0 or args.size ~= "all" and args.size % input.SECTOR ~= 0 then
+    fail { code = "usage", message = ("address and size of a region to erase must be multiples of 0x%x")
+      :format(input.SECTOR) }
+  end
+  return function(chip)
+    erase(self, chip, args, "flash memory region", function(opts)
+      return chip:erase(args.address, args.size == "all" and "ALL" or args.size, opts)
+    end)
+  end
+end
+
+return M

@@ -1,0 +1,120 @@
+--- The program esptool: its command line, what it prints and how it ends, on this library.
+local args = require "esp.esptool.args"
+local declare = require "esp.esptool.declare"
+local fail = require "esp.error"
+local parser = require "esp.cli.parser"
+local M = {}
+
+local PROGRAM = "esptool"
+
+local function handlers()
+  local all = {}
+  for _, name in ipairs { "esp.esptool.flash", "esp.esptool.chip", "esp.esptool.images" } do
+    for command, handler in pairs(require(name)) do all[command] = handler end
+  end
+  return all
+end
+
+-- Fills in what the environment says about flash.
+local function flash_environment(command, values)
+  local env
+  for _, name in ipairs { "flash_mode", "flash_freq", "flash_size" } do
+    if values[name] ~= nil and not values.given[name] or name == "flash_freq" and command.name == "elf2image"
+       and not values.given[name] then
+      env = env or require "esp.config".environment()
+      if env[name] then values[name] = env[name] end
+    end
+  end
+end
+
+local function check_verbosity(global)
+  for _, other in ipairs { "verbose", "trace" } do
+    if global[other] and global.silent then
+      fail { code = "usage", message = ("--%s and --silent exclude each other"):format(other) }
+    end
+  end
+end
+
+-- Everything after the arguments have been read.
+local function perform(self, values)
+  local screen, command = self.screen, self.command
+  local handler = handlers()[command.name]
+  if not command.chip then
+    return handler(self, values)
+  end
+  local work = handler(self, values)
+  local chip = require "esp.esptool.session".connect(self)
+  self.chip = chip
+  local ok, err = pcall(work, chip)
+  self.hook = nil
+  screen:finish()
+  local left, trouble = pcall(require "esp.esptool.session".finish, self, chip)
+  if not ok then error(err, 0) end
+  if not left then error(trouble, 0) end
+end
+
+local function run(argv, state)
+  local expanded = parser.expand(argv)
+  for _, word in ipairs(expanded) do state.exit_classes = state.exit_classes or word == "--exit-classes" end
+  local global, command, values = args.parse(expanded)
+  if global.help or values.help then
+    io.stdout:write(require "esp.esptool.help".text(PROGRAM, command))
+    return
+  end
+  check_verbosity(global)
+  local screen = require "esp.esptool.screen".new(global)
+  state.screen = screen
+  for _, list in ipairs { global.deprecated or {}, values.deprecated or {} } do
+    for _, text in ipairs(list) do screen:warning(text) end
+  end
+  screen:print(("%s v%s (esplua %s)"):format(PROGRAM, declare.VERSION, require "esp.version"))
+  for _, word in ipairs(argv) do
+    if word:find "^@." then
+      screen:print(PROGRAM .. " " .. table.concat(expanded, " "))
+      break
+    end
+  end
+  local session = require "esp.esptool.session"
+  local self = { screen = screen, global = global, command = command, settings = session.settings(screen) }
+  flash_environment(command, values)
+  perform(self, values)
+end
+
+local function report(err, state)
+  local screen = state.screen or require "esp.esptool.screen".new()
+  if type(err) == "table" and err.code == "interrupted" then
+    return screen:error "\nStopped by Ctrl-C."
+  end
+  local text = type(err) == "table" and err.message or tostring(err)
+  if type(err) == "table" and err.code == "usage" then
+    text = ("Usage: %s [OPTIONS] COMMAND [ARGS]...\n\nError: %s"):format(PROGRAM, text)
+  else
+    text = "\nA fatal error occurred: " .. text
+  end
+  screen:error(text)
+  if type(err) == "table" and err.hint then io.stderr:write("  hint: ", err.hint, "\n") end
+end
+
+-- The status esptool ends with: one for nearly everything.
+local function status_of(err, state)
+  if state.exit_classes or os.getenv "ESPTOOL_EXIT_CLASSES" == "1" then return require "esp.exits".status(err) end
+  if not fail.is(err) and type(err) ~= "table" then return 1 end
+  local lost = { port_gone = true, port_failed = true }
+  return lost[err.code] and 1 or 2
+end
+
+--- Run a command line.
+-- @param argv list of words
+-- @return exit status
+function M.main(argv)
+  local state = {}
+  local ok, err = xpcall(run, function(e)
+    if type(e) == "string" then return debug.traceback(e, 2) end      -- a fault of ours: say where
+    return e
+  end, argv, state)
+  if ok then return 0 end
+  report(err, state)
+  return status_of(err, state)
+end
+
+return M

@@ -1,0 +1,171 @@
+--- What goes to the screen in esptool's manner: lines, notes, progress bars, stages that collapse when they end.
+-- On a terminal a bar is drawn in place and a finished stage leaves only its notes and warnings. In a pipe there are
+-- whole lines, so that programs can read them.
+local M = {}
+M.__index = M
+
+local BAR = 30                             -- cells of a progress bar
+local REDRAW = 0.05                        -- seconds between two pictures of a bar on a terminal
+
+local function term()
+  local ok, t = pcall(require, "esp.core.term")
+  return ok and t or {}
+end
+
+--- @param o { silent, verbose, trace, out, err, tty, color, now } all optional
+function M.new(o)
+  o = o or {}
+  local t = term()
+  local self = setmetatable({ out = o.out or io.stdout, err = o.err or io.stderr, silent = o.silent or false }, M)
+  local tty = o.tty
+  if tty == nil then tty = t.isatty and t.isatty(1) or false end
+  self.smart = tty and not o.verbose and not o.trace
+  self.color = o.color
+  if o.color == nil then self.color = t.colors and t.colors(1) or false end
+  self.err_color = o.color
+  if o.color == nil then self.err_color = t.colors and t.colors(2) or false end
+  self.width = function() return o.width or t.width and t.width() or 80 end
+  self.now = o.now or require "esp.core.task".now
+  return self
+end
+
+local function paint(on, code, text)
+  return on and ("\27[%sm%s\27[0m"):format(code, text) or text
+end
+
+local function rows_of(self, text)
+  local n, width = 0, math.max(self.width(), 1)
+  for line in (text .. "\n"):gmatch "([^\n]*)\n" do
+    n = n + math.max(1, ((utf8.len(line) or #line) + width - 1) // width)
+  end
+  return n
+end
+
+local function end_partial(self)
+  if self.partial then
+    self.out:write "\n"
+    if self.rows then self.rows = self.rows + 1 end
+    self.partial = nil
+  end
+end
+
+--- A line.
+function M:print(text)
+  if self.silent then return end
+  end_partial(self)
+  text = text or ""
+  self.out:write(text, "\n")
+  if self.rows then self.rows = self.rows + rows_of(self, text) end
+  self.out:flush()
+end
+
+--- The beginning of a line, or more of it: what follows by print starts a new one.
+function M:part(text)
+  if self.silent then return end
+  self.out:write(text)
+  self.out:flush()
+  self.partial = true
+end
+
+local function keep(self, text)
+  if self.kept then self.kept[#self.kept + 1] = text end
+end
+
+function M:note(text)
+  text = paint(self.color, "1;36", "Note:") .. " " .. text
+  self:print(text)
+  keep(self, text)
+end
+
+function M:warning(text)
+  text = paint(self.color, "0;33", "Warning:") .. " " .. text
+  self:print(text)
+  keep(self, text)
+end
+
+--- To standard error, also when silent.
+function M:error(text)
+  if not self.silent then end_partial(self) end
+  self.out:flush()
+  self.err:write(paint(self.err_color, "1;31", text), "\n")
+end
+
+--- What is printed until finish() is of passing interest.
+function M:stage()
+  self:finish()
+  end_partial(self)
+  if self.smart then self.rows, self.kept = 0, {} end
+end
+
+function M:finish()
+  if not self.rows then return end
+  end_partial(self)
+  local rows, kept = self.rows, self.kept
+  self.rows, self.kept = nil, nil
+  if self.silent then return end
+  self.out:write(("\27[1A\27[2K"):rep(rows), "\r")
+  for _, line in ipairs(kept) do self:print(line) end
+end
+
+local function picture(share)
+  local full = math.floor(BAR * share)
+  if full >= BAR then return ("="):rep(BAR) end
+  if full == 0 then return (" "):rep(BAR) end
+  return ("="):rep(full - 1) .. ">" .. (" "):rep(BAR - full)
+end
+
+--- A progress bar: function(prefix, done, total), to be called as often as one likes.
+function M:bar()
+  local last_percent, last_time
+  return function(prefix, done, total)
+    if self.silent then return end
+    local share = total > 0 and math.min(done / total, 1) or 1
+    local percent, complete = math.floor(share * 100), done >= total
+    if self.smart then
+      local now = self.now()
+      if last_time and not complete and now - last_time < REDRAW then return end
+      last_time = now
+    elseif percent == last_percent then
+      return
+    end
+    if complete and last_percent == 100 then return end
+    last_percent = percent
+    local line = ("%s [%s] %5.1f%% %d/%d bytes... "):format(prefix, picture(share), share * 100, done, total)
+    if not self.smart then return self:print(line) end
+    self.out:write("\r\27[K", line)
+    self.partial = true
+    if complete then end_partial(self) end
+    self.out:flush()
+  end
+end
+
+local function hex(data)
+  return (data:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+local function dump(self, data)
+  if #data <= 16 then return hex(data) end
+  local lines = {}
+  for at = 1, #data, 16 do
+    local row = data:sub(at, at + 15)
+    lines[#lines + 1] = ("    %s %s | %s"):format(("%-16s"):format(hex(row:sub(1, 8))),
+      ("%-16s"):format(hex(row:sub(9))), (row:gsub("[^\32-\126]", ".")))
+  end
+  return "\n" .. table.concat(lines, "\n"), self
+end
+
+--- A packet, as esp.core.link traces it.
+function M:packet(p)
+  local data = p.data or ""
+  local function trace(text) self:print(("TRACE +%.3f   %s"):format(p.dt or 0, text)) end
+  if p.dir == "tx" then
+    trace(("--- Cmd %s (0x%02x) | data_len %d | checksum 0x%02x ---"):format(p.name or "?", p.op or 0, p.len or #data,
+                                                                            p.checksum or 0))
+    trace(("Write %d bytes: %s"):format(#data, (dump(self, data))))
+  else
+    trace(("Read %d bytes: %s"):format(#data, (dump(self, data))))
+    trace(("Received full packet: %s"):format((dump(self, data))))
+  end
+end
+
+return M
