@@ -3,13 +3,14 @@
 
 #include <stdlib.h>
 
-enum { REG_AR = 64, REG_SR = 0x1000, REG_UR = 0x2000 };
+enum { REG_AR = 64, REG_F = 0x800, REG_SR = 0x1000, REG_UR = 0x2000 };
 
 static void reset(struct cpu *c) {
   struct xtensa *h = (struct xtensa *)c;
   memset(h->ar, 0, sizeof h->ar);
   memset(h->sr, 0, sizeof h->sr);
   memset(h->ur, 0, sizeof h->ur);
+  memset(h->f, 0, sizeof h->f);
   h->window = h->latched = 0;
   h->ccount_base = 0 - (uint32_t)c->cycles;
   h->sr[SR_WINDOWSTART] = 1;
@@ -127,6 +128,16 @@ static int find(const char *name) {
     if (!*end && n < 64)
       return REG_AR + (int)n;
   }
+  if (name[0] == 'f' && name[1] >= '0' && name[1] <= '9') {
+    char *end;
+    long n = strtol(name + 1, &end, 10);
+    if (!*end && n < 16)
+      return REG_F + (int)n;
+  }
+  if (strcmp(name, "fcr") == 0)
+    return REG_UR + 232;
+  if (strcmp(name, "fsr") == 0)
+    return REG_UR + 233;
   if (strcmp(name, "threadptr") == 0)
     return REG_UR + 231;
   int sr = xt_sr_find(name);
@@ -152,6 +163,8 @@ static uint32_t get(const struct cpu *c, int reg) {
     return h->sr[shown[reg - 16]];
   if (reg >= REG_AR && reg < REG_AR + 64)
     return xt_get_ar(h, (unsigned)(reg - REG_AR));
+  if (reg >= REG_F && reg < REG_F + 16)
+    return h->f[reg - REG_F];
   if (reg >= REG_UR && reg < REG_UR + 256)
     return h->ur[reg - REG_UR];
   if (reg >= REG_SR && reg < REG_SR + 256)
@@ -165,6 +178,8 @@ static void set(struct cpu *c, int reg, uint32_t value) {
     h->a[reg] = value;
   else if (reg >= REG_AR && reg < REG_AR + 64)
     xt_set_ar(h, (unsigned)(reg - REG_AR), value);
+  else if (reg >= REG_F && reg < REG_F + 16)
+    h->f[reg - REG_F] = value;
   else if (reg >= REG_UR && reg < REG_UR + 256)
     h->ur[reg - REG_UR] = value;
   else if (reg >= REG_SR && reg < REG_SR + 256)

@@ -20,7 +20,7 @@ enum xt_option {
   XT_THREADPTR = 1 << 9,
   XT_UNALIGNED = 1 << 10, /* loads and stores need no alignment */
   XT_LITBASE = 1 << 11,
-  XT_FLOAT = 1 << 12 /* known to the disassembler only */
+  XT_FLOAT = 1 << 12 /* single precision */
 };
 
 struct xtensa_config {
@@ -98,7 +98,8 @@ enum xt_cause {
   XT_UNALIGNED_ACCESS = 9,
   XT_FETCH_PROHIBITED = 20,
   XT_LOAD_PROHIBITED = 28,
-  XT_STORE_PROHIBITED = 29
+  XT_STORE_PROHIBITED = 29,
+  XT_NO_COPROCESSOR = 32 /* of number 0: floating point */
 };
 
 /* The windows are a ring of 16 quarters of 4 registers. a points at the current one; the 12 registers behind
@@ -113,6 +114,7 @@ struct xtensa {
   bool jumped; /* set by every taken branch: one to LEND leaves the loop even from its last instruction */
   uint32_t sr[256];
   uint32_t ur[256];
+  uint32_t f[16];
   bool has_sr[256];
   uint32_t latched; /* edge and software interrupts */
   uint32_t prid;
@@ -124,6 +126,7 @@ struct xtensa {
 /* An instruction. match and mask concern 24 bits, or 16 for a narrow one. args has a letter per operand:
  *   r s t     registers by field                     R S T  the same as boolean registers
  *   q p       result in field t, in field s       z    as s, of a call
+ *   F G H     floating-point registers by field r, s, t
  *   D Z Q     MAC16 register m0/m1, m2/m3, any    W    not written: imm is the whole word
  * and for each other letter an immediate, see the decoder. */
 struct xt_op {
@@ -133,7 +136,8 @@ struct xt_op {
   unsigned needs; /* options */
 };
 
-extern const struct xt_op xt_alu_ops[], xt_memory_ops[], xt_flow_ops[], xt_system_ops[], xt_mac_ops[];
+extern const struct xt_op xt_alu_ops[], xt_memory_ops[], xt_flow_ops[], xt_system_ops[], xt_mac_ops[],
+    xt_float_ops[];
 
 const struct xt_op *xt_find(const struct xtensa_config *config, uint32_t word);
 void xt_decode(const struct xt_op *op, uint32_t word, struct cpu_insn *i);

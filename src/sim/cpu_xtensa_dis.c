@@ -14,7 +14,7 @@ static int32_t sign(uint32_t v, int width) {
 
 const struct xt_op *xt_find(const struct xtensa_config *config, uint32_t w) {
   static const struct xt_op *const tables[] = {xt_alu_ops, xt_memory_ops, xt_flow_ops, xt_system_ops,
-                                               xt_mac_ops};
+                                               xt_mac_ops,    xt_float_ops};
   if (xt_length(w & 0xFF) == 4)
     return NULL;
   w &= xt_length(w & 0xFF) == 2 ? 0xFFFF : 0xFFFFFF;
@@ -39,6 +39,7 @@ static int32_t immediate(char letter, uint32_t w) {
   case 'u': case 'I': return (int32_t)s;
   case 'A': return (int32_t)(bits(w, 4, 4) << 4 | s);
   case 'x': return (int32_t)(bits(w, 16, 16) << 4 | s);
+  case '0': return (int32_t)t;
   case '7': return (int32_t)t + 7;
   case 'y': return (int32_t)(r << 2);
   case 'L': return (int32_t)(0xFFFC0000 | bits(w, 23, 8) << 2);
@@ -79,9 +80,9 @@ void xt_decode(const struct xt_op *op, uint32_t w, struct cpu_insn *i) {
     case 'p': i->a = s, use(i, s); break;
     case 's': i->b = s, use(i, s); break;
     case 't': i->c = t, use(i, t); break;
-    case 'R': i->a = r; break;
-    case 'S': i->b = s; break;
-    case 'T': i->c = t; break;
+    case 'R': case 'F': i->a = r; break;
+    case 'S': case 'G': i->b = s; break;
+    case 'T': case 'H': i->c = t; break;
     case 'z': i->b = s, i->d = (uint8_t)bits(w, 5, 4), use(i, s), use(i, i->d * 4u); break;
     case 'c': i->d = (uint8_t)bits(w, 5, 4), use(i, i->d * 4u), i->imm = immediate('c', w); break;
     case 'k': case 'K': i->d = r; break;
@@ -140,6 +141,9 @@ static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, con
   case 'R': put(o, "b%d", i->a); break;
   case 'S': put(o, "b%d", i->b); break;
   case 'T': put(o, "b%d", i->c); break;
+  case 'F': put(o, "f%d", i->a); break;
+  case 'G': put(o, "f%d", i->b); break;
+  case 'H': put(o, "f%d", i->c); break;
   case 'k': case 'K': put_constant(o, i->d, letter == 'K'); break;
   case 'X': case 'B': case 'J': put(o, "%d", i->d); break;
   case 'L': put(o, "0x%x", (unsigned)(((pc + 3) & ~3u) + (uint32_t)i->imm)); break;
