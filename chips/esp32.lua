@@ -21,7 +21,21 @@ return {
     irom = { 0x400D0000, 0x40400000, flash = true },
     rtc_data = { 0x50000000, 0x50002000 },
   },
-  image = { versions = { 1 } },
+  image = {
+    versions = { 1 },
+    -- A loader of ESP-IDF does not map the last page of a segment that ends less than this behind a boundary.
+    min_tail = 0x24,
+    map = {
+      { 0x00000000, 0x00010000, "PADDING" }, { 0x3F400000, 0x3F800000, "DROM" },
+      { 0x3F800000, 0x3FC00000, "EXTRAM_DATA" }, { 0x3FF80000, 0x3FF82000, "RTC_DRAM" },
+      { 0x3FF90000, 0x40000000, "BYTE_ACCESSIBLE" }, { 0x3FFAE000, 0x40000000, "DRAM" },
+      { 0x3FFE0000, 0x3FFFFFFC, "DIRAM_DRAM" }, { 0x40000000, 0x40070000, "IROM" },
+      { 0x40070000, 0x40078000, "CACHE_PRO" }, { 0x40078000, 0x40080000, "CACHE_APP" },
+      { 0x40080000, 0x400A0000, "IRAM" }, { 0x400A0000, 0x400BFFFC, "DIRAM_IRAM" },
+      { 0x400C0000, 0x400C2000, "RTC_IRAM" }, { 0x400D0000, 0x40400000, "IROM" },
+      { 0x50000000, 0x50002000, "RTC_DATA" },
+    },
+  },
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = false, encrypted_write = false, sdm_baud = true,

@@ -15,7 +15,14 @@ return {
     iram = { 0x4037C000, 0x403C0000, words = true, same_as = { 0x40380000, 0x3FCA0000 } },
     irom = { 0x42000000, 0x42400000, flash = true },
   },
-  image = { versions = { 1 }, mmu_pages = { 0x4000, 0x8000, 0x10000 } },
+  image = {
+    versions = { 1 }, mmu_pages = { 0x4000, 0x8000, 0x10000 },
+    map = {
+      { 0x00000000, 0x00010000, "PADDING" }, { 0x3C000000, 0x3C400000, "DROM" }, { 0x3FCA0000, 0x3FCE0000, "DRAM" },
+      { 0x3FC88000, 0x3FD00000, "BYTE_ACCESSIBLE" }, { 0x3FF00000, 0x3FF50000, "DROM_MASK" },
+      { 0x40000000, 0x40090000, "IROM_MASK" }, { 0x42000000, 0x42400000, "IROM" }, { 0x4037C000, 0x403C0000, "IRAM" },
+    },
+  },
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = false,

@@ -17,7 +17,16 @@ return {
     rtc_iram = { 0x50000000, 0x50002000 },
     mem_internal2 = { 0x600FE000, 0x60100000 },
   },
-  image = { versions = { 1 }, min_rev = "minor" },
+  image = {
+    versions = { 1 }, min_rev = "minor",
+    map = {
+      { 0x00000000, 0x00010000, "PADDING" }, { 0x3C000000, 0x3C800000, "DROM" }, { 0x3FC80000, 0x3FCE0000, "DRAM" },
+      { 0x3FC88000, 0x3FD00000, "BYTE_ACCESSIBLE" }, { 0x3FF00000, 0x3FF20000, "DROM_MASK" },
+      { 0x40000000, 0x40060000, "IROM_MASK" }, { 0x42000000, 0x42800000, "IROM" }, { 0x4037C000, 0x403E0000, "IRAM" },
+      { 0x50000000, 0x50002000, "RTC_IRAM" }, { 0x50000000, 0x50002000, "RTC_DRAM" },
+      { 0x600FE000, 0x60100000, "MEM_INTERNAL2" },
+    },
+  },
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = true,

@@ -18,7 +18,16 @@ return {
     rtc_dram = { 0x50000000, 0x50004000, alias_of = "rtc_iram" },
     mem_internal2 = { 0x600FE000, 0x60100000 },
   },
-  image = { versions = { 1 } },
+  image = {
+    versions = { 1 },
+    map = {
+      { 0x00000000, 0x00010000, "PADDING" }, { 0x42000000, 0x44000000, "DROM" }, { 0x40800000, 0x40860000, "DRAM" },
+      { 0x40800000, 0x40860000, "BYTE_ACCESSIBLE" }, { 0x4003A000, 0x40040000, "DROM_MASK" },
+      { 0x40000000, 0x4003A000, "IROM_MASK" }, { 0x42000000, 0x44000000, "IROM" }, { 0x40800000, 0x40860000, "IRAM" },
+      { 0x50000000, 0x50004000, "RTC_IRAM" }, { 0x50000000, 0x50004000, "RTC_DRAM" },
+      { 0x600FE000, 0x60100000, "MEM_INTERNAL2" },
+    },
+  },
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = false,

@@ -18,7 +18,15 @@ return {
     rtc_iram = { 0xC0000000, 0xC0008000 },
     rtc_dram = { 0xC0000000, 0xC0008000, alias_of = "rtc_iram" },
   },
-  image = { versions = { 1 } },
+  image = {
+    versions = { 1 },
+    map = {
+      { 0x00000000, 0x00010000, "PADDING" }, { 0x3C000000, 0x40000000, "DROM" }, { 0x31000000, 0x31200000, "DRAM" },
+      { 0x31000000, 0x31200000, "BYTE_ACCESSIBLE" }, { 0x30000000, 0x30120000, "DROM_MASK" },
+      { 0x30000000, 0x30120000, "IROM_MASK" }, { 0x3C000000, 0x40000000, "IROM" }, { 0x30FE0000, 0x31200000, "IRAM" },
+      { 0xC0000000, 0xC0008000, "RTC_IRAM" }, { 0xC0000000, 0xC0008000, "RTC_DRAM" },
+    },
+  },
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = true,

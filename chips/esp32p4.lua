@@ -17,7 +17,16 @@ return {
     rtc_iram = { 0x50108000, 0x50110000 },
     rtc_dram = { 0x50108000, 0x50110000, alias_of = "rtc_iram" },
   },
-  image = { versions = { 1 } },
+  image = {
+    versions = { 1 },
+    map = {
+      { 0x00000000, 0x00010000, "PADDING" }, { 0x40000000, 0x4C000000, "DROM" }, { 0x4FF00000, 0x4FFA0000, "DRAM" },
+      { 0x4FF00000, 0x4FFA0000, "BYTE_ACCESSIBLE" }, { 0x4FC00000, 0x4FC20000, "DROM_MASK" },
+      { 0x4FC00000, 0x4FC20000, "IROM_MASK" }, { 0x40000000, 0x4C000000, "IROM" }, { 0x4FF00000, 0x4FFA0000, "IRAM" },
+      { 0x50108000, 0x50110000, "RTC_IRAM" }, { 0x50108000, 0x50110000, "RTC_DRAM" },
+      { 0x600FE000, 0x60100000, "MEM_INTERNAL2" },
+    },
+  },
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = true,

@@ -18,7 +18,17 @@ return {
     irom = { 0x40080000, 0x40B80000, flash = true },
     rtc_data = { 0x50000000, 0x50002000 },
   },
-  image = { versions = { 1 } },
+  image = {
+    versions = { 1 },
+    map = {
+      { 0x00000000, 0x00010000, "PADDING" }, { 0x3F000000, 0x3FF80000, "DROM" },
+      { 0x3F500000, 0x3FF80000, "EXTRAM_DATA" }, { 0x3FF9E000, 0x3FFA0000, "RTC_DRAM" },
+      { 0x3FF9E000, 0x40000000, "BYTE_ACCESSIBLE" }, { 0x3FF9E000, 0x40072000, "MEM_INTERNAL" },
+      { 0x3FFB0000, 0x40000000, "DRAM" }, { 0x40000000, 0x4001A100, "IROM_MASK" }, { 0x40020000, 0x40070000, "IRAM" },
+      { 0x40070000, 0x40072000, "RTC_IRAM" }, { 0x40080000, 0x40800000, "IROM" },
+      { 0x50000000, 0x50002000, "RTC_DATA" },
+    },
+  },
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = true,

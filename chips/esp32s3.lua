@@ -17,7 +17,17 @@ return {
     rtc_iram = { 0x600FE000, 0x60100000 },
     rtc_dram = { 0x600FE000, 0x60100000, alias_of = "rtc_iram" },
   },
-  image = { versions = { 1 } },
+  image = {
+    versions = { 1 },
+    map = {
+      { 0x00000000, 0x00010000, "PADDING" }, { 0x3C000000, 0x3D000000, "DROM" },
+      { 0x3D000000, 0x3E000000, "EXTRAM_DATA" }, { 0x600FE000, 0x60100000, "RTC_DRAM" },
+      { 0x3FC88000, 0x3FD00000, "BYTE_ACCESSIBLE" }, { 0x3FC88000, 0x403E2000, "MEM_INTERNAL" },
+      { 0x3FC88000, 0x3FD00000, "DRAM" }, { 0x40000000, 0x4001A100, "IROM_MASK" }, { 0x40370000, 0x403E0000, "IRAM" },
+      { 0x600FE000, 0x60100000, "RTC_IRAM" }, { 0x42000000, 0x42800000, "IROM" },
+      { 0x50000000, 0x50002000, "RTC_DATA" },
+    },
+  },
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = true,

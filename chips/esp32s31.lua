@@ -17,7 +17,15 @@ return {
     rtc_iram = { 0x2E000000, 0x2E008000 },
     rtc_dram = { 0x2E000000, 0x2E008000, alias_of = "rtc_iram" },
   },
-  image = { versions = { 1 }, mmu_pages = { 0x8000, 0x10000, 0x20000, 0x40000 } },
+  image = {
+    versions = { 1 }, mmu_pages = { 0x8000, 0x10000, 0x20000, 0x40000 },
+    map = {
+      { 0x00000000, 0x00010000, "PADDING" }, { 0x40000000, 0x54000000, "DROM" }, { 0x2F000000, 0x2F080000, "DRAM" },
+      { 0x2F000000, 0x2F080000, "BYTE_ACCESSIBLE" }, { 0x2F800000, 0x2F850000, "DROM_MASK" },
+      { 0x2F800000, 0x2F850000, "IROM_MASK" }, { 0x40000000, 0x54000000, "IROM" }, { 0x2F000000, 0x2F080000, "IRAM" },
+      { 0x2E000000, 0x2E008000, "RTC_IRAM" }, { 0x2E000000, 0x2E008000, "RTC_DRAM" },
+    },
+  },
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = true,

@@ -14,7 +14,15 @@ return {
     irom_mask = { 0x40000000, 0x40010000 },
     irom = { 0x40201010, 0x402E1010, flash = true },
   },
-  image = { versions = { 1, 2, 3 } },
+  image = {
+    versions = { 1, 2, 3 },
+    window = { 0x40200000, 0x40300000 },          -- where flash can be mapped; irom is what one image has of it
+    v3_codes = "esp32",                           -- version 3 has that chip's codes for size and frequency
+    map = {
+      { 0x3FF00000, 0x3FF00010, "DPORT" }, { 0x3FFE8000, 0x40000000, "DRAM" }, { 0x40100000, 0x40108000, "IRAM" },
+      { 0x40201010, 0x402E1010, "IROM" },
+    },
+  },
   rom = {
     status_bytes = 2, attach = false, attach_legacy_word = false, params = false, deflate = false, md5 = false,
     read_slow = false, change_baud = false, encrypted_word = false, encrypted_write = false, sdm_baud = false,

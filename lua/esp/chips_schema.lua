@@ -169,6 +169,8 @@ local CHIP = record {
   image = record {
     versions = list(within(1, 3), 1), min_rev = optional(behaviour "minor"),
     mmu_pages = optional(list(within(0x1000, 0x40000), 1)),
+    map = list(record { word, word, text }, 1), window = optional(record { word, word }),
+    min_tail = optional(within(4, 0x100)), v3_codes = optional(text),
   },
   rom = record {
     status_bytes = within(2, 4), attach = flag, attach_legacy_word = flag, params = flag, deflate = flag, md5 = flag,

@@ -48,25 +48,30 @@ local function broken(name, offset, text)
            hint = "is the file complete, and an image for this chip?" }
 end
 
---- Exclusive or of all bytes of a range, the images' checksum.
-local function xor_range(reader, offset, size, sum)
-  local wide = 0
-  while size > 0 do
-    local bytes = reader.read(offset, math.min(CHUNK, size))
-    local n = #bytes
-    if n == 0 then return nil end
-    local at = 1
-    while n - at >= 63 do
-      local a, b, c, d, e, f, g, h, next = ("<i8i8i8i8i8i8i8i8"):unpack(bytes, at)
-      wide = wide ~ a ~ b ~ c ~ d ~ e ~ f ~ g ~ h
-      at = next
-    end
-    for i = at, n do sum = sum ~ bytes:byte(i) end
-    offset, size = offset + n, size - n
+--- Exclusive or of all bytes and sum, the images' checksum.
+-- @param bytes string
+-- @param sum integer to begin with, M.CHECKSUM_SEED for a whole image
+function M.xor(bytes, sum)
+  local n, at, wide = #bytes, 1, 0
+  while n - at >= 63 do
+    local a, b, c, d, e, f, g, h, next = ("<i8i8i8i8i8i8i8i8"):unpack(bytes, at)
+    wide = wide ~ a ~ b ~ c ~ d ~ e ~ f ~ g ~ h
+    at = next
   end
+  for i = at, n do sum = sum ~ bytes:byte(i) end
   wide = wide ~ (wide >> 32)
   wide = wide ~ (wide >> 16)
   return sum ~ ((wide ~ (wide >> 8)) & 0xFF)
+end
+
+local function xor_range(reader, offset, size, sum)
+  while size > 0 do
+    local bytes = reader.read(offset, math.min(CHUNK, size))
+    if #bytes == 0 then return nil end
+    sum = M.xor(bytes, sum)
+    offset, size = offset + #bytes, size - #bytes
+  end
+  return sum
 end
 
 local function sha256_range(reader, offset, size, patch)
