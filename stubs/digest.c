@@ -1,43 +1,44 @@
 /* digest.c - MD5 (RFC 1321) and CRC-32 (as zlib has it). */
 #include "stub.h"
 
-/* floor(2^32 * abs(sin(i + 1))) */
-static const uint32_t sines[64] = {
-    0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf, 0x4787c62a, 0xa8304613, 0xfd469501,
-    0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122, 0xfd987193, 0xa679438e, 0x49b40821,
-    0xf61e2562, 0xc040b340, 0x265e5a51, 0xe9b6c7aa, 0xd62f105d, 0x02441453, 0xd8a1e681, 0xe7d3fbc8,
-    0x21e1cde6, 0xc33707d6, 0xf4d50d87, 0x455a14ed, 0xa9e3e905, 0xfcefa3f8, 0x676f02d9, 0x8d2a4c8a,
-    0xfffa3942, 0x8771f681, 0x6d9d6122, 0xfde5380c, 0xa4beea44, 0x4bdecfa9, 0xf6bb4b60, 0xbebfbc70,
-    0x289b7ec6, 0xeaa127fa, 0xd4ef3085, 0x04881d05, 0xd9d4d039, 0xe6db99e5, 0x1fa27cf8, 0xc4ac5665,
-    0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3, 0x8f0ccc92, 0xffeff47d, 0x85845dd1,
-    0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
-static const uint8_t shifts[16] = {7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21};
+/* Per step: floor(2^32 * abs(sin(i + 1))), which word of the block (in bytes), how far to turn. */
+static const struct {
+  uint32_t sine;
+  uint8_t word, turn;
+} steps[64] = {
+    {0xd76aa478, 0, 7}, {0xe8c7b756, 4, 12}, {0x242070db, 8, 17}, {0xc1bdceee, 12, 22}, {0xf57c0faf, 16, 7},
+    {0x4787c62a, 20, 12}, {0xa8304613, 24, 17}, {0xfd469501, 28, 22}, {0x698098d8, 32, 7},
+    {0x8b44f7af, 36, 12}, {0xffff5bb1, 40, 17}, {0x895cd7be, 44, 22}, {0x6b901122, 48, 7},
+    {0xfd987193, 52, 12}, {0xa679438e, 56, 17}, {0x49b40821, 60, 22}, {0xf61e2562, 4, 5}, {0xc040b340, 24, 9},
+    {0x265e5a51, 44, 14}, {0xe9b6c7aa, 0, 20}, {0xd62f105d, 20, 5}, {0x02441453, 40, 9}, {0xd8a1e681, 60, 14},
+    {0xe7d3fbc8, 16, 20}, {0x21e1cde6, 36, 5}, {0xc33707d6, 56, 9}, {0xf4d50d87, 12, 14},
+    {0x455a14ed, 32, 20}, {0xa9e3e905, 52, 5}, {0xfcefa3f8, 8, 9}, {0x676f02d9, 28, 14}, {0x8d2a4c8a, 48, 20},
+    {0xfffa3942, 20, 4}, {0x8771f681, 32, 11}, {0x6d9d6122, 44, 16}, {0xfde5380c, 56, 23}, {0xa4beea44, 4, 4},
+    {0x4bdecfa9, 16, 11}, {0xf6bb4b60, 28, 16}, {0xbebfbc70, 40, 23}, {0x289b7ec6, 52, 4},
+    {0xeaa127fa, 0, 11}, {0xd4ef3085, 12, 16}, {0x04881d05, 24, 23}, {0xd9d4d039, 36, 4},
+    {0xe6db99e5, 48, 11}, {0x1fa27cf8, 60, 16}, {0xc4ac5665, 8, 23}, {0xf4292244, 0, 6}, {0x432aff97, 28, 10},
+    {0xab9423a7, 56, 15}, {0xfc93a039, 20, 21}, {0x655b59c3, 48, 6}, {0x8f0ccc92, 12, 10},
+    {0xffeff47d, 40, 15}, {0x85845dd1, 4, 21}, {0x6fa87e4f, 32, 6}, {0xfe2ce6e0, 60, 10},
+    {0xa3014314, 24, 15}, {0x4e0811a1, 52, 21}, {0xf7537e82, 16, 6}, {0xbd3af235, 44, 10},
+    {0x2ad7d2bb, 8, 15}, {0xeb86d391, 36, 21}};
 
-static void transform(struct md5 *m, const uint8_t *p) {
-  uint32_t a = m->state[0], b = m->state[1], c = m->state[2], d = m->state[3], x[16];
-  for (int i = 0; i < 16; i++)
-    x[i] = get32(p + 4 * i);
-  for (uint32_t i = 0; i < 64; i++) {
-    uint32_t f, g, round = i >> 4;
-    if (round == 0) {
+static void transform(struct md5 *m, const uint32_t *x) {
+  uint32_t a = m->state[0], b = m->state[1], c = m->state[2], d = m->state[3], f;
+  for (int i = 0; i < 64; i++) {
+    int round = i >> 4;
+    if (round == 0)
       f = d ^ (b & (c ^ d));
-      g = i;
-    } else if (round == 1) {
+    else if (round == 1)
       f = c ^ (d & (b ^ c));
-      g = 5 * i + 1;
-    } else if (round == 2) {
+    else if (round == 2)
       f = b ^ c ^ d;
-      g = 3 * i + 5;
-    } else {
+    else
       f = c ^ (b | ~d);
-      g = 7 * i;
-    }
-    f += a + sines[i] + x[g & 15];
-    uint32_t s = shifts[round * 4 + (i & 3)];
+    f += a + steps[i].sine + *(const uint32_t *)(const void *)((const uint8_t *)x + steps[i].word);
     a = d;
     d = c;
     c = b;
-    b += f << s | f >> (32 - s);
+    b += f << steps[i].turn | f >> (32 - steps[i].turn);
   }
   m->state[0] += a;
   m->state[1] += b;
@@ -56,14 +57,14 @@ void md5_begin(struct md5 *m) {
 
 void md5_add(struct md5 *m, const uint8_t *p, uint32_t n) {
   while (n) {
-    if (!(m->count & 63) && n >= 64) { /* a whole block needs no copy */
-      transform(m, p);
+    if (!(m->count & 63) && n >= 64 && !((uintptr_t)p & 3)) { /* a whole block needs no copy */
+      transform(m, (const uint32_t *)(const void *)p);
       m->count += 64;
       p += 64;
       n -= 64;
       continue;
     }
-    m->block[m->count++ & 63] = *p++;
+    ((uint8_t *)m->block)[m->count++ & 63] = *p++;
     n--;
     if (!(m->count & 63))
       transform(m, m->block);

@@ -12,7 +12,6 @@
 #define USR_MISO 0x10000000u
 #define USR_MOSI 0x08000000u
 
-enum { CHUNK = 64 }; /* the controller's buffer */
 /* Commands of the flash; of those with an address also, in the upper byte, the one whose address has four
  * bytes. */
 enum {
@@ -31,12 +30,24 @@ enum { BUSY = 1, ENABLED = 2, PROTECTION = 0x3C };
 
 uint32_t flash_size;
 static uint32_t pending;  /* looks at the status that what was begun last may take; 0: it is done */
+static int looking;       /* its command is that which reads the status */
 static uint32_t saved[3]; /* what the ROM's functions expect to find in the controller */
 
-/* One command; no address where it is NO_ADDRESS. mosi and miso: bytes that it sends from and receives into
- * the controller's buffer. */
 #define NO_ADDRESS 0xFFFFFFFFu
-static int command(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) {
+
+static int controller_busy(void) {
+  return (REG_READ(SPI1_BASE + SPI_CMD) & CMD_USR) != 0;
+}
+
+/* The controller has its own clock: whether there is a flash or not, it comes to an end. */
+static void finish(void) {
+  while (controller_busy())
+    io_poll();
+}
+
+/* Begins one command; no address where it is NO_ADDRESS. mosi and miso: bytes that it sends from and receives
+ * into the controller's buffer. */
+static void start(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) {
   uint32_t user = USR_COMMAND, user1 = 0, spi = near(SPI1_BASE);
   if (address != NO_ADDRESS) {
     user |= USR_ADDRESS;
@@ -65,120 +76,124 @@ static int command(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) 
   REG_WRITE(spi + SPI_USER1, user1);
   REG_WRITE(spi + SPI_USER2, 7u << 28 | (op & 0xFF));
   REG_WRITE(spi + SPI_CMD, CMD_USR);
-  for (uint32_t i = 1000000; REG_READ(spi + SPI_CMD) & CMD_USR; i--) {
-    if (!i)
-      return FLASH_TIMEOUT;
-    if ((i & 15) == 0)
-      io_poll();
-  }
-  return OK;
+  looking = 0;
 }
 
-static int status(uint32_t *out) {
-  int err = command(READ_STATUS, NO_ADDRESS, 0, 1);
-  *out = REG_READ(SPI1_BASE + SPI_W0) & 0xFF;
-  return err;
+static void command(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) {
+  finish();
+  start(op, address, mosi, miso);
+  finish();
+}
+
+static uint32_t status(void) {
+  command(READ_STATUS, NO_ADDRESS, 0, 1);
+  return REG_READ(SPI1_BASE + SPI_W0);
+}
+
+/* Called in short intervals while a write goes on: a look costs little. */
+int flash_poll(void) {
+  if (controller_busy())
+    return FLASH_BUSY;
+  if (!pending)
+    return OK;
+  if (looking && !(REG_READ(SPI1_BASE + SPI_W0) & BUSY)) {
+    pending = 0;
+    return OK;
+  }
+  start(READ_STATUS, NO_ADDRESS, 0, 1);
+  looking = 1;
+  return --pending ? FLASH_BUSY : FLASH_TIMEOUT;
 }
 
 int flash_ready(void) {
-  while (pending) {
-    uint32_t s;
-    int err = status(&s);
+  int err;
+  while ((err = flash_poll()) == FLASH_BUSY)
     io_poll();
-    if (!err && !(s & BUSY)) {
-      pending = 0;
-      return OK;
-    }
-    if (!--pending || err)
-      return FLASH_TIMEOUT;
-  }
-  return OK;
+  return err;
 }
 
 /* Begins what changes the flash and lets it run: it may take so many looks at the status. A look takes some
- * microseconds, so these are limits far beyond what any data sheet has: about 1 s, 10 s, 5 minutes. */
+ * microseconds, so these are limits far beyond what any data sheet has: about 1 s, 10 s, 5 minutes. Whether the
+ * flash listens is asked where an erase or a sector begins. */
 enum { LOOKS_PROGRAM = 200000, LOOKS_ERASE = 2000000, LOOKS_CHIP = 100000000 };
 static int change(uint32_t op, uint32_t address, const uint32_t *from, uint32_t n, uint32_t looks) {
-  uint32_t s = 0;
-  int err = flash_ready();
-  if (!err)
-    err = command(WRITE_ENABLE, NO_ADDRESS, 0, 0);
-  if (!err)
-    err = status(&s);
-  if (err)
-    return err;
-  if ((s & (BUSY | ENABLED)) != ENABLED)
+  command(WRITE_ENABLE, NO_ADDRESS, 0, 0);
+  if ((!n || !(address & (SECTOR - CHUNK))) && (status() & (BUSY | ENABLED)) != ENABLED)
     return FLASH_FAILED; /* nobody there, or it does not listen */
   for (uint32_t i = 0; i < n; i += 4)
     REG_WRITE(SPI1_BASE + SPI_W0 + i, *from++);
+  start(op, address, n, 0);
   pending = looks;
-  return command(op, address, n, 0);
+  return OK;
 }
 
 int flash_in_range(uint32_t address, uint32_t size) {
   return address <= flash_size && size <= flash_size - address;
 }
 
-/* `to` need not be aligned, but is faster when it is. */
+void flash_fetch(uint32_t address, uint32_t n) {
+  start(READ, address, 0, n);
+}
+
+void flash_take(uint32_t *to) {
+  uint32_t from = near(SPI1_BASE) + SPI_W0;
+  for (uint32_t i = CHUNK / 4; i; i--, from += 4)
+    *to++ = REG_READ(from);
+}
+
+/* `to` need not be aligned. */
 int flash_read(uint32_t address, uint8_t *to, uint32_t n) {
+  uint32_t words[CHUNK / 4];
   int err = flash_ready();
   while (n && !err) {
     uint32_t part = n < CHUNK ? n : CHUNK;
-    err = command(READ, address, 0, part);
-    for (uint32_t i = 0; i < part; i += 4) {
-      uint32_t w = REG_READ(SPI1_BASE + SPI_W0 + i);
-      if (!((uintptr_t)to & 3) && part - i >= 4)
-        *(uint32_t *)(void *)(to + i) = w;
-      else
-        for (uint32_t k = i; k < part && k < i + 4; k++, w >>= 8)
-          to[k] = (uint8_t)w;
-    }
+    command(READ, address, 0, part);
+    flash_take(words);
     io_poll();
-    to += part;
     address += part;
     n -= part;
+    for (const uint8_t *p = (const uint8_t *)words; part; part--)
+      *to++ = *p++;
   }
   return err;
 }
 
 int flash_program(uint32_t address, const uint32_t *from, uint32_t n) {
-  int err = OK;
-  while (n && !err) {
-    uint32_t part = n < CHUNK ? n : CHUNK, all = 0xFFFFFFFF;
-    for (uint32_t i = 0; i < (part + 3) / 4; i++)
-      all &= from[i];
-    if (all != 0xFFFFFFFF || (part & 3)) /* erased flash holds 0xFF already */
-      err = change(PROGRAM, address, from, part, LOOKS_PROGRAM);
-    from += part / 4;
-    address += part;
-    n -= part;
-  }
-  return err;
+  uint32_t all = 0xFFFFFFFF;
+  for (uint32_t i = 0; i < n / 4; i++)
+    all &= from[i];
+  if (all == 0xFFFFFFFF && !(n & 3)) /* erased flash holds 0xFF already */
+    return OK;
+  return change(PROGRAM, address, from, n, LOOKS_PROGRAM);
 }
 
 int flash_erase(uint32_t address, uint32_t size) {
-  uint32_t first = 0, s;
-  int err = change(size == BLOCK64 ? ERASE_64K : ERASE_4K, address, 0, 0, LOOKS_ERASE);
-  if (!err)
-    err = flash_read(address, (uint8_t *)&first, 4);
-  if (!err && first != 0xFFFFFFFF) { /* a protected sector takes the command and does nothing */
-    err = status(&s);
-    if (!err)
-      err = s & PROTECTION ? FLASH_PROTECTED : FLASH_FAILED;
-  }
+  return change(size == BLOCK64 ? ERASE_64K : ERASE_4K, address, 0, 0, LOOKS_ERASE);
+}
+
+int flash_erased(uint32_t address) {
+  int err = flash_ready();
+  if (err)
+    return err;
+  command(READ, address, 0, 4);
+  if (REG_READ(SPI1_BASE + SPI_W0) != 0xFFFFFFFF) /* a protected sector takes the command and does nothing */
+    err = status() & PROTECTION ? FLASH_PROTECTED : FLASH_FAILED;
   return err;
 }
 
 int flash_erase_all(void) {
-  int err = change(ERASE_CHIP, NO_ADDRESS, 0, 0, LOOKS_CHIP);
+  int err = flash_ready();
+  if (!err)
+    err = change(ERASE_CHIP, NO_ADDRESS, 0, 0, LOOKS_CHIP);
   return err ? err : flash_ready();
 }
 
-int flash_blank(uint32_t sector, int *blank) {
+/* Reading stops at the first chunk that is not. */
+int flash_blank(uint32_t address, uint32_t size, int *blank) {
   uint32_t part[CHUNK / 4], all = 0xFFFFFFFF;
   int err = OK;
-  for (uint32_t at = 0; at < SECTOR && all == 0xFFFFFFFF && !err; at += CHUNK) {
-    err = flash_read(sector + at, (uint8_t *)part, CHUNK);
+  for (; size && all == 0xFFFFFFFF && !err; size -= CHUNK, address += CHUNK) {
+    err = flash_read(address, (uint8_t *)part, CHUNK);
     for (uint32_t i = 0; i < CHUNK / 4; i++)
       all &= part[i];
   }
@@ -200,9 +215,6 @@ static void registers(int save) {
  */
 int flash_program_encrypted(uint32_t address, const uint32_t *from, uint32_t n) {
 #ifdef ROM_WRITE_ENCRYPTED
-  int err = flash_ready();
-  if (err)
-    return err;
   registers(0);
   rom_call(ROM_CONFIGURE, 0, flash_size < BIG ? flash_size : BIG, BLOCK64);
   return rom_call(ROM_WRITE_ENCRYPTED, address, (uint32_t)(uintptr_t)from, n) ? FLASH_FAILED : OK;

@@ -1,10 +1,10 @@
 /* inflate.c - a zlib stream (RFC 1950, RFC 1951) that arrives in pieces of any length.
  *
- * Every step takes at most 16 bits, so that 32 bits are enough to hold what has been read, and a step that
+ * What is unpacked goes into the window at its address. Every step takes at most 16 bits, so that 32 bits are enough to hold what has been read, and a step that
  * finds too few bits is taken again, from its start, when more has come. */
 #include "stub.h"
 
-enum { FAST = 9, LITERALS = 288, DISTANCES = 32, LENGTHS = 19, LONGEST = 15 };
+enum { TOLD = 32, FAST = 9, LITERALS = 288, DISTANCES = 32, LENGTHS = 19, LONGEST = 15 };
 
 /* A canonical Huffman code: codes up to FAST bits by table, longer ones by counting. */
 struct code {
@@ -13,10 +13,9 @@ struct code {
   uint16_t symbol[LITERALS];           /* by code */
 };
 
-/* What comes next in the stream: a symbol of a code, or `need` bits. */
+/* What comes next in the stream: symbols, a symbol of the code of lengths, or `need` bits. */
 enum state {
-  SYMBOL,
-  DISTANCE,
+  SYMBOLS,
   SYMBOL_LENGTHS,
   HEADER,
   BLOCK,
@@ -26,8 +25,6 @@ enum state {
   TABLE,
   CODE_LENGTHS,
   REPEAT,
-  LENGTH_BITS,
-  DISTANCE_BITS,
   TRAILER,
   TRAILER_REST,
   FINISHED
@@ -40,7 +37,8 @@ static struct {
   uint32_t need;
   uint32_t last, literals, distances, lengths, index, base;
   uint32_t length;
-  uint32_t out, flushed; /* bytes unpacked, bytes passed on */
+  uint32_t start, end;   /* addresses: of its first byte; behind the last */
+  uint32_t out, summed;  /* everything below is unpacked; is in the check sum */
   uint32_t adler_a, adler_b;
 } z;
 static uint8_t length_of[LITERALS + DISTANCES];
@@ -94,50 +92,47 @@ static int take(uint32_t n) {
   return v;
 }
 
-/* A symbol; -1: too few bits yet; -2: no such code. */
-static int decode(const struct code *c) {
-  take(0);
-  uint32_t entry = c->fast[z.hold & ((1 << FAST) - 1)];
-  if (entry)
-    return take(entry & 15) < 0 ? -1 : (int)(entry >> 4);
-  uint32_t code = 0, first = 0, index = 0;
-  for (uint32_t len = 1; len <= LONGEST; len++) {
-    if (len > z.bits)
-      return -1;
-    code |= z.hold >> (len - 1) & 1;
+/* The symbol that the bits begin with << 4 | its length; 0: there is no such code. */
+static uint32_t look_up(const struct code *c, uint32_t hold) {
+  uint32_t code = 0, first = 0, index = 0, entry = c->fast[hold & ((1 << FAST) - 1)];
+  for (uint32_t len = 1; !entry && len <= LONGEST; len++, hold >>= 1) {
     uint32_t count = c->fast[(1 << FAST) + len];
-    if (code < first + count) {
-      take(len);
-      return c->symbol[index + (code - first)];
-    }
+    code |= hold & 1;
+    if (code < first + count)
+      entry = (uint32_t)c->symbol[index + (code - first)] << 4 | len;
     index += count;
     first = (first + count) << 1;
     code <<= 1;
   }
-  return -2;
+  return entry;
 }
 
-/* Passes on what has been unpacked since the last time; it does not reach over the window's end. */
-static int pass_on(void) {
-  const uint8_t *from = window + (z.flushed & (WINDOW - 1)), *p = from;
-  uint32_t n = z.out - z.flushed, a = z.adler_a, b = z.adler_b;
-  z.flushed = z.out;
-  for (uint32_t i = n; i; i--) { /* both stay below 2 * 65521: no division needed */
-    a += *p++;
-    if (a >= 65521)
-      a -= 65521;
+/* Adler-32 of what has been unpacked since the last time, no more than twice BURST: so b stays below 2^32. */
+static void add_up(void) {
+  uint32_t a = z.adler_a, b = z.adler_b;
+  for (uint32_t at = z.summed; at != z.out; at++) {
+    a += window[at & (WINDOW - 1)];
     b += a;
-    if (b >= 65521)
-      b -= 65521;
   }
+  z.summed = z.out;
+  a = (a & 0xFFFF) + 15 * (a >> 16); /* 2^16 is 15 more than 65521 */
+  b = (b & 0xFFFF) + 15 * (b >> 16);
+  b = (b & 0xFFFF) + 15 * (b >> 16);
   z.adler_a = a;
   z.adler_b = b;
-  return write_bytes(from, n);
+}
+
+/* Everything up to z.out has been unpacked. */
+static int pass_on(void) {
+  add_up();
+  return write_put(z.out);
 }
 
 static int put(uint32_t c) {
+  if (z.out == z.end)
+    return TOO_MUCH_DATA;
   window[z.out++ & (WINDOW - 1)] = (uint8_t)c;
-  return (z.out & (PAGE - 1)) ? OK : pass_on();
+  return (z.out & (CHUNK - 1)) ? OK : pass_on();
 }
 
 static int go(enum state state, uint32_t need) {
@@ -146,20 +141,118 @@ static int go(enum state state, uint32_t need) {
   return OK;
 }
 
-static int block_or_end(void) {
+INLINE static int block_or_end(void) {
   if (!z.last)
     return go(BLOCK, 3);
   take(z.bits & 7);
   return go(TRAILER, 16);
 }
 
+/* Symbols one after the other, up to the end of the block or of the input: past that it finds zeroes, and what
+ * needed them is taken back. Lengths come in groups of four, each twice as far apart as the one before, but the
+ * last code is 258 alone; distances likewise in groups of two. Returns as step() does. */
+static int symbols(void) {
+  const uint8_t *in = z.in;
+  uint32_t hold = z.hold, bits = z.bits, out = z.out, told = out, length = 0;
+  const struct code *code = &literal;
+  int err = -1;
+#define REFILL()                                                                                               \
+  while (bits <= 24) {                                                                                         \
+    if (in < z.in_end)                                                                                         \
+      hold |= (uint32_t)*in << bits;                                                                           \
+    in++;                                                                                                      \
+    bits += 8;                                                                                                 \
+  }
+  for (;;) {
+    REFILL()
+    uint32_t entry = code->fast[hold & ((1 << FAST) - 1)], n, v;
+    if (!entry)
+      entry = look_up(code, hold);
+    n = entry & 15;
+    hold >>= n;
+    bits -= n;
+    v = entry >> 4;
+    if (code == &distance) {
+      n = v < 4 ? 0 : (v >> 1) - 1;
+      REFILL()
+      uint32_t back = (n ? (2 + (v & 1)) << n : v) + 1 + (hold & ((1u << n) - 1));
+      hold >>= n;
+      bits -= n;
+      if (in > z.in_end && bits < (uint32_t)(in - z.in_end) * 8)
+        break;
+      err = !entry || v > 29 || back > out - z.start ? INFLATE_FAILED : TOO_MUCH_DATA;
+      if (err == INFLATE_FAILED || length > z.end - out)
+        break;
+      for (; length; length--, out++)
+        window[out & (WINDOW - 1)] = window[(out - back) & (WINDOW - 1)];
+      code = &literal;
+    } else {
+      if (in > z.in_end && bits < (uint32_t)(in - z.in_end) * 8)
+        break;
+      err = INFLATE_FAILED;
+      if (!entry || v > 256 + 29)
+        break;
+      if (v > 256) {
+        v -= 257;
+        n = v < 8 || v == 28 ? 0 : (v >> 2) - 1;
+        length = v == 28 ? 258 : (n ? (4 + (v & 3)) << n : v) + 3 + (hold & ((1u << n) - 1));
+        hold >>= n;
+        bits -= n;
+        code = &distance;
+        err = -1;
+        continue;
+      }
+      if (v == 256) {
+        err = OK;
+      } else {
+        err = TOO_MUCH_DATA;
+        if (out == z.end)
+          break;
+        window[out++ & (WINDOW - 1)] = (uint8_t)v;
+      }
+    }
+    z.in = in;
+    z.hold = hold;
+    z.bits = bits;
+    z.out = out;
+    if (err == OK)
+      break;
+    err = -1;
+    if (out - told >= TOLD) {
+      told = out;
+      if ((err = pass_on()) != OK)
+        break;
+      err = -1;
+    }
+  }
+  while (z.in > z.in_end) {
+    z.in--;
+    z.bits -= 8;
+  }
+  return err == OK ? block_or_end() : err;
+}
+
 /* One step. OK, an error byte, or -1 for more input. */
 static int step(void) {
-  int got = z.state > SYMBOL_LENGTHS ? take(z.need) : decode(z.state == SYMBOL ? &literal : &distance);
-  uint32_t v = (uint32_t)got, i, n;
+  uint32_t v, i, n;
   int err = OK;
-  if (got < 0)
-    return got == -1 ? -1 : INFLATE_FAILED;
+  if (z.state == SYMBOLS)
+    return symbols();
+  if (z.state == SYMBOL_LENGTHS) { /* its codes are never long */
+    take(0);
+    v = distance.fast[z.hold & ((1 << FAST) - 1)];
+    z.need = v & 15;
+    if (!v && z.bits >= FAST)
+      return INFLATE_FAILED;
+    if (!v || take(z.need) < 0)
+      return -1;
+    v >>= 4;
+  } else {
+    int got = take(z.need);
+    if (got < 0)
+      return -1;
+    v = (uint32_t)got;
+  }
   switch (z.state) {
   case HEADER: /* method 8, window up to 32 KiB, no dictionary; the two bytes, high one first, a multiple of
                   31 */
@@ -182,7 +275,7 @@ static int step(void) {
       length_of[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : i < LITERALS ? 8 : 5;
     make_code(&literal, length_of, LITERALS);
     make_code(&distance, length_of + LITERALS, DISTANCES);
-    return go(SYMBOL, 0);
+    return go(SYMBOLS, 0);
   case STORED:
     z.length = v;
     return go(STORED_CHECK, 16);
@@ -237,42 +330,16 @@ static int step(void) {
     if (!length_of[256] || !make_code(&literal, length_of, z.literals) ||
         !make_code(&distance, length_of + z.literals, z.distances))
       return INFLATE_FAILED;
-    return go(SYMBOL, 0);
-  case SYMBOL:
-    if (v < 256)
-      return put(v);
-    if (v == 256)
-      return block_or_end();
-    v -= 257;
-    if (v > 28)
-      return INFLATE_FAILED;
-    /* groups of four lengths, each twice as far apart as the one before; but the last code is 258 alone */
-    n = v < 8 || v == 28 ? 0 : (v >> 2) - 1;
-    z.base = v == 28 ? 258 : n ? ((4 + (v & 3)) << n) + 3 : v + 3;
-    return go(LENGTH_BITS, n);
-  case LENGTH_BITS:
-    z.length = z.base + v;
-    return go(DISTANCE, 0);
-  case DISTANCE: /* likewise in groups of two */
-    if (v > 29)
-      return INFLATE_FAILED;
-    n = v < 4 ? 0 : (v >> 1) - 1;
-    z.base = n ? ((2 + (v & 1)) << n) + 1 : v + 1;
-    return go(DISTANCE_BITS, n);
-  case DISTANCE_BITS:
-    v += z.base;
-    if (v > z.out)
-      return INFLATE_FAILED;
-    io_poll();
-    for (n = z.length; n && !err; n--)
-      err = put(window[(z.out - v) & (WINDOW - 1)]);
-    z.state = SYMBOL;
-    return err;
+    return go(SYMBOLS, 0);
   case TRAILER: /* Adler-32, high byte first */
     z.base = v;
     return go(TRAILER_REST, 16);
   case TRAILER_REST:
     err = pass_on();
+    if (z.adler_a >= 65521)
+      z.adler_a -= 65521;
+    if (z.adler_b >= 65521)
+      z.adler_b -= 65521;
     if (!err && (z.base != (z.adler_b >> 8 | (z.adler_b & 0xFF) << 8) ||
                  v != (z.adler_a >> 8 | (z.adler_a & 0xFF) << 8)))
       err = INFLATE_FAILED;
@@ -283,9 +350,10 @@ static int step(void) {
   }
 }
 
-void inflate_begin(void) {
+void inflate_begin(uint32_t address, uint32_t end) {
   z.hold = z.bits = z.last = 0;
-  z.out = z.flushed = 0;
+  z.out = z.summed = z.start = address;
+  z.end = end;
   z.adler_a = 1;
   z.adler_b = 0;
   go(HEADER, 16);
@@ -297,9 +365,9 @@ int inflate_data(const uint8_t *p, uint32_t n) {
   z.in_end = p + n;
   while ((err = step()) == OK)
     ;
-  return err < 0 ? OK : err;
+  return err < 0 ? pass_on() : err;
 }
 
 int inflate_finished(void) {
-  return z.state == FINISHED || !z.out; /* when nothing has come out, what is missing tells */
+  return z.state == FINISHED || z.out == z.start; /* when nothing has come out, what is missing tells */
 }

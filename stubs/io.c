@@ -18,13 +18,14 @@ static int used;
 #endif
 uint32_t frame_words[(FRAME_MAX + 3) / 4];
 
+#define RING_FREE (RING_SIZE - (head - tail))
 uint32_t ring_room(void) {
-  return RING_SIZE - (head - tail);
+  return RING_FREE;
 }
 
 /* Where bytes are missing an escape that means nothing goes into the ring, which breaks the frame there. */
 void ring_store(uint8_t c) {
-  if (ring_room() < 3) {
+  if (RING_FREE < 3) {
     lost = 1;
     return;
   }
@@ -45,6 +46,10 @@ void io_poll(void) {
 #endif
   uint32_t uart = near(UART_BASE), n = REG_READ(UART_STATUS) & UART_COUNT;
   int full = n >= FIFO_ROOM; /* it can only have overflowed if it is full */
+  if (!lost && RING_FREE > n + 2) { /* as nearly always */
+    for (; n; n--)
+      ring[head++ & (RING_SIZE - 1)] = (uint8_t)REG_READ(UART_RX_FIFO);
+  }
   for (; n; n--)
     ring_store((uint8_t)REG_READ(UART_RX_FIFO));
   if (full && (REG_READ(uart + UART_INT_RAW) & UART_OVERFLOW)) {
@@ -64,12 +69,17 @@ static void raw_put(uint8_t c) {
     return;
   }
 #endif
-  while (tx_count() >= FIFO_ROOM)
+  static uint32_t room; /* at least so many bytes fit */
+  while (!room) {
+    uint32_t n = tx_count();
+    room = n < FIFO_ROOM ? FIFO_ROOM - n : 0;
     io_poll();
+  }
+  room--;
   REG_WRITE(UART_TX_FIFO, c);
 }
 
-void io_open(void) {
+INLINE void io_open(void) {
   raw_put(END);
 }
 
@@ -172,35 +182,44 @@ void io_keep(int n) {
 int io_frame(void) {
   static uint32_t length;
   static enum { OUTSIDE, INSIDE, ESCAPED, BROKEN } state;
+  uint32_t n = length, at;
   if (kept) {
-    int n = kept;
+    at = (uint32_t)kept;
     kept = 0;
-    return n;
+    return (int)at;
   }
   io_poll();
-  while (head != tail) {
-    uint8_t c = ring[tail++ & (RING_SIZE - 1)];
-    if ((tail & 63) == 0)
+  for (at = tail; at != head;) {
+    uint8_t c = ring[at++ & (RING_SIZE - 1)];
+    if ((at & 63) == 0) {
+      tail = at;
       io_poll();
+    }
     if (c == END) {
-      int n = state >= ESCAPED ? -1 : (int)length;
+      if (state >= ESCAPED)
+        n = 0xFFFFFFFF;
       state = INSIDE;
       length = 0;
-      if (n)
-        return n;
-    } else if (state == INSIDE && c == ESCAPE) {
-      state = ESCAPED;
-    } else if (state == INSIDE || state == ESCAPED) {
-      int good = length < FRAME_MAX;
-      if (state == ESCAPED) {
-        good &= c == ESCAPED_END || c == ESCAPED_ESCAPE;
-        c = c == ESCAPED_END ? END : ESCAPE;
+      if (n) {
+        tail = at;
+        return (int)n;
       }
-      state = good ? INSIDE : BROKEN;
-      if (good)
-        frame[length++] = c;
+      continue;
     }
+    if (state == ESCAPED) {
+      state = c == ESCAPED_END || c == ESCAPED_ESCAPE ? INSIDE : BROKEN;
+      c = c == ESCAPED_END ? END : ESCAPE;
+    } else if (c == ESCAPE && state == INSIDE) {
+      state = ESCAPED;
+      continue;
+    }
+    if (n >= FRAME_MAX)
+      state = BROKEN;
+    if (state == INSIDE)
+      frame[n++] = c;
   }
+  tail = at;
+  length = n;
   return 0;
 }
 

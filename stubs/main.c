@@ -4,11 +4,19 @@
 
 enum { VERSION = 1 };
 /* What CAPABILITIES tells. */
-enum { CAN_WINDOW = 1, CAN_DIGESTS = 2, CAN_READ_PACKED = 4, CAN_RESUME = 8, CAN_CRC = 16, CAN_ENCRYPT = 32 };
+enum {
+  CAN_WINDOW = 1,
+  CAN_DIGESTS = 2,
+  CAN_READ_PACKED = 4,
+  CAN_RESUME = 8,
+  CAN_CRC = 16,
+  CAN_ENCRYPT = 32,
+  CAN_SUM = 64
+};
 #ifdef ROM_WRITE_ENCRYPTED
-#define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC | CAN_ENCRYPT)
+#define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC | CAN_SUM | CAN_ENCRYPT)
 #else
-#define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC)
+#define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC | CAN_SUM)
 #endif
 
 uint8_t window[WINDOW] __attribute__((aligned(4)));
@@ -24,12 +32,12 @@ void put32(uint8_t *p, uint32_t v) {
     p[i] = (uint8_t)v;
 }
 
-static void reply(uint32_t op, uint32_t value, const uint8_t *body, uint32_t n, int err) {
+INLINE static void reply(uint32_t op, uint32_t value, const uint8_t *body, uint32_t n, int err) {
   io_open();
   io_put(1);
   io_put((uint8_t)op);
   io_put((uint8_t)(n + 2));
-  io_put((uint8_t)((n + 2) >> 8));
+  io_put(0); /* no body is that long */
   io_word(value);
   io_bytes(body, n);
   io_put((uint8_t)err);
@@ -96,12 +104,16 @@ static int write_regs(const uint32_t *w, uint32_t n) {
 }
 
 static int erase_region(uint32_t address, uint32_t size) {
-  uint32_t end = address + size;
+  uint32_t end = address + size, erasing;
   int err = OK;
   if ((address | size) & (SECTOR - 1))
     return BAD_LENGTH;
-  while (address < end && !err)
-    err = write_erase(&address, end);
+  while (address < end && !err) {
+    erasing = 1;
+    err = write_erase(&address, end, &erasing);
+    if (!err && erasing != 1)
+      err = flash_erased(erasing);
+  }
   return err;
 }
 
@@ -145,6 +157,12 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
     answer.body[1] = (uint32_t)write_state();
     answer.size = 8;
     break;
+  case WRITE_SUM:
+    answer.size = 16;
+    /* fall through */
+  case DEFL_END:
+  case FLASH_END:
+    return write_end((uint8_t *)answer.body);
   case FLASH_MD5:
     answer.size = 16;
     return read_md5(w[0], w[1], (uint8_t *)answer.body);
@@ -158,8 +176,7 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
     flash_size = w[1];
     break;
   case SPI_ATTACH:
-    flash_attach(w[0]);
-    break;
+    return flash_attach(w[0]);
   case CHANGE_BAUD:
     return io_baud(w[1], w[0]) ? OK : BAD_RATE;
   case ERASE_FLASH:
@@ -177,9 +194,6 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
     answer.size = 16;
     break;
   }
-  case DEFL_END:
-  case FLASH_END:
-    return write_end();
   case SYNC:
   case DIGESTS:
   case MEM_END:
@@ -191,6 +205,11 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
   return OK;
 }
 
+/* READ_FLASH or READ_PACKED, which differ in one bit. */
+static int is_read(uint32_t op) {
+  return (op & ~(uint32_t)(READ_FLASH ^ READ_PACKED)) == (READ_FLASH & READ_PACKED);
+}
+
 /* Words of data that a command must have, and whether the first two are a range of the flash. */
 enum { RANGE = 8 };
 static uint32_t needs(uint32_t op) {
@@ -200,10 +219,7 @@ static uint32_t needs(uint32_t op) {
       [CHANGE_BAUD] = 2, [DEFL_BEGIN] = 4, [DEFL_DATA] = 4, [DEFL_END] = 1,       [FLASH_MD5] = RANGE | 2};
   if (op < sizeof words)
     return words[op];
-  return op == ERASE_REGION                      ? RANGE | 2
-         : op == READ_FLASH || op == READ_PACKED ? RANGE | 4
-         : op == DIGESTS                         ? RANGE | 3
-                                                 : 0;
+  return is_read(op) ? RANGE | 4 : op == ERASE_REGION ? RANGE | 2 : op == DIGESTS ? RANGE | 3 : 0;
 }
 
 static void handle(uint32_t n) {
@@ -234,7 +250,7 @@ static void handle(uint32_t n) {
     reply(op, answer.value, (const uint8_t *)answer.body, err ? 0 : answer.size, err);
   if (err)
     return;
-  if (op == READ_FLASH || op == READ_PACKED) {
+  if (is_read(op)) {
     read_flash(a, b, c, d, op == READ_PACKED);
   } else if (op == DIGESTS) {
     read_digests(a, b, c);
@@ -251,16 +267,6 @@ static void handle(uint32_t n) {
       reset();
   }
 }
-
-#if !ON_HOST
-/* The compilers call this for what is cleared. */
-__attribute__((used)) void *memset(void *to, int c, size_t n) {
-  volatile uint8_t *p = to;
-  while (n--)
-    *p++ = (uint8_t)c;
-  return to;
-}
-#endif
 
 void stub_init(void) {
 #ifdef WDT_PROTECT
@@ -283,7 +289,7 @@ void stub_init(void) {
 void stub_step(void) {
   int n = io_frame();
   if (n == 0)
-    write_idle();
+    write_pump();
   else if (n >= 8 && frame[0] == 0 && (uint32_t)(frame[2] | frame[3] << 8) == (uint32_t)n - 8)
     handle((uint32_t)n);
   else if (n < 0 || n > 4)                              /* shorter ones are late acknowledgements */

@@ -35,7 +35,7 @@ static void literals(const uint8_t *p, uint32_t n, uint32_t match) {
 }
 
 /* Sends n bytes packed, in the LZ4 block format (lz4_Block_format.md of the lz4 project). */
-static void put_packed(const uint8_t *p, uint32_t n) {
+__attribute__((noinline)) static void put_packed(const uint8_t *p, uint32_t n) {
   static uint16_t seen[1 << HASH_BITS];
   uint32_t at = 0, from = 0;
   for (uint32_t i = 0; i < 1 << HASH_BITS; i++)
@@ -102,18 +102,24 @@ void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_fl
 
 int read_md5(uint32_t address, uint32_t size, uint8_t out[16]) {
   struct md5 sum;
+  uint32_t words[CHUNK / 4], n = 0;
+  int err = flash_ready();
   md5_begin(&sum);
-  while (size) {
-    uint32_t n = size < STEP ? size : STEP;
-    int err = flash_read(address, window, n);
-    if (err)
-      return err;
-    md5_add(&sum, window, n);
-    address += n;
-    size -= n;
+  while (!err && (size || n)) { /* the next bytes come while these are digested */
+    uint32_t part = size < CHUNK ? size : CHUNK, have = n;
+    if (have) {
+      err = flash_ready();
+      flash_take(words);
+    }
+    n = part;
+    if (part)
+      flash_fetch(address, part);
+    address += part;
+    size -= part;
+    md5_add(&sum, (const uint8_t *)words, have);
   }
   md5_end(&sum, out);
-  return OK;
+  return err;
 }
 
 /* Frames of up to 64 digests, each the first 8 bytes of a unit's MD5. A frame begins with the address of its

@@ -5,6 +5,10 @@
 #ifdef __riscv
 stub_start:
     csrci mstatus, 8
+    .option push
+    .option norelax
+    la gp, __global_pointer$
+    .option pop
     la sp, _stack_top
     la t0, _bss_start
     la t1, _bss_end

@@ -18,10 +18,16 @@ void host_reg_write(uint32_t address, uint32_t value);
 #define REG_WRITE(a, v) (*(volatile uint32_t *)(a) = (uint32_t)(v))
 #endif
 
+#ifdef __xtensa__
+#define INLINE __attribute__((always_inline)) inline /* where that makes the code smaller */
+#else
+#define INLINE
+#endif
+
 /* Hides from the compiler what a base address is, so that it takes offsets from one register instead of
  * keeping a constant per register. */
 static inline uint32_t near(uint32_t base) {
-#ifdef __xtensa__
+#if !ON_HOST
   __asm__("" : "+r"(base));
 #endif
   return base;
@@ -32,10 +38,11 @@ static inline uint32_t near(uint32_t base) {
 enum {
   SECTOR = 4096,
   BLOCK64 = 65536,
-  PAGE = 256,
+  CHUNK = 64, /* bytes in the buffer of the SPI controller: read and programmed at a time */
   BLOCK_MAX = 16384, /* the largest block that hosts of the public protocol send */
   FRAME_MAX = 8 + 16 + BLOCK_MAX,
-  WINDOW = 32768 /* of deflate */
+  WINDOW = 32768, /* of deflate */
+  BURST = 512     /* bytes that are put into the window at once, at most */
 };
 
 /* Error bytes of a reply, the first of its two status bytes. Up to 0xC9 and 0xFF they are those of the public
@@ -57,6 +64,7 @@ enum {
   BAD_RATE = 0xE4,
   BAD_FRAME = 0xE5, /* damaged on the line; value tells the block that is expected */
   OUT_OF_RANGE = 0xE6,
+  FLASH_BUSY = 0xFE, /* never told */
   NOT_IMPLEMENTED = 0xFF
 };
 
@@ -86,7 +94,8 @@ enum {
   CAPABILITIES = 0xF0,
   DIGESTS = 0xF1,
   READ_PACKED = 0xF2,
-  WRITE_STATE = 0xF3
+  WRITE_STATE = 0xF3,
+  WRITE_SUM = 0xF4
 };
 
 /* io.c - the link: bytes from the chip's serial peripheral through a ring, SLIP frames over it. */
@@ -119,38 +128,41 @@ void ring_store(uint8_t byte);
 extern uint32_t flash_size; /* as the host has set it */
 void flash_init(void);
 int flash_in_range(uint32_t address, uint32_t size);
-int flash_ready(void); /* waits until what was begun is done */
+int flash_poll(void);  /* OK: what was begun is done; FLASH_BUSY: not yet; or an error */
+int flash_ready(void); /* waits until it is done */
 int flash_read(uint32_t address, uint8_t *to, uint32_t n);
-int flash_program(uint32_t address, const uint32_t *from,
-                  uint32_t n); /* within one page; may still run on return */
+void flash_fetch(uint32_t address, uint32_t n); /* begins to read up to CHUNK bytes; when flash_poll says OK */
+void flash_take(uint32_t *to);                  /* they are here (and what follows them, up to CHUNK) */
+int flash_program(uint32_t address, const uint32_t *from, uint32_t n); /* within a CHUNK; runs on */
 int flash_program_encrypted(uint32_t address, const uint32_t *from, uint32_t n);
-int flash_erase(uint32_t address, uint32_t size); /* SECTOR or BLOCK64 */
+int flash_erase(uint32_t address, uint32_t size); /* SECTOR or BLOCK64; runs on */
+int flash_erased(uint32_t address);               /* whether it has */
 int flash_erase_all(void);
-int flash_blank(uint32_t sector, int *blank);
+int flash_blank(uint32_t address, uint32_t size, int *blank);
 int flash_attach(uint32_t pins);
 
-/* write.c - a write in progress. */
-int write_erase(uint32_t *address, uint32_t end); /* the next sector or 64 KiB of a range, and moves on */
+/* write.c - a write in progress. What arrives is put into `window`, the byte for an address at that address modulo
+ * its size, and programmed from there, read back and digested while the next bytes arrive. */
+int write_erase(uint32_t *address, uint32_t end, uint32_t *erasing); /* the next sector or 64 KiB of a range */
 int write_begin(uint32_t address, uint32_t size, int packed, int encrypted);
 int write_data(uint32_t sequence, const uint8_t *p, uint32_t n,
                int packed); /* a block that has passed its checks */
-int write_bytes(const uint8_t *p, uint32_t n);
-int write_end(void);
+int write_put(uint32_t upto); /* everything before this address is in the window; waits for room for BURST more */
+void write_pump(void);        /* does what can be done now; to be called often */
+int write_end(uint8_t sum[16]); /* waits until all is done; the MD5 of what flash holds, unless encrypted */
 void write_stop(void);         /* without looking whether it is complete */
-int write_idle(void);          /* erases ahead while nothing arrives */
 int write_state(void);         /* NOT_IN_PROGRESS, the error that ended it, or OK */
 uint32_t write_expected(void); /* the sequence number that comes next */
 uint32_t write_missing(void);  /* bytes that are still to come */
 
 /* inflate.c - a zlib stream that arrives in pieces. */
-void inflate_begin(void);
-int inflate_data(const uint8_t *p, uint32_t n); /* OK, or why not; what it unpacks goes to write_bytes */
+void inflate_begin(uint32_t address, uint32_t end); /* where its first byte goes, and where it has to end */
+int inflate_data(const uint8_t *p, uint32_t n); /* OK, or why not; it unpacks into the window */
 int inflate_finished(void);
 
 /* digest.c */
 struct md5 {
-  uint32_t state[4], count;
-  uint8_t block[64];
+  uint32_t state[4], count, block[16];
 };
 void md5_begin(struct md5 *m);
 void md5_add(struct md5 *m, const uint8_t *p, uint32_t n);

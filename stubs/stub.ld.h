@@ -3,7 +3,10 @@ ENTRY(stub_start)
 SECTIONS
 {
   .text TEXT_AT : {
-    *(.literal .literal.*) *(.text.entry) *(.text .text.*)
+    *(.literal .literal.*)
+    _code = .;
+    *(.text.entry) *(.text .text.*)
+    _code_end = .;
   }
   .data DATA_AT : {
     *(.rodata .rodata.* .srodata .srodata.* .data .data.* .sdata .sdata.*)
@@ -11,13 +14,15 @@ SECTIONS
   }
   .bss (NOLOAD) : ALIGN(4) {
     _bss_start = .;
-    *(.bss .bss.* .sbss .sbss.* COMMON)
+    __global_pointer$ = . + 0x600; /* what is small is near it */
+    *(.sbss .sbss.*)
+    *(.bss .bss.* COMMON)
     . = ALIGN(16);
     _bss_end = .;
     . += 4096;
     _stack_top = .;
   }
   ASSERT(_stack_top <= DATA_END, "more memory than there is")
-  ASSERT(SIZEOF(.text) <= 8192, "more than 8 KiB of code")
+  ASSERT(_code_end - _code <= 8192, "more than 8 KiB of code")
   /DISCARD/ : { *(.comment) *(.riscv.attributes) *(.xtensa.info) *(.note*) *(.eh_frame*) *(.xt.*) }
 }

@@ -22,9 +22,8 @@ static uint32_t otg_call(uint32_t function, const void *data, uint32_t n) {
 /* The ROM's driver is served by asking, not by interrupts. */
 static void otg_poll(void) {
   uint32_t n = PACKET;
-  if (ring_room() >= 2 * PACKET)
-    rom_call(OTG_POLL, 0, 0, 0);
   while (n && ring_room() >= 2 * PACKET) {
+    rom_call(OTG_POLL, 0, 0, 0);
     n = otg_call(OTG_READ, otg.in_words, PACKET);
     for (uint32_t i = 0; i < n; i++)
       ring_store(((uint8_t *)otg.in_words)[i]);

@@ -1,21 +1,22 @@
-/* write.c - a write in progress: what arrives fills pages, sectors are erased ahead of them. */
+/* write.c - a write in progress: what arrives waits in the window, sectors are erased ahead of it, and what has
+ * been programmed is read back for a digest. The flash is never waited for unless the window is full. */
 #include "stub.h"
 
 static struct {
-  uint32_t next, end;     /* addresses: of the first byte in `page`, behind the last byte of the write */
-  uint32_t erased, limit; /* everything below is erased; where to stop erasing */
+  uint32_t end;                   /* addresses: behind the last byte of the write */
+  uint32_t in, next, read;        /* everything below: is in the window; is programmed; is in the sum */
+  uint32_t erased, limit, erasing; /* everything below is erased; where to stop; what is being erased, or 1 */
+  uint32_t fetched;               /* bytes on their way from flash to the sum */
   uint32_t sequence;
-  uint32_t fill; /* bytes in `page` */
   int packed, encrypted;
   int state; /* NOT_IN_PROGRESS, OK, or why it ended */
+  struct md5 sum;
 } w = {.state = NOT_IN_PROGRESS};
-static uint32_t page_words[PAGE / 4];
-#define page ((uint8_t *)page_words)
 
 int write_begin(uint32_t address, uint32_t size, int packed, int encrypted) {
-  w.state = NOT_IN_PROGRESS;
-  w.sequence = w.fill = 0;
-  w.next = w.end = 0;
+  write_stop();
+  w.sequence = w.fetched = 0;
+  w.end = w.in = 0;
   if (!flash_in_range(address, size))
     return OUT_OF_RANGE;
 #ifdef ROM_WRITE_ENCRYPTED
@@ -25,76 +26,102 @@ int write_begin(uint32_t address, uint32_t size, int packed, int encrypted) {
   if (encrypted)
     return NOT_IMPLEMENTED;
 #endif
-  w.next = address;
+  w.in = w.next = w.read = address;
   w.end = address + size;
   w.erased = address & ~(uint32_t)(SECTOR - 1);
   w.limit = (w.end + SECTOR - 1) & ~(uint32_t)(SECTOR - 1);
+  w.erasing = 1;
   w.packed = packed;
   w.encrypted = encrypted;
-  w.state = OK;
+  for (uint32_t i = address; i & 3;) /* programming takes words: what is before it stays as it is */
+    window[--i & (WINDOW - 1)] = 0xFF;
+  md5_begin(&w.sum);
   if (packed)
-    inflate_begin();
-  return OK;
-}
-
-/* Erases the next 64 KiB where they fit, or a sector, unless it is blank. One erase of 64 KiB takes the time
- * of about three of 4 KiB: it is worth it unless nearly all of it is blank. Reading stops at the first byte
- * that is not. */
-int write_erase(uint32_t *address, uint32_t end) {
-  uint32_t from = *address, whole = !(from & (BLOCK64 - 1)) && end - from >= BLOCK64;
-  uint32_t size = whole ? BLOCK64 : SECTOR, enough = whole ? 4 : 1, dirty = 0, first = 0;
-  int err = OK, blank;
-  for (uint32_t at = 0; at < size && dirty < enough && !err; at += SECTOR) {
-    err = flash_blank(from + at, &blank);
-    dirty += !blank;
-    if (!at)
-      first = dirty;
-  }
-  if (dirty < enough && dirty) {
-    size = SECTOR;
-    dirty = first;
-  }
-  if (!err && dirty)
-    err = flash_erase(from, size);
-  *address = from + size;
-  return err;
-}
-
-int write_idle(void) {
-  if (w.state == OK && w.erased < w.limit)
-    w.state = write_erase(&w.erased, w.limit);
+    inflate_begin(address, w.end);
+  w.state = flash_ready();
   return w.state;
 }
 
-static int flush(void) {
-  int err = OK;
-  while (!err && w.erased < w.next + w.fill)
-    err = write_erase(&w.erased, w.limit);
-  if (!err)
-    err = (w.encrypted ? flash_program_encrypted : flash_program)(w.next, page_words, w.fill);
-  w.next += w.fill;
-  w.fill = 0;
+/* Begins to erase the next 64 KiB where they fit, or a sector, unless it is blank. */
+int write_erase(uint32_t *address, uint32_t end, uint32_t *erasing) {
+  uint32_t from = *address, size = (from & (BLOCK64 - 1)) || end - from < BLOCK64 ? SECTOR : BLOCK64;
+  int blank, err = flash_blank(from, size, &blank);
+  *address = from + size;
+  if (!err && !blank) {
+    *erasing = from;
+    err = flash_erase(from, size);
+  }
   return err;
 }
 
-int write_bytes(const uint8_t *p, uint32_t n) {
-  int err = OK;
-  while (n && !err) {
-    uint32_t at = w.next + w.fill, part = PAGE - (at & (PAGE - 1)), left = w.end - at;
-    if (!left)
-      return w.packed ? TOO_MUCH_DATA : OK; /* a plain host pads the last block */
-    if (part > left)
-      part = left;
-    if (part > n)
-      part = n;
-    for (uint32_t i = 0; i < part; i++)
-      page[w.fill++] = *p++;
-    n -= part;
-    at += part;
-    if (!(at & (PAGE - 1)) || at == w.end)
-      err = flush();
+/* The next thing to do, when the flash has nothing to do: program; erase ahead, a block at least; read back; erase
+ * further. */
+static int work(void) {
+  uint32_t n = CHUNK - (w.next & (CHUNK - 1)), fill = w.in - w.next, at = w.next;
+  if (n > fill)
+    n = w.in == w.end ? fill : 0;
+  if (n && at + n <= w.erased) {
+    w.next += n;
+    n += at & 3;
+    at &= ~3u;
+    return (w.encrypted ? flash_program_encrypted
+                        : flash_program)(at, (const uint32_t *)(const void *)(window + (at & (WINDOW - 1))), n);
   }
-  return err;
+  fill = w.next - w.read;
+  if (fill > CHUNK)
+    fill = CHUNK;
+  else if (w.next != w.end)
+    fill = 0;
+  if (w.erased < w.limit && (n || !fill || w.erased - w.next < BLOCK64))
+    return write_erase(&w.erased, w.limit, &w.erasing);
+  if (fill && !w.encrypted)
+    flash_fetch(w.read, w.fetched = fill);
+  return OK;
+}
+
+void write_pump(void) {
+  uint32_t words[CHUNK / 4], n;
+  int err;
+  if (w.state != OK)
+    return;
+  err = flash_poll();
+  if (err == FLASH_BUSY)
+    return;
+  n = w.fetched;
+  w.fetched = 0;
+  if (n) {
+    flash_take(words);
+    w.read += n;
+  }
+  if (!err && w.erasing != 1) {
+    err = flash_erased(w.erasing);
+    w.erasing = 1;
+  }
+  if (!err)
+    err = work();
+  w.state = err;
+  md5_add(&w.sum, (const uint8_t *)words, n); /* while the flash does what it was told */
+}
+
+int write_put(uint32_t upto) {
+  w.in = upto;
+  do {
+    write_pump();
+    io_poll();
+  } while (w.state == OK && w.in - w.next > WINDOW - BURST - CHUNK);
+  return w.state;
+}
+
+static int plain(const uint8_t *p, uint32_t n) {
+  uint32_t at = w.in, left = w.end - at;
+  if (n > left)
+    n = left; /* a plain host pads the last block */
+  while (n && w.state == OK) {
+    window[at++ & (WINDOW - 1)] = *p++;
+    if (!--n || !(at & (CHUNK - 1)))
+      write_put(at);
+  }
+  return w.state;
 }
 
 int write_data(uint32_t sequence, const uint8_t *p, uint32_t n, int packed) {
@@ -106,21 +133,29 @@ int write_data(uint32_t sequence, const uint8_t *p, uint32_t n, int packed) {
     return OK; /* its answer was lost */
   if (sequence > w.sequence)
     return OUT_OF_SEQUENCE;
-  w.state = packed ? inflate_data(p, n) : write_bytes(p, n);
-  if (w.state == OK && !write_missing())
-    w.state = flash_ready(); /* the last answer means that it is all there */
+  int err = packed ? inflate_data(p, n) : plain(p, n);
+  if (w.state == OK)
+    w.state = err;
+  while (w.state == OK && w.in == w.end && w.next != w.end)
+    write_put(w.in); /* the last answer means that it is all there */
+  if (w.state == OK && w.in == w.end)
+    w.state = flash_ready();
   if (w.state == OK)
     w.sequence++;
   return w.state;
 }
 
-int write_end(void) {
+int write_end(uint8_t sum[16]) {
   int err = w.state;
   if (err == OK && (write_missing() || (w.packed && !inflate_finished())))
     err = TOO_LITTLE_DATA;
-  if (err == OK)
-    err = flash_ready();
-  w.state = NOT_IN_PROGRESS;
+  while (err == OK && (w.encrypted ? w.next : w.read) != w.end) {
+    write_pump();
+    io_poll();
+    err = w.state;
+  }
+  md5_end(&w.sum, sum);
+  write_stop();
   return err;
 }
 
@@ -137,5 +172,5 @@ uint32_t write_expected(void) {
 }
 
 uint32_t write_missing(void) {
-  return w.end - w.next - w.fill;
+  return w.end - w.in;
 }

@@ -139,11 +139,22 @@ local function heal(chip, region, opts, err, entry, encrypted)
   end
 end
 
+local WRITE_SUM = 0xF4
+
+-- Whether flash holds what was just sent, by the digest that our stub has made meanwhile of what it read back.
+-- nil: it cannot tell.
+local function confirmed(chip, job, payload)
+  if not (chip.stub_can and chip.stub_can.sum) or job.encrypted or payload:size() == 0 then return nil end
+  local value, body = chip:try_command(WRITE_SUM)
+  if not value or #body ~= 16 then return nil end
+  return body == util.ask(payload, "md5") or nil
+end
+
 --- Send a region, or the part of it from `first` up to `last`. A break is healed, and writing goes on where it
--- stopped.
+-- stopped. Returns true when it has been confirmed that all of it is there.
 local function send(chip, region, job, opts, entry, first, last)
   local total = job.payload:size()
-  local from, stuck = first or 0, 0
+  local from, stuck, unbroken = first or 0, 0, true
   last = last or total
   while true do
     local written = 0
@@ -156,6 +167,7 @@ local function send(chip, region, job, opts, entry, first, last)
         written = done
         if opts.progress then return opts.progress(math.min(from + done, total), total, job.info(wire)) end
       end })
+    local sure = result and unbroken and confirmed(chip, job, payload)
     if not whole then payload:close() end
     if result then
       entry.retries = entry.retries + (result.retries or 0) + (result.restarts or 0)
@@ -163,8 +175,9 @@ local function send(chip, region, job, opts, entry, first, last)
       entry.wire = entry.wire + (result.wire or 0)
       entry.begin_seconds = (entry.begin_seconds or 0) + (result.begin_seconds or 0)
       if (result.faults or 0) >= MANY_FAULTS then slow_down(chip, opts) end
-      return
+      return sure
     end
+    unbroken = false
     local _, err = pcall(fail, { code = code or "failed", message = message, details = details })
     written = details and details.done or written
     local curable = util.LOST_PORT[code] or util.line_fault(err) or code == "rom_error"
@@ -284,7 +297,11 @@ local function send_parts(chip, region, job, plan, opts, entry, parts)
   util.stage(chip, opts, "write", what,
     { region = util.about(region), index = job.index, count = #plan.regions, erase_from = from, erase_to = to,
       packed = job.compress and util.ask(job.payload, "packed") or nil, parts = parts and #parts })
-  for _, part in ipairs(parts or { {} }) do send(chip, region, job, opts, entry, part[1], part[2]) end
+  local sure = true
+  for _, part in ipairs(parts or { {} }) do
+    sure = send(chip, region, job, opts, entry, part[1], part[2]) and sure
+  end
+  return sure
 end
 
 local function write_region(chip, region, plan, opts, report)
@@ -312,9 +329,9 @@ local function write_region(chip, region, plan, opts, report)
       util.note(chip, opts, "kept", ("%s: %d of %d bytes are in flash already"):format(region.name, entry.kept, size),
                 { region = util.about(region), kept = entry.kept })
     end
-    send_parts(chip, region, job, plan, opts, entry, parts)
+    local confirms = send_parts(chip, region, job, plan, opts, entry, parts)
     entry.seconds = now() - started
-    entry.verified = verify(chip, region, job, opts, entry, sure and parts)
+    entry.verified = confirms and (sure or not parts) or verify(chip, region, job, opts, entry, sure and parts)
   end
   entry.verify_seconds = now() - started - entry.seconds
   input.close { region }

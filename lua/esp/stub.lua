@@ -8,7 +8,7 @@ local CAPABILITIES, MEM_END = 0xF0, 0x06
 local GREETING = "OHAI"
 local LARGEST = 256 * 1024                -- bytes of a file's segment; no chip has room for more
 local STARTS = 2                          -- seconds until a stub that was started has said something
-local BITS = { window = 1, digests = 2, packed = 4, resume = 8, crc = 16, encrypt = 32 }
+local BITS = { window = 1, digests = 2, packed = 4, resume = 8, crc = 16, encrypt = 32, sum = 64 }
 local BLOCK, BLOCK_PLAIN = 0x800, 0x4000  -- with many blocks on the way, and one by one
 local LEAST_CREDIT = 2 * 0x800
 
@@ -97,7 +97,6 @@ local PROVEN = { rom = true, board = true }
 local function hindrance(chip, o)
   local data, info = chip.data.stub, chip.port:info()
   if o.no_stub or data.default == "none" and not o.stub then return false end
-  if info.kind == "sim" and not info.runs_code then return false end
   -- Ours runs by itself only where it has been seen to run: on a board, or on the chip's real ROM.
   if not o.stub and not PROVEN[chip.data.checked.stub] then return false end
   if chip.sdm then return "the chip is in secure download mode" end
