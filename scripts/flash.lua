@@ -12,11 +12,14 @@ local args = cli.parse {
     "flash 0x10000 app.bin",
     "flash -p /dev/ttyUSB0 -b 921600 0x0 bootloader.bin 0x8000 partitions.bin 0x10000 app.bin",
     "flash --flash-mode dio --flash-size detect 0x0 bootloader.bin",
+    "flash --partition ota_0 app.bin storage fs.bin",
     "flash @flash_args",
     "flash -p sim:esp32c3 0x0 hello.bin --json",
   },
   { "files", type = { "address", "file" }, many = true, optional = true, metavar = "ADDRESS FILE",
     help = "where to, and what; the address of a HEX file does not count" },
+  { "--partition", type = { "string", "file" }, many = true, metavar = "LABEL FILE",
+    help = "write files to partitions, by their names" },
   { "--erase-all", "-e", help = "erase all of flash first" },
   { "--compress", "-z", excludes = "--no-compress", help = "send compressed data, also without the stub" },
   { "--no-compress", "-u", help = "send data as it is" },
@@ -28,13 +31,14 @@ local args = cli.parse {
   { "--skip-flashed", help = "do not write what is in flash already" },
   { "--full", excludes = "--skip-flashed", help = "write all, also what is in flash already" },
   { "--force", help = "write in spite of security settings, or an image for another chip" },
-  cli.flash_parameters, cli.spi, cli.progress, cli.connection,
+  cli.partition_table, cli.flash_parameters, cli.spi, cli.progress, cli.connection,
 }
 
 local list = {}
 for _, pair in ipairs(args.files) do list[#list + 1] = { pair[1], pair[2] } end
 for _, pair in ipairs(args.encrypt_files) do list[#list + 1] = { pair[1], pair[2], encrypt = true } end
-if #list == 0 then
+local labelled = cli.by_label(args.partition, list)
+if #list + #labelled == 0 then
   fail { code = "usage", message = "argument ADDRESS FILE is missing",
          hint = "for example: esplua flash 0x10000 app.bin" }
 end
@@ -45,6 +49,15 @@ end
 -- What is wrong with the files shows before the chip is touched.
 local regions = input.load_all(list)
 input.check_overlap(regions)
+
+-- Where the named partitions are is known now when the table is a file, else when the chip answers.
+local function add_labelled(chip)
+  local place = require "esp.partition_chip".place
+  for _, r in ipairs(place(cli.partitions(args, chip), labelled)) do regions[#regions + 1] = r end
+  input.check_overlap(regions)
+  labelled = {}
+end
+if #labelled > 0 and args.partition_table then add_labelled() end
 
 local compress = nil
 if args.compress then compress = true elseif args.no_compress then compress = false end
@@ -58,6 +71,7 @@ local function warn_of_half(report, err)
 end
 
 cli.with_chip(args, function(chip, report)
+  if #labelled > 0 then add_labelled(chip) end
   local ok, done = pcall(chip.flash, chip, regions, {
     flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
     spi_connection = args.spi_connection, compress = compress, erase_all = args.erase_all, encrypt = args.encrypt,

@@ -9,15 +9,24 @@ local args = cli.parse {
   examples = {
     "verify 0x10000 app.bin",
     "verify --diff 0x0 bootloader.bin 0x8000 partitions.bin",
+    "verify --partition ota_0 app.bin",
   },
-  { "files", type = { "address", "file" }, many = true, metavar = "ADDRESS FILE",
+  { "files", type = { "address", "file" }, many = true, optional = true, metavar = "ADDRESS FILE",
     help = "where, and what should be there" },
+  { "--partition", type = { "string", "file" }, many = true, metavar = "LABEL FILE",
+    help = "compare partitions, by their names" },
   { "--diff", "-d", help = "show the bytes that differ" },
-  cli.flash_parameters, cli.spi, cli.progress, cli.connection,
+  cli.partition_table, cli.flash_parameters, cli.spi, cli.progress, cli.connection,
 }
 
+local files = table.move(args.files, 1, #args.files, 1, {})
+local labelled = cli.by_label(args.partition, files)
+if #files + #labelled == 0 then
+  fail { code = "usage", message = "argument ADDRESS FILE is missing" }
+end
+
 -- What is wrong with the files shows before the chip is touched.
-for _, pair in ipairs(args.files) do input.close(input.load(pair[2], pair[1])) end
+for _, pair in ipairs(files) do input.close(input.load(pair[2], pair[1])) end
 
 local function show(report, region)
   local list = region.differences or {}
@@ -37,7 +46,14 @@ end
 
 cli.with_chip(args, function(chip, report)
   local wrong = {}
-  for _, pair in ipairs(args.files) do
+  if #labelled > 0 then
+    local list = cli.partitions(args, chip)
+    input.close(require "esp.partition_chip".place(list, labelled))
+    for _, pair in ipairs(labelled) do
+      files[#files + 1] = { require "esp.partition".get(list, pair[1]).offset, pair[2] }
+    end
+  end
+  for _, pair in ipairs(files) do
     local _, details = chip:verify(pair[1], pair[2], {
       diff = args.diff, flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
       spi_connection = args.spi_connection, progress = report:bar "Comparing",

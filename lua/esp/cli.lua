@@ -56,6 +56,14 @@ M.flash_parameters = {
 --- The size of the flash, for commands that do not change a header.
 M.flash_size = { M.flash_parameters[3] }
 
+--- Where partitions are looked up, for commands that know them by name.
+M.partition_table = {
+  { "--partition-table", type = "file", metavar = "FILE",
+    help = "partition table, CSV or binary, instead of the one in flash" },
+  { "--partition-table-offset", type = "address", multiple = 0x1000, metavar = "ADDRESS",
+    help = "where in flash the partition table is (0x8000)" },
+}
+
 --- No progress bar, please.
 M.progress = { { "--no-progress", help = "no progress bar" } }
 
@@ -203,6 +211,35 @@ function M.connect(args, report)
     error(err, 0)
   end
   return chip
+end
+
+--- Part LABEL FILE pairs from ADDRESS FILE pairs: after --partition LABEL FILE more of either may come.
+-- @param given list of pairs, as the option gives them
+-- @param files list that the pairs with an address are added to
+-- @return list of the others
+function M.by_label(given, files)
+  local labelled = {}
+  for _, pair in ipairs(given) do
+    local address = require "esp.cli.types".integer(pair[1])
+    if address then
+      files[#files + 1] = { address, pair[2] }
+    else
+      labelled[#labelled + 1] = pair
+    end
+  end
+  return labelled
+end
+
+--- The partition table that the options of M.partition_table name.
+-- @param args as M.parse gives them
+-- @param chip may be nil when the table is a file
+-- @return list of entries, as esp.partition gives them
+function M.partitions(args, chip)
+  if args.partition_table then
+    return require "esp.partition".load(args.partition_table, { table_offset = args.partition_table_offset })
+  end
+  return chip:partitions { table_offset = args.partition_table_offset, flash_size = args.flash_size,
+                           spi_connection = args.spi_connection }
 end
 
 --- Fill in what the environment says about flash parameters.
