@@ -148,5 +148,5 @@ return {
     registers = { [0x40001000] = 0x2CE0806F },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

@@ -144,5 +144,5 @@ return {
     registers = { [0x40001000] = 0xD7B73E80 },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

@@ -160,5 +160,5 @@ return {
     fields = { package = 0, block_minor = 1 },
     sync_value = 0x20120707,
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

@@ -168,5 +168,5 @@ return {
     registers = { [0x40001000] = 0x00000009 },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

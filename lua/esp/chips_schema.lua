@@ -265,6 +265,7 @@ local CHIP = record {
     }),
     usj = optional(word), reset = optional(register_bit), otg_setup = optional(register_bit),
     attach_unless = optional(field), rom = optional(stub_rom),
+    unproven = optional(record { fact = text, below = optional(revision) }),
   },
   revisions = optional(list(record { from_revision = revision, changes = is "table" }, 1)),
   sim = record {

@@ -29,7 +29,8 @@ M.connection = {
     help = "reset at the end: " .. table.concat(AFTER, ", ") },
   { "--connect-attempts", type = "int", metavar = "N", help = "how often connecting is tried, 0 for no end (7)" },
   { "--no-stub", excludes = "--stub", help = "use the chip's ROM loader only" },
-  { "--stub", type = "file", metavar = "FILE", help = "use this flasher stub (JSON, as esptool has them)" },
+  { "--stub", type = "string", metavar = "FILE",
+    help = "use this flasher stub (JSON, as esptool has them); ours: our own in any case" },
   { "--rom-baud", type = "int", metavar = "RATE",
     help = "rate at which the ROM takes the stub; 115200 leaves it alone" },
   { "--override-vddsdio", type = "choice", choices = { "1.8V", "1.9V", "OFF" }, metavar = "VOLTAGE",
@@ -189,8 +190,10 @@ end
 --- Connect as the options of M.connection, the environment and the configuration file say.
 -- @param args as M.parse gives them
 -- @param report of esp.report
+-- @param need table or nil: rom = true where the ROM loader does as well as a flasher stub, which is then not loaded
+--   unless one was named
 -- @return chip
-function M.connect(args, report)
+function M.connect(args, report, need)
   local settings = require "esp.config".load()
   if settings.file then report:detail("Settings from " .. settings.file) end
   local listener = report:listener()
@@ -198,7 +201,7 @@ function M.connect(args, report)
   local chip = require "esp".connect {
     port = args.port, baud = args.baud, chip = args.chip, before = args.before, after = args.after,
     attempts = args.connect_attempts, port_filter = #args.port_filter > 0 and args.port_filter or nil,
-    no_stub = args.no_stub, stub = args.stub,
+    no_stub = args.no_stub or need and need.rom and not args.stub, stub = args.stub,
     rom_baud = args.rom_baud, override_vddsdio = args.override_vddsdio, config = settings,
     trace = args.trace and function(p) report:packet(p) end or nil,
     on_event = function(e)
@@ -257,10 +260,11 @@ end
 --- Connect, do the work, reset and let go of the port on every way out.
 -- @param args as M.parse gives them
 -- @param fn function(chip, report)
-function M.with_chip(args, fn)
+-- @param need as of M.connect
+function M.with_chip(args, fn, need)
   return M.run(args, function(report)
     environment_defaults(args)
-    local chip <close> = M.connect(args, report)
+    local chip <close> = M.connect(args, report, need)
     return fn(chip, report)
   end)
 end

@@ -148,6 +148,7 @@ local UARTS = { esp8266 = 0, esp32 = 1, plain = 2, synced = 3 }
 local TRAPS = {                 -- what the C core calls the functions of data.stub.rom
   attach = 0, pads = 1, configure = 1, write_encrypted = 2, uart_device = 4, reset = 5, boot = 6,
 }
+local USB_TRAPS = { poll = 1, callback = 1, read = 7, write = 8 }        -- of data.stub.rom.usb
 local SECURITY_INFO = 3
 
 local function regions(data)
@@ -163,11 +164,23 @@ local function regions(data)
   return list, aliases
 end
 
+-- data.stub.rom with what the revision adds.
+local function stub_rom(data, rev)
+  local all, file = {}, chips.for_revision(data.stub.files, rev)
+  for _, t in ipairs { data.stub.rom or {}, file and file.rom or {} } do
+    for k, v in pairs(t) do all[k] = v end
+  end
+  return all
+end
+
 -- Functions of the ROM that a program finds although the ROM's code is not there.
 local function traps(rom, api_version)
   local list = {}
   for name, kind in pairs(TRAPS) do
     if rom[name] then list[#list + 1] = { rom[name], kind } end
+  end
+  for name, kind in pairs(USB_TRAPS) do
+    if rom.usb then list[#list + 1] = { rom.usb[name], kind } end
   end
   for _, entry in ipairs(rom.security_info or {}) do
     if entry.from <= api_version then list[#list + 1] = { entry[1], SECURITY_INFO } end
@@ -354,7 +367,7 @@ function M.describe(given)
   local spi, wdt = data.spi, data.watchdog.rtc or {}
   local d = {
     regions = memory, aliases = aliases, core = core_layout(data, crystal), usj_base = data.stub.usj or 0,
-    traps = traps(data.stub.rom or {}, sim.api_version or 0), systimer_base = sim.systimer or 0,
+    traps = traps(stub_rom(data, rev), sim.api_version or 0), systimer_base = sim.systimer or 0,
     presets = presets, fuses = fuses, efuse_blocks = efuse_blocks(data.efuse),
     rom = {
       status_bytes = rom.status_bytes, commands = all, sdm_commands = secure, encrypted_word = rom.encrypted_word,

@@ -16,7 +16,7 @@
 
 struct sim_chip;
 
-enum { SIM_TRAPS = 8, SIM_FAULT_TEXT = 2048 };
+enum { SIM_TRAPS = 12, SIM_FAULT_TEXT = 2048 };
 
 /* The kinds of processors; NONE: code is not run. */
 enum {
@@ -38,7 +38,9 @@ enum {
   SIM_TRAP_SECURITY_INFO,   /* (?, ?, where to) */
   SIM_TRAP_UART_DEVICE,     /* returns a structure; the link in use is at 0x18 */
   SIM_TRAP_RESET,
-  SIM_TRAP_BOOT /* goes on as after a reset with the boot pin high */
+  SIM_TRAP_BOOT,     /* goes on as after a reset with the boot pin high */
+  SIM_TRAP_USB_READ, /* USB-OTG: (device, where to, n), returns how many */
+  SIM_TRAP_USB_WRITE /* (device, bytes, n), returns how many */
 };
 
 struct sim_trap {
