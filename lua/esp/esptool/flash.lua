@@ -44,6 +44,13 @@ local function tell_size(self, chip, args)
   end
 end
 
+-- How large flash is, where ALL of it is meant.
+local function tell_all(self, chip, args)
+  if args.size ~= "all" or chip.sdm then return end
+  local id = chip:flash_id { spi_connection = args.spi_connection }
+  if id.size_name then self.screen:print("Detected flash size: " .. id.size_name) end
+end
+
 -- write-flash ---------------------------------------------------------------------------------------------
 
 -- The old files that go with the new ones, in order.
@@ -115,10 +122,23 @@ local function writer(self, args)
       speed(current.size, seconds)))
   end
 
+  -- That all is erased is told by what comes next.
+  local function erased()
+    if not w.erasing then return end
+    screen:finish()
+    screen:print(("Flash memory erased successfully in %.1f seconds."):format(now() - w.erasing))
+    w.erasing = nil
+  end
+
   function on.write(e)
     local region = e.region
+    erased()
     current = { size = region.size, address = region.address, name = region.name, started = now(),
-                packed = e.packed ~= nil, wire = 0, kept = current and current.kept_for == e.index and current.kept }
+                packed = e.packed ~= nil, wire = 0 }
+    if #args.diff_with > 0 and e.parts then
+      local n = w.changed
+      screen:print(("Reflashing %d changed sector%s at 0x%08x..."):format(n, n == 1 and "" or "s", region.address))
+    end
     if not args.erase_all then
       screen:print(("Flash will be erased from 0x%08x to 0x%08x..."):format(e.erase_from, e.erase_to))
     end
@@ -128,7 +148,7 @@ local function writer(self, args)
 
   function on.neighbour_lost(e)
     local over = e.region.address % input.SECTOR
-    screen:note(("Flash address 0x%08x is not the start of a flash sector (0x%x bytes): "
+    screen:note(("Flash address 0x%08x is not aligned to a 0x%x byte flash sector. "
       .. "0x%x bytes before this address will be erased."):format(e.region.address, input.SECTOR, over))
   end
 
@@ -145,12 +165,15 @@ local function writer(self, args)
   end
 
   function on.kept(e)
-    local text = ("'%s': %d of %d bytes are in flash already, only the rest is sent."):format(e.region.name, e.kept,
-                                                                                              e.region.size)
-    if #args.diff_with > 0 then
-      screen:print "Diff data in flash matches, will reflash changed sectors only..."
+    erased()
+    w.changed = (e.region.size - e.kept + input.SECTOR - 1) // input.SECTOR
+    if #args.diff_with == 0 then
+      screen:note(("'%s': %d of %d bytes are in flash already, only the rest is sent."):format(e.region.name, e.kept,
+                                                                                           e.region.size))
+    elseif args.trust_flash_content then
+      screen:print "No diff verification enabled, will reflash changed sectors without pre-verification..."
     else
-      screen:note(text)
+      screen:print "Diff data in flash matches, will reflash changed sectors only..."
     end
   end
 
@@ -177,12 +200,11 @@ local function writer(self, args)
     screen:note "Diff data in flash has changed, flashing all of the new data..."
   end
 
-  function on.erase(e)
+  function on.erase()
+    w.erasing = now()
     screen:stage()
-    screen:print(e.text:gsub("^%l", string.upper) .. "...")
+    screen:print "Erasing flash memory (this may take a while)..."
   end
-
-  function on.erased() screen:finish() end
 
   function on.written(e)
     local r = e.region
@@ -260,10 +282,7 @@ M["read-flash"] = function(self, args)
     local screen = self.screen
     M.attach(self, chip, args)
     tell_size(self, chip, args)
-    local state = chip:attach { spi_connection = args.spi_connection }
-    if args.size == "all" and state.size then
-      screen:print("Detected flash size: " .. require "esp.flash_util".size_name(state.size))
-    end
+    tell_all(self, chip, args)
     screen:stage()
     local bar = screen:bar()
     self.hook = function(e) return e.code == "read" end
@@ -321,6 +340,7 @@ local function erase(self, chip, args, what, call)
   local screen = self.screen
   refuse_nand(args)
   tell_attach(self, chip, args.spi_connection)
+  tell_all(self, chip, args)
   screen:stage()
   screen:print(("Erasing %s (this may take a while)..."):format(what))
   self.hook = function(e) return e.code == "erase" end
