@@ -8,6 +8,7 @@
 #define L_MODULES(M) \
   M("esp.core.task", luaopen_esp_core_task) \
   M("esp.core.port", luaopen_esp_core_port) \
+  M("esp.core.serve", luaopen_esp_core_serve) \
   M("esp.core.fs", luaopen_esp_core_fs) \
   M("esp.core.term", luaopen_esp_core_term) \
   M("esp.core.sim", luaopen_esp_core_sim) \
