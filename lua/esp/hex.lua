@@ -1,4 +1,4 @@
---- Intel HEX: a reader that trusts nothing.
+--- Intel HEX: a reader that trusts nothing, and a writer.
 -- Source: Intel, "Hexadecimal Object File Format Specification", revision A (1988).
 -- Every fault is reported with the file, the line, and what was expected there. Records may come in
 -- any order; bytes that two records give differently are a fault, bytes given twice alike are not.
@@ -217,6 +217,77 @@ function M.decode(read, name)
   local list = regions(runs, name)
   if #list == 0 then bad(name, number, "the file has no data", "there is nothing to write") end
   return list, start
+end
+
+local RECORD = 16           -- bytes of a record that is written
+local HIGH = 0x10000
+local HEX = {}
+for i = 0, 255 do HEX[string.char(i)] = ("%02X"):format(i) end
+
+-- All bytes of a record that has up to 16 bytes, added up.
+local function total(data)
+  local n = 0
+  for i = 1, #data, 8 do
+    local a, b, c, d, e, f, g, h = data:byte(i, i + 7)
+    n = n + a + (b or 0) + (c or 0) + (d or 0) + (e or 0) + (f or 0) + (g or 0) + (h or 0)
+  end
+  return n
+end
+
+--- Write Intel HEX: records of 16 bytes, linear addresses where they need more than 16 bits, no start address.
+-- @param write function(text)
+-- @param list of { address =, and data = or reader = { size =, read = } }, sorted, without overlap;
+--   gaps between them stay gaps. Neighbours are written as one.
+-- @raise bad_argument
+function M.encode(write, list)
+  local last = 0
+  for _, r in ipairs(list) do
+    local size = r.reader and r.reader.size or #r.data
+    if r.address < last or r.address + size > 0x100000000 then
+      fail { code = "bad_argument", message = ("Intel HEX: %d bytes at 0x%X overlap others or are outside of 32 bits")
+        :format(size, r.address) }
+    end
+    last = math.max(last, r.address + size)
+  end
+  local long, high, out = last > HIGH, nil, {}
+  local function flush()
+    write(table.concat(out))
+    out = {}
+  end
+  local function line(at, data)
+    if long and at // HIGH ~= high then
+      high = at // HIGH
+      out[#out + 1] = (":02000004%04X%02X\n"):format(high, -(6 + (high >> 8) + (high & 255)) & 255)
+    end
+    local low = at & 0xFFFF
+    out[#out + 1] = (":%02X%04X00%s%02X\n"):format(#data, low, (data:gsub(".", HEX)),
+      -(#data + (low >> 8) + (low & 255) + total(data)) & 255)
+    if #out >= PIECES then flush() end
+  end
+  local rest, at = "", nil              -- a record that is not full yet, and its address
+  local function put(bytes)
+    bytes = rest .. bytes
+    local i = 1
+    while true do
+      local n = math.min(RECORD, HIGH - at % HIGH)
+      if #bytes - i + 1 < n then break end
+      line(at, bytes:sub(i, i + n - 1))
+      i, at = i + n, at + n
+    end
+    rest = bytes:sub(i)
+  end
+  for _, r in ipairs(list) do
+    if at ~= nil and r.address ~= at + #rest then
+      if rest ~= "" then line(at, rest) end
+      rest, at = "", r.address
+    end
+    at = at or r.address
+    local reader = r.reader or { size = #r.data, read = function(from, n) return r.data:sub(from + 1, from + n) end }
+    for from = 0, reader.size - 1, CHUNK do put(reader.read(from, math.min(CHUNK, reader.size - from))) end
+  end
+  if rest ~= "" then line(at, rest) end
+  out[#out + 1] = ":00000001FF\n"
+  flush()
 end
 
 return M

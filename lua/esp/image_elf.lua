@@ -27,7 +27,7 @@ end
 
 --- A size in bytes from what a user writes.
 -- @param v integer, or "64KB", "4MB", "64k", "2M"
-local function bytes_of(v, what)
+function M.size(v, what)
   if math.type(v) == "integer" and v > 0 then return v end
   local n, unit = tostring(v):match "^(%d+)([kKmM])[bB]?$"
   n = n and #n < 10 and tonumber(n) << (unit:lower() == "k" and 10 or 20)
@@ -243,7 +243,7 @@ local function make_plan(data, elf, opts, note)
     min_rev = number(opts, "min_rev", 0, 0xFF), min_rev_full = number(opts, "min_rev_full", 0, 0xFFFF),
     max_rev_full = number(opts, "max_rev_full", 0xFFFF, 0xFFFF),
     digest = not opts.dont_append_digest or not extended,
-    pad_to_size = opts.pad_to_size and bytes_of(opts.pad_to_size, "pad_to_size"),
+    pad_to_size = opts.pad_to_size and M.size(opts.pad_to_size, "pad_to_size"),
   }
   if extended then
     if opts.ram_only_header then plan.ram_only_header, plan.digest = true, false end
@@ -257,7 +257,7 @@ local function make_plan(data, elf, opts, note)
     if opts.secure_pad_v2 then plan.secure_pad = 2 end
   end
   if opts.flash_mmu_page_size then
-    local size = bytes_of(opts.flash_mmu_page_size, "flash_mmu_page_size")
+    local size = M.size(opts.flash_mmu_page_size, "flash_mmu_page_size")
     if plan.plain then
       note("warning", "page_size", "Changing MMU page size is not supported on " .. data.name .. "!")
     else

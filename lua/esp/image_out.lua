@@ -60,7 +60,8 @@ function M:segment(segment, unchecked)
   local what = ("segment at 0x%08X%s"):format(segment.address, segment.name and " (" .. segment.name .. ")" or "")
   local data = put_digest(self, segment.data, segment.name)
   if #data % 4 ~= 0 then
-    fail { code = "bad_image", message = ("%s: invalid segment length 0x%X, it has to be a multiple of 4"):format(what, #data),
+    fail { code = "bad_image",
+           message = ("%s: invalid segment length 0x%X, it has to be a multiple of 4"):format(what, #data),
            hint = "are the addresses in the linker script multiples of 4?" }
   end
   if #data >= TOO_LARGE then
