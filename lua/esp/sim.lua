@@ -97,7 +97,7 @@ local OPTIONS = {
   chip = text, flash = text, efuse = text, flash_size = size, flash_id = integer, mac = text, revision = revision,
   crystal = number, link = choice("uart", "usj", "otg"), boot = choice("download", "flash"),
   rate = choice("fast", "real"), timing = choice("none", "real"), latency = number, stall_time = number,
-  unplug = integer, seed = integer, vanish = integer, en_delay = number, spi_connection = integer,
+  rom = text, unplug = integer, seed = integer, vanish = integer, en_delay = number, spi_connection = integer,
   sdm = flag, secure_boot = flag, flash_encryption = flag, dl_encrypt_disabled = flag, keys = purposes,
   fields = function(_, value) return value end,
 }
@@ -150,6 +150,8 @@ local TRAPS = {                 -- what the C core calls the functions of data.s
 }
 local USB_TRAPS = { poll = 1, callback = 1, read = 7, write = 8 }        -- of data.stub.rom.usb
 local SECURITY_INFO = 3
+local IRQS = { matrix = 1, plic = 2, clic = 3 }
+local CACHES = { table = 1, indexed = 2 }
 
 local function regions(data)
   local list, aliases = {}, {}
@@ -196,6 +198,41 @@ local function core_layout(data, crystal)
     kind = CORES[sim.core] or 0, clock = crystal * 1e6, stack = data.memory.dram[2] - 0x1000,
     reset_addr = reset[1], reset_mask = 1 << reset[2],
   }
+end
+
+-- What a chip needs to run its ROM, from sim.machine.
+local function machine_layout(data, crystal)
+  local m = data.sim.machine
+  local irq, cache, timg, cause = m.interrupts or {}, m.cache or {}, m.timers or {}, m.reset_cause or {}
+  local sources = irq.sources or {}
+  return {
+    elf = data.arch == "riscv" and 243 or 94, id_addr = m.id and m.id[1] or 0, id_value = m.id and m.id[2] or 0,
+    sha = m.sha or 0, cause_addr = cause[1], cause_lsb = cause[2], cause_width = cause[3],
+    irq = {
+      kind = IRQS[irq.kind] or 0, matrix = irq.matrix, control = irq.control or irq.matrix, enable = irq.enable,
+      priority = irq.priority, threshold = irq.threshold,
+      ["source[0]"] = sources.uart0 or 0xFFFF, ["source[1]"] = sources.usj or 0xFFFF,
+    },
+    cache = {
+      kind = CACHES[cache.kind] or 0, base = cache.base, index = cache.index, content = cache.content,
+      entries = cache.entries, page = cache.page, page_mask = cache.page_mask, valid = cache.valid,
+      valid_value = cache.valid_value,
+    },
+    timg = {
+      ["base[0]"] = timg[1] or 0, ["base[1]"] = timg[2] or 0, clock = crystal * 1e6, crystal = crystal * 1e6,
+      slow_clock = 136e3,
+    },
+  }
+end
+
+local function machine_registers(m)
+  local list = {}
+  for address, r in pairs(m.registers or {}) do
+    list[#list + 1] = { address, r.reset or 0, r.set or 0, r.clear or 0, r.echo and r.echo[1] or 0,
+                        r.echo and r.echo[2] or 0, r.keep or false, r.forget or false }
+  end
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+  return list
 end
 
 local function commands(rom, security_info)
@@ -378,6 +415,7 @@ function M.describe(given)
     spi = {
       base = spi.base, usr = spi.usr, usr1 = spi.usr1, usr2 = spi.usr2, mosi_dlen = spi.mosi_dlen or 0,
       miso_dlen = spi.miso_dlen or 0, w0 = spi.w0, addr_msb = spi.addr_msb,
+      status = spi.usr == 0x18 and 0x2C or 0x10,
     },
     uart = {
       base = data.uart.base, clkdiv = data.uart.clkdiv - data.uart.base, date = data.uart.date - data.uart.base,
@@ -408,6 +446,19 @@ function M.describe(given)
     faults_to_host = {}, faults_to_chip = {}, seed = options.seed or 1, unplug = options.unplug or 0,
     en_delay = options.en_delay or 0.002, start_download = options.boot ~= "flash", timing = options.timing == "real",
   }
+  if options.rom then
+    if not sim.machine then
+      bad(("%s: it is not known how to run its ROM"):format(data.name), "without rom= its loader is modelled")
+    end
+    d.rom_file, d.machine = options.rom, machine_layout(data, crystal)
+    d.machine_registers = machine_registers(sim.machine)
+    local auto = sim.machine.autobaud
+    if auto then
+      d.uart.auto_conf, d.uart.auto_bit = auto.enable[1], auto.enable[2]
+      d.uart.auto_low, d.uart.auto_high, d.uart.auto_count = auto.low, auto.high, auto.edges
+    end
+    for _, m in ipairs(sim.machine.mirrors or {}) do d.aliases[#d.aliases + 1] = { m[1], m[2] - 1, m[3] } end
+  end
   for _, name in ipairs(FAULTS) do
     d.faults_to_host[name], d.faults_to_chip[name] = options[name], options["in_" .. name]
   end

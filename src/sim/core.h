@@ -75,6 +75,9 @@ struct sim_core {
 
 /* Starts a program. Nothing happens on a chip whose processor is not modelled. */
 void sim_core_start(struct sim_chip *c, uint32_t entry);
+
+/* Lets the processor begin at its reset vector, as after power-on: the ROM's own code is there. */
+void sim_core_power(struct sim_chip *c, uint32_t vector);
 void sim_core_stop(struct sim_chip *c);
 
 /* Loads the image at the bootloader's place into RAM. Returns whether it is whole; *entry is where it starts.
@@ -104,7 +107,7 @@ void sim_core_set_traps(struct sim_chip *c, uint32_t addr, uint8_t *page);
 int sim_core_trap(struct sim_chip *c);
 int sim_core_in_rom(const struct sim_chip *c, uint32_t addr);
 
-enum { SIM_WANTS_NOTHING, SIM_WANTS_RESET, SIM_WANTS_BOOT };
+enum { SIM_WANTS_NOTHING, SIM_WANTS_RESET, SIM_WANTS_BOOT, SIM_WANTS_BITE };
 void sim_core_want(struct sim_chip *c, int what);
 
 #endif

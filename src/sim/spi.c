@@ -72,9 +72,13 @@ static void ready_made(struct sim_spi *s, uint32_t bits) {
   if (bits & 1u << 27) {
     s->w[0] = 0;
     run(s, 0x05, 0, 0, 0, 8);
+    s->status = (s->status & ~0xFFu) | (s->w[0] & 0xFF);
   }
-  if (bits & 1u << 26)
-    run(s, 0x01, 0, 0, 8, 0);
+  if (bits & 1u << 26) {
+    if (s->at.status)
+      s->w[0] = s->status;
+    run(s, 0x01, 0, 0, s->status & 0xFF00 ? 16 : 8, 0);
+  }
   if (bits & 1u << 25)
     run(s, 0x02, addr, 3, len ? len : 512, 0);
   if (bits & 1u << 24)
@@ -98,6 +102,8 @@ static uint32_t *named(struct sim_spi *s, uint32_t offset) {
     return &s->usr1;
   if (offset == s->at.usr2)
     return &s->usr2;
+  if (s->at.status && offset == s->at.status)
+    return &s->status;
   if (s->at.mosi_dlen && offset == s->at.mosi_dlen)
     return &s->mosi_dlen;
   if (s->at.miso_dlen && offset == s->at.miso_dlen)
