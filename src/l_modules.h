@@ -15,6 +15,7 @@
   M("esp.core.cpu", luaopen_esp_core_cpu) \
   M("esp.core.slip", luaopen_esp_core_slip) \
   M("esp.core.digest", luaopen_esp_core_digest) \
+  M("esp.core.crypto", luaopen_esp_core_crypto) \
   M("esp.core.zlib", luaopen_esp_core_zlib) \
   M("esp.core.payload", luaopen_esp_core_payload) \
   M("esp.core.link", luaopen_esp_core_link)
