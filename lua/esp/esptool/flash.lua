@@ -115,6 +115,10 @@ local function writer(self, args)
   local function wrote()
     if not current or current.told then return end
     current.told = true
+    -- Where only parts were sent the last of them may have ended before the end.
+    if w.bar and not args.no_progress then
+      w.bar(("Writing at 0x%08x"):format(current.address + current.size), current.size, current.size)
+    end
     local seconds = now() - current.started
     screen:finish()
     screen:print(("Wrote %d bytes%s at 0x%08x in %.1f seconds%s."):format(current.size,
