@@ -127,14 +127,15 @@ static int l_reset(lua_State *L) {
   return 0;
 }
 
-/* chip:state() -> { mode, baud, host_baud, resets, connected, secure, entry, dtr, rts, burns } */
+/* chip:state() -> { mode, baud, host_baud, resets, connected, secure, entry, dtr, rts, burns, bytes } */
 static int l_state(lua_State *L) {
   static const char *const names[] = {"reset", "download", "app", "hung"};
   struct lsim *s = check_sim(L);
   struct sim_chip *c = sim_runner_lock(s->runner);
   int state = c->state, dtr = c->dtr, rts = c->rts;
   double baud = sim_uart_baud(&c->uart), host = c->host_baud;
-  lua_Integer resets = c->resets, entry = c->loader.entry, burns = c->efuse.burned;
+  lua_Integer resets = c->resets, entry = c->loader.entry, burns = c->efuse.burned,
+              bytes = (lua_Integer)c->line.bytes;
   int connected = c->loader.connected, secure = c->loader.secure;
   sim_runner_unlock(s->runner);
   lua_createtable(L, 0, 10);
@@ -150,6 +151,8 @@ static int l_state(lua_State *L) {
   lua_setfield(L, -2, "entry");
   lua_pushinteger(L, burns);
   lua_setfield(L, -2, "burns");
+  lua_pushinteger(L, bytes);
+  lua_setfield(L, -2, "bytes");
   lua_pushboolean(L, connected);
   lua_setfield(L, -2, "connected");
   lua_pushboolean(L, secure);

@@ -421,6 +421,7 @@ end
 local establish
 function establish(chip, o)
   chip.status_bytes = nil
+  chip.link:set_guard(false)
   chip.stub, chip.sdm, chip.security, chip.left = false, false, nil, false
   chip:tell { type = "stage", code = "connecting", port = chip.url, text = "Connecting" }
   chip.stub = synchronise(chip, o)

@@ -295,6 +295,7 @@ function M:leave_stub()
   self:try_command(OP.FLASH_END, ("<I4"):pack(REBOOT), { timeout = self.config.mem_end_rom_timeout })
   self.stub, self.status_bytes = false, self.data.rom.status_bytes
   self.link:set_status_bytes(self.status_bytes)
+  self.link:set_guard(false)
 end
 
 -- How the rate that is asked for differs from the one wanted, while a ROM listens that mistakes its crystal.

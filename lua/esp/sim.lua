@@ -97,8 +97,9 @@ local OPTIONS = {
   chip = text, flash = text, efuse = text, flash_size = size, flash_id = integer, mac = text, revision = revision,
   crystal = number, link = choice("uart", "usj", "otg"), boot = choice("download", "flash"),
   rate = choice("fast", "real"), timing = choice("none", "real"), latency = number, stall_time = number,
-  rom = text, unplug = integer, seed = integer, vanish = integer, en_delay = number, spi_connection = integer,
-  sdm = flag, secure_boot = flag, flash_encryption = flag, dl_encrypt_disabled = flag, keys = purposes,
+  rom = text, unplug = integer, faults_from = integer, seed = integer, vanish = integer, en_delay = number,
+  spi_connection = integer, sdm = flag, secure_boot = flag, flash_encryption = flag, dl_encrypt_disabled = flag,
+  keys = purposes,
   fields = function(_, value) return value end,
 }
 for _, name in ipairs(FAULTS) do
@@ -444,6 +445,7 @@ function M.describe(given)
       paced = options.rate == "real", latency = options.latency or 0, stall_time = options.stall_time or 0.5,
     },
     faults_to_host = {}, faults_to_chip = {}, seed = options.seed or 1, unplug = options.unplug or 0,
+    faults_from = options.faults_from or 0,
     en_delay = options.en_delay or 0.002, start_download = options.boot ~= "flash", timing = options.timing == "real",
   }
   if options.rom then

@@ -147,6 +147,7 @@ function M.recognise(chip)
   can.window = can.window and can.crc and credit >= LEAST_CREDIT and block >= BLOCK
   can.ahead_block = BLOCK
   chip.stub_can = can
+  chip.link:set_guard(can.crc)
 end
 
 -- Starts what has been loaded. Returns whether it has said its word.

@@ -83,7 +83,10 @@ static uint32_t security(struct sim_chip *c, uint32_t to) {
   return cpu_bus_poke(c->core.bus, to, info, n) == n ? 0 : 1;
 }
 
-enum { USB_PACKET = 64, USB_BACKLOG = 65536 }; /* a host that leaves more than that unread counts as one that does not */
+enum {
+  USB_PACKET = 64,
+  USB_BACKLOG = 65536
+}; /* a host that leaves more than that unread counts as one that does not */
 
 static uint32_t usb_read(struct sim_chip *c, uint32_t to, uint32_t n) {
   uint8_t part[USB_PACKET];
