@@ -79,7 +79,7 @@ end
 
 --- Whether bytes begin like a binary table.
 function M.is_binary(bytes)
-  return bytes:sub(1, 2) == M.MAGIC
+  return bytes:sub(1, 2) == M.MAGIC or bytes:sub(1, 16) == MD5_HEAD     -- the latter for a table without entries
 end
 
 --- A label as messages show it.
