@@ -120,6 +120,7 @@ static const struct member integers[] = {
     AT(machine.cache.valid_value),
     AT(machine.timg.base[0]),
     AT(machine.timg.base[1]),
+    AT(machine.timg.calibrated),
 };
 
 static const struct member numbers[] = {

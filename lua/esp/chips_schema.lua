@@ -286,8 +286,9 @@ local CHIP = record {
       id = record { word, word }, mirrors = optional(list(record { word, word, word }, 1)),
       reset_cause = record { word, within(0, 31), within(1, 32) },
       interrupts = optional(record {
-        kind = behaviour("matrix", "plic", "clic"), matrix = word, control = optional(word), enable = word,
-        priority = word, threshold = word, sources = map(behaviour("uart0", "usj"), within(0, 159)),
+        kind = behaviour("matrix", "plic", "clic", "direct"), matrix = word, control = optional(word),
+        enable = optional(word), priority = optional(word), threshold = optional(word),
+        sources = map(behaviour("uart0", "usj"), within(0, 159)),
       }),
       cache = optional(record {
         kind = behaviour("table", "indexed"), base = word, index = optional(word), content = optional(word),

@@ -151,7 +151,7 @@ local TRAPS = {                 -- what the C core calls the functions of data.s
 }
 local USB_TRAPS = { poll = 1, callback = 1, read = 7, write = 8 }        -- of data.stub.rom.usb
 local SECURITY_INFO = 3
-local IRQS = { matrix = 1, plic = 2, clic = 3 }
+local IRQS = { matrix = 1, plic = 2, clic = 3, direct = 4 }
 local CACHES = { table = 1, indexed = 2 }
 
 local function regions(data)
@@ -221,7 +221,7 @@ local function machine_layout(data, crystal)
     },
     timg = {
       ["base[0]"] = timg[1] or 0, ["base[1]"] = timg[2] or 0, clock = crystal * 1e6, crystal = crystal * 1e6,
-      slow_clock = 136e3,
+      slow_clock = 136e3, calibrated = timg[1] and (data.sim.registers or {})[timg[1] + 0x6C] or 0,
     },
   }
 end

@@ -8,9 +8,11 @@
 #include <string.h>
 
 enum { CLIC_THRESHOLD = 0x8, CLIC_LINES = 0x1000, CLIC_FIRST = 16 };
+enum { NOWHERE = 16 }; /* an input of Xtensa that belongs to one of its timers */
 
 void sim_irq_reset(struct sim_irq *q) {
-  memset(q->map, 0, sizeof q->map);
+  for (int i = 0; i < SIM_IRQ_SOURCES; i++)
+    q->map[i] = q->chip->config.machine.irq.kind == SIM_IRQ_DIRECT ? NOWHERE : 0;
   memset(q->priority, 0, sizeof q->priority);
   q->enabled = q->threshold = 0;
   q->soon = 0;
@@ -20,9 +22,21 @@ static int asserted(struct sim_chip *c, int device) {
   return device == SIM_IRQ_UART0 ? sim_uart_interrupt(&c->uart) : sim_usj_interrupt(&c->usj);
 }
 
+/* Without a controller the matrix leads to the processor's inputs. */
+static uint32_t inputs(struct sim_chip *c) {
+  const struct sim_irq_layout *l = &c->config.machine.irq;
+  uint32_t lines = 0;
+  for (int i = 0; i < SIM_IRQ_DEVICES; i++)
+    if (l->source[i] < SIM_IRQ_SOURCES && asserted(c, i))
+      lines |= 1u << (c->machine.irq.map[l->source[i]] & 31);
+  return lines;
+}
+
 static uint32_t pending(struct sim_chip *c) {
   struct sim_irq *q = &c->machine.irq;
   const struct sim_irq_layout *l = &c->config.machine.irq;
+  if (l->kind == SIM_IRQ_DIRECT)
+    return inputs(c);
   uint32_t best = 0, priority = 0;
   for (int i = 0; i < SIM_IRQ_DEVICES && l->kind && q->enabled; i++) {
     uint32_t line = l->source[i] < SIM_IRQ_SOURCES ? q->map[l->source[i]] & 31 : 0;
@@ -68,6 +82,8 @@ int sim_irq_map_write(void *ctx, uint32_t offset, uint32_t value) {
 /* The register of a controller that has a word for all enable bits and one per priority. */
 static uint32_t *named(struct sim_irq *q, uint32_t offset) {
   const struct sim_irq_layout *l = &q->chip->config.machine.irq;
+  if (l->kind == SIM_IRQ_DIRECT)
+    return NULL;
   if (offset == l->enable)
     return &q->enabled;
   if (offset == l->threshold)
@@ -79,7 +95,7 @@ static uint32_t *named(struct sim_irq *q, uint32_t offset) {
 /* The words of the matrix may stand before those of the controller. */
 static int shared(const struct sim_irq *q, uint32_t offset) {
   const struct sim_irq_layout *l = &q->chip->config.machine.irq;
-  return l->matrix == l->control && offset < l->enable;
+  return l->matrix == l->control && (l->kind == SIM_IRQ_DIRECT || offset < l->enable);
 }
 
 int sim_irq_read(void *ctx, uint32_t offset, uint32_t *value) {

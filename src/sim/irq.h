@@ -7,8 +7,8 @@
 struct sim_chip;
 
 /* Controllers: none; registers among those of the matrix (ESP32-C3); one per core (ESP32-C6); the standard's
- * CLIC. */
-enum { SIM_IRQ_NONE, SIM_IRQ_MATRIX, SIM_IRQ_PLIC, SIM_IRQ_CLIC };
+ * CLIC; none behind the matrix, as Xtensa has enable bits of its own. */
+enum { SIM_IRQ_NONE, SIM_IRQ_MATRIX, SIM_IRQ_PLIC, SIM_IRQ_CLIC, SIM_IRQ_DIRECT };
 enum { SIM_IRQ_UART0, SIM_IRQ_USJ, SIM_IRQ_DEVICES };
 enum { SIM_IRQ_SOURCES = 160, SIM_IRQ_LINES = 64 };
 

@@ -64,6 +64,7 @@ int sim_machine_load(struct sim_chip *c, const char *path, char *error, size_t e
     return -1;
   }
   m->on = 1;
+  c->efuse.shows_busy = 1;
   return 0;
 }
 

@@ -13,7 +13,7 @@ enum { WDTCONFIG0 = 0x48, WDTFEED = 0x60, WDTWPROTECT = 0x64, RTCCALICFG = 0x68,
 
 void sim_timg_reset(struct sim_timg *t) {
   for (int i = 0; i < SIM_TIMGS; i++)
-    t->one[i] = (struct sim_timg_one){.group = t, .wprotect = KEY, .cali = 0x13000, .due = -1};
+    t->one[i] = (struct sim_timg_one){.group = t, .wprotect = KEY, .cali = 0x13000, .cali1 = i == 0 ? t->chip->config.machine.timg.calibrated : 0, .due = -1};
 }
 
 int sim_timg_bites(const struct sim_timg *t, double now) {

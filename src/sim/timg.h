@@ -10,6 +10,7 @@ enum { SIM_TIMGS = 2, SIM_TIMG_WDT = 6 };
 
 struct sim_timg_layout {
   uint32_t base[SIM_TIMGS]; /* 0: there is none */
+  uint32_t calibrated;      /* the measurement that a reset makes, of the first */
   double clock;             /* Hz that the watchdog's prescaler divides */
   double slow_clock;        /* Hz of the clock that is measured ... */
   double crystal;           /* ... in cycles of this one */

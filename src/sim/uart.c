@@ -11,6 +11,7 @@ enum {
   INT_ENABLE = 0x0C,
   INT_CLEAR = 0x10,
   STATUS = 0x1C,
+  CONF0 = 0x20,
   CONF1 = 0x24,
   REG_UPDATE = 0x98
 };
@@ -49,6 +50,8 @@ static int read_machine(struct sim_uart *u, uint32_t offset, uint32_t *value) {
     *value = u->enabled;
   else if (offset == CONF1)
     *value = u->conf1;
+  else if (offset == CONF0)
+    *value = u->conf0;
   else if (!u->at.auto_count)
     return 0;
   else if (offset == u->at.auto_conf)
@@ -64,6 +67,12 @@ static int read_machine(struct sim_uart *u, uint32_t offset, uint32_t *value) {
 
 static int write_machine(struct sim_uart *u, uint32_t offset, uint32_t value) {
   int before = sim_uart_measures(u);
+  if (offset == CONF0) {
+    u->conf0 = value;
+    sim_uart_control(u, value);
+    if (u->at.auto_conf != CONF0)
+      return 1;
+  }
   if (offset == INT_ENABLE) {
     u->enabled = value;
   } else if (offset == CONF1) {
@@ -72,7 +81,6 @@ static int write_machine(struct sim_uart *u, uint32_t offset, uint32_t value) {
     u->auto_word = value;
     if (!before && sim_uart_measures(u))
       u->edges = 0;
-    sim_uart_control(u, value);
   } else {
     return 0;
   }

@@ -29,7 +29,7 @@ struct sim_uart {
   uint32_t clkdiv_written; /* takes effect when asked for (SIM_UART_SYNCED) */
   uint32_t raw;            /* interrupts that have happened */
   uint32_t enabled;        /* interrupts that reach the processor */
-  uint32_t conf1, auto_word;
+  uint32_t conf0, conf1, auto_word;
   uint32_t edges; /* seen since measuring was switched on */
   uint8_t rx[SIM_UART_FIFO];
   uint32_t rx_head, rx_count;
