@@ -334,6 +334,8 @@ function M.convert(source, opts)
   if plan.ram_only_header then
     note("info", "ram_only",
          "Image has only RAM segments visible. ROM segments are hidden and SHA256 digest is not appended.")
+  end
+  if opts.ram_only_header then
     for i, s in ipairs(plan.segments) do s.order = i end
     table.sort(plan.segments, function(a, b)
       if a.address ~= b.address then return a.address < b.address end
@@ -357,7 +359,7 @@ function M.convert(source, opts)
     files = require "esp.image_esp8266"["write_v" .. plan.version](plan)
   end
   if plan.elf_digest and not plan.elf_digest.done then
-    note("warning", "elf_digest", ("No segment has offset 0x%X: the SHA-256 of the ELF file is not in the image.")
+    note("warning", "elf_digest", ("No segment has offset 0x%X: the SHA256 digest of the ELF file is not in the image.")
       :format(plan.elf_digest.offset))
   end
   return setmetatable({ files = files, notes = notes, chip = data, version = plan.version, page = plan.page,

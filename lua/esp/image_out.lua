@@ -41,7 +41,7 @@ local function put_digest(self, data, name)
   if first + DIGEST <= 0 or first >= #data then return data end
   local function refuse(text)
     fail { code = "bad_image", file = name,
-           message = ("the SHA-256 of the ELF file cannot be placed at 0x%X: %s"):format(digest.offset, text),
+           message = ("the SHA256 digest of the ELF file cannot be placed at 0x%X: %s"):format(digest.offset, text),
            hint = "elf_sha256_offset must point at 32 zero bytes inside one segment" }
   end
   if first < 0 or first + DIGEST > #data then
