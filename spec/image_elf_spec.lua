@@ -22,7 +22,8 @@ local FILES = {
       list[1].data = ("\0"):rep(1024)
       list[3].data = ("\0"):rep(700)
       list[2].data = list[2].data:sub(1, 1000)
-      list[#list + 1] = { name = ".iram0.data", address = list[2].address + 1008, data = fixtures.bytes(80, 13), align = 16 }
+      list[#list + 1] = { name = ".iram0.data", address = list[2].address + 1008, data = fixtures.bytes(80, 13),
+                          align = 16 }
       list[1], list[3] = list[3], list[1]
     end })
   end,
@@ -290,7 +291,8 @@ describe("an image made from an ELF file", function()
   end
 
   it("is refused when something does not fit", function()
-    refused("bad_argument", "flash size '3MB' is not supported by the ESP32", { "esp32", "app", { flash_size = "3MB" } })
+    refused("bad_argument", "flash size '3MB' is not supported by the ESP32",
+            { "esp32", "app", { flash_size = "3MB" } })
     refused("bad_argument", "flash frequency '60m'", { "esp32", "app", { flash_freq = "60m" } })
     refused("bad_argument", "flash mode 'fast'", { "esp32", "app", { flash_mode = "fast" } })
     refused("bad_argument", "image version 4", { "esp8266", "v1", { version = 4 } })
