@@ -97,7 +97,8 @@ describe("uploading as", function()
     check("ard.flash", { 0x1000, "bootloader/esp32.bin", "022f" }, { { 0xe000, "boot_app0.bin" } })
     out = good("--chip esp32c3 --port sim:esp32c3?flash=ard3.flash --baud 921600 --before default-reset --after "
       .. "hard-reset write-flash -e -z --flash-mode keep --flash-freq keep --flash-size keep "
-      .. "0x0 bootloader/esp32c3.bin 0x8000 partition_table/partition-table.bin 0xe000 boot_app0.bin 0x10000 firmware.bin")
+      .. "0x0 bootloader/esp32c3.bin 0x8000 partition_table/partition-table.bin 0xe000 boot_app0.bin "
+      .. "0x10000 firmware.bin")
     assert.equal(4, count(out, "\nHash of data verified%.\n"))
     assert.is_nil(out:find("Deprecated", 1, true))
     check("ard3.flash", nil, { { 0, "bootloader/esp32c3.bin" }, { 0x10000, "firmware.bin" } })
