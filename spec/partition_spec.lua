@@ -197,8 +197,8 @@ describe("a partition table", function()
     assert.equal("wrong", partition.decode(with(0x10, "X"), { md5 = false }).md5)
     assert.matches("no entry at 0x20: found 0x5058", fails("bad_partition_table", partition.decode, with(0x20, "X"),
                                                            { name = "t.bin" }).message, 1, true)
-    for _, case in ipairs { { bytes:sub(1, 50), "cut short at 0x20" }, { bytes:sub(1, 128), "no end mark in 128 bytes" },
-                            { "", "no end mark in 0 bytes" } } do
+    for _, case in ipairs { { bytes:sub(1, 50), "cut short at 0x20" },
+                            { bytes:sub(1, 128), "no end mark in 128 bytes" }, { "", "no end mark in 0 bytes" } } do
       assert.matches(case[2], fails("bad_partition_table", partition.decode, case[1]).message, 1, true)
     end
     local err = fails("bad_partition_table", partition.parse, ("\xFF"):rep(64))
