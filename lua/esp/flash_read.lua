@@ -190,11 +190,7 @@ local function compare(chip, region, opts)
   local result = { address = region.address, name = region.name, size = region.payload:size() }
   if write.has_md5(chip) then
     local file = util.ask(region.payload, "md5")
-    local flash
-    for _ = 1, 2 do
-      flash = write.md5(chip, region.address, result.size)
-      if flash == file then break end
-    end
+    local flash = write.md5_compared(chip, region.address, result.size, file)
     result.equal, result.file_md5, result.flash_md5 = flash == file, hex(file), hex(flash)
     if result.equal or not opts.diff then return result end
   end
