@@ -123,6 +123,34 @@ describe("uploading as", function()
     check("pio8.flash", nil, { { 0, "firmware.bin" } })
   end)
 
+  it("Arduino and PlatformIO merge what they have built", function()
+    -- Line and size as esptool 5.2 prints them for files of these sizes.
+    local out = good("--chip esp32c3 merge-bin -o merged.bin --pad-to-size 4MB --flash-mode keep --flash-freq keep "
+      .. "--flash-size keep 0x0 bootloader/esp32c3.bin 0x8000 partition_table/partition-table.bin 0x10000 firmware.bin")
+    assert.matches("\nWrote 0x400000 bytes to file 'merged.bin', ready to flash to offset 0x0.\n", out, 1, true)
+    assert.equal(4 << 20, #program.read(path "merged.bin"))
+    assert.equal(program.read(path "firmware.bin"), flash_of("merged.bin", 0x10000, 16000))
+    out = good "--chip esp32 merge_bin -o merged.uf2 -f uf2 0x10000 firmware.bin"
+    assert.matches("\nAdding 'firmware.bin' at 0x10000...\n", out, 1, true)
+    assert.matches(" bytes to file 'merged.uf2', ready to be flashed with any ESP USB Bridge.\n", out, 1, true)
+    local r = run "merge-bin -o merged.bin 0 firmware.bin"
+    assert.equal(2, r.status)
+    assert.matches("--chip", r.err, 1, true)
+    r = run "--chip esp32 merge-bin -o overlap.bin 0x1000 firmware.bin 0x2000 boot_app0.bin"
+    assert.equal(2, r.status)
+    assert.matches("[Oo]verlap at address:? 0x2000", r.err)
+    assert.is_nil(program.read(path "overlap.bin"))
+  end)
+
+  it("nothing, but to look into an image", function()
+    local out = good "image_info bootloader/esp32c3.bin"
+    for _, line in ipairs { "\nImage size: 432 bytes\n", "\nDetected image type: ESP32-C3\n", 
+                            "\nESP32-C3 Image Header\n", "\nChip ID: 5 (ESP32-C3)\n", " (valid)\n" } do
+      assert.matches(line, out, 1, true)
+    end
+    assert.equal(2, run("image-info boot_app0.bin").status)
+  end)
+
   it("Zephyr and ESPHome do", function()
     good("--chip auto --port sim:esp32c3?flash=zephyr.flash --baud 921600 --before default-reset --after hard-reset "
       .. "write-flash -u --flash-mode dio --flash-freq 40m --flash-size detect 0x0 firmware.bin")

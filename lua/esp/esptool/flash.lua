@@ -94,11 +94,7 @@ local function load_files(self, args)
   local ok, err = pcall(input.check_overlap, regions)
   if not ok then
     input.close(regions)
-    if fail.is(err) and err.code == "overlap" and err.regions then
-      local b = err.regions[2]
-      err.message = ("Detected overlap at address: 0x%x for file: %s (%s)"):format(b.address, b.name, err.message)
-    end
-    error(err, 0)
+    require "esp.esptool.images".overlap(err)
   end
   return regions
 end

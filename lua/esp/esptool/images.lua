@@ -46,4 +46,32 @@ function M.elf2image(self, args)
   self.screen:print(("Successfully created %s image."):format(data.name))
 end
 
+--- Words for files that do not leave each other alone, as programs know them.
+function M.overlap(err)
+  if fail.is(err) and err.code == "overlap" and err.regions then
+    local b = err.regions[2]
+    err.message = ("Detected overlap at address: 0x%x for file: %s (%s)"):format(b.address, b.name, err.message)
+  end
+  error(err, 0)
+end
+
+M["image-info"] = function(self, args)
+  local chip = self.global.chip or os.getenv "ESPTOOL_CHIP"
+  require "esp.image_info".report(args.filename, { chip = chip ~= "auto" and chip or nil }, function(level, line)
+    if level == "warning" then self.screen:warning(line)
+    elseif level == "error" then self.screen:error(line)
+    else self.screen:print(line) end
+  end)
+end
+
+M["merge-bin"] = function(self, args)
+  local o = options(args)
+  o.chip, o.on_note = chip_of(self), teller(self)
+  local ok, merged = pcall(require "esp.image_merge".merge, args.addr_filename, o)
+  if not ok then M.overlap(merged) end
+  self.screen:print(("Wrote 0x%x bytes to file '%s', ready to %s."):format(merged.size, args.output,
+    args.format == "uf2" and "be flashed with any ESP USB Bridge"
+      or ("flash to offset 0x%x"):format(merged.target_offset)))
+end
+
 return M
