@@ -29,13 +29,17 @@ local args = cli.parse {
   { "--ignore-flash-enc-efuse", aliases = { "--ignore-flash-encryption-efuse-setting" },
     help = "encrypt although eFuses say that it cannot work" },
   { "--skip-flashed", help = "do not write what is in flash already" },
+  { "--diff-with", type = "string", many = true, excludes = "--skip-flashed", metavar = "FILE",
+    help = "what flash holds now: one per file, or skip; only what differs is written, also without the stub" },
+  { "--trust-flash-content", help = "with --diff-with: do not ask the chip whether flash holds that" },
   { "--full", excludes = "--skip-flashed", help = "write all, also what is in flash already" },
   { "--force", help = "write in spite of security settings, or an image for another chip" },
   cli.partition_table, cli.flash_parameters, cli.spi, cli.progress, cli.connection,
 }
 
 local list = {}
-for _, pair in ipairs(args.files) do list[#list + 1] = { pair[1], pair[2] } end
+local old = require "esp.flash_diff".files(args.diff_with, #args.files)
+for i, pair in ipairs(args.files) do list[#list + 1] = { pair[1], pair[2], diff = old[i] } end
 for _, pair in ipairs(args.encrypt_files) do list[#list + 1] = { pair[1], pair[2], encrypt = true } end
 local labelled = cli.by_label(args.partition, list)
 if #list + #labelled == 0 then
@@ -75,7 +79,8 @@ cli.with_chip(args, function(chip, report)
   local ok, done = pcall(chip.flash, chip, regions, {
     flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
     spi_connection = args.spi_connection, compress = compress, erase_all = args.erase_all, encrypt = args.encrypt,
-    ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed, full = args.full,
+    ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed,
+    trust_flash_content = args.trust_flash_content, full = args.full,
     force = args.force,
     progress = report:bar "Writing",
   })

@@ -144,7 +144,7 @@ describe("uploading as", function()
 
   it("nothing, but to look into an image", function()
     local out = good "image_info bootloader/esp32c3.bin"
-    for _, line in ipairs { "\nImage size: 432 bytes\n", "\nDetected image type: ESP32-C3\n", 
+    for _, line in ipairs { "\nImage size: 432 bytes\n", "\nDetected image type: ESP32-C3\n",
                             "\nESP32-C3 Image Header\n", "\nChip ID: 5 (ESP32-C3)\n", " (valid)\n" } do
       assert.matches(line, out, 1, true)
     end

@@ -53,30 +53,8 @@ end
 
 -- write-flash ---------------------------------------------------------------------------------------------
 
--- The old files that go with the new ones, in order.
-local function diff_of(words, n)
-  local list = {}
-  for i = 1, math.min(n, #words) do
-    local word = words[i]
-    if word:lower() == "skip" then
-      local f = io.open(word, "rb")
-      if f then
-        f:close()
-        fail { code = "usage", message = ("a file is called '%s', which --diff-with takes for no file"):format(word),
-               hint = "rename it" }
-      end
-    else
-      local f, why = io.open(word, "rb")
-      if not f then fail { code = "file_missing", message = why } end
-      f:close()
-      list[i] = word
-    end
-  end
-  return list
-end
-
 local function load_files(self, args)
-  local list, diff = {}, diff_of(args.diff_with, #args.addr_filename)
+  local list, diff = {}, require "esp.flash_diff".files(args.diff_with, #args.addr_filename)
   local function add(pair, encrypt, old)
     local f = io.open(pair[2], "rb")
     local empty = f and f:seek "end" == 0
