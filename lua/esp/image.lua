@@ -52,16 +52,7 @@ end
 -- @param bytes string
 -- @param sum integer to begin with, M.CHECKSUM_SEED for a whole image
 function M.xor(bytes, sum)
-  local n, at, wide = #bytes, 1, 0
-  while n - at >= 63 do
-    local a, b, c, d, e, f, g, h, next = ("<i8i8i8i8i8i8i8i8"):unpack(bytes, at)
-    wide = wide ~ a ~ b ~ c ~ d ~ e ~ f ~ g ~ h
-    at = next
-  end
-  for i = at, n do sum = sum ~ bytes:byte(i) end
-  wide = wide ~ (wide >> 32)
-  wide = wide ~ (wide >> 16)
-  return sum ~ ((wide ~ (wide >> 8)) & 0xFF)
+  return require "esp.core.digest".xor(bytes, sum)
 end
 
 local function xor_range(reader, offset, size, sum)

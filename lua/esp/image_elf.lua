@@ -131,7 +131,7 @@ local function merge(list, data, opts, note)
     last_kind = kind
   end
   for _, s in ipairs(merged) do
-    s.data = table.concat(s)
+    s.data = #s == 1 and s[1] or table.concat(s)
     for i = #s, 1, -1 do s[i] = nil end
   end
   if #merged ~= #list then
@@ -279,7 +279,7 @@ function result:bytes(i)
   return f and table.concat(f.pieces)
 end
 
---- Write the files; each appears whole or not at all.
+--- Write the files; each appears whole or not at all. They are not forced to the disk: they can be made again.
 -- @param output as in the options of M.convert
 -- @return list of paths
 function result:save(output)
@@ -288,7 +288,7 @@ function result:save(output)
     local path = self:path(i, output)
     local file <close> = fail.check(nil, nil, require "esp.core.fs".create(path))
     for _, piece in ipairs(f.pieces) do fail.check(nil, nil, file:write(piece)) end
-    fail.check(nil, nil, file:commit())
+    fail.check(nil, nil, file:commit(false))
     f.path = path
     paths[i] = path
   end

@@ -192,7 +192,7 @@ function M.merge(inputs, opts)
     size = size + #bytes
     if file then fail.check(nil, nil, file:write(bytes)) else pieces[#pieces + 1] = bytes end
   end)
-  if file then fail.check(nil, nil, file:commit()) end
+  if file then fail.check(nil, nil, file:commit(false)) end      -- can be made again
   local regions = {}
   for i, r in ipairs(list) do regions[i] = { address = r.address, size = r.size, name = r.name } end
   return { size = size, output = opts.output, data = not file and table.concat(pieces) or nil, notes = notes,
