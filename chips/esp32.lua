@@ -174,7 +174,7 @@ return {
         kind = "table", base = 0x3FF10000, entries = 256, page = 0x10000, page_mask = 0xFF, valid = 0x100, valid_value = 0,
       },
       timers = { 0x3FF5F000, 0x3FF60000 },
-      autobaud = { enable = { 0x18, 0 }, low = 0x28, high = 0x2C, edges = 0x30 },
+      autobaud = { enable = { 0x18, 0 }, short = 9, low = 0x28, high = 0x2C, edges = 0x30 },
       registers = {
         [RTC + 0x00] = { clear = 0x80000000 },
         [0x3FF58040] = { set = 0x80000000 },     -- the SDIO slave's DMA is at rest

@@ -92,6 +92,7 @@ static const struct member integers[] = {
     AT(uart.auto_conf),
     AT(uart.auto_bit),
     AT(uart.auto_low),
+    AT(uart.auto_short),
     AT(uart.auto_high),
     AT(uart.auto_count),
     AT(machine.elf),

@@ -456,7 +456,7 @@ function M.describe(given)
     d.machine_registers = machine_registers(sim.machine)
     local auto = sim.machine.autobaud
     if auto then
-      d.uart.auto_conf, d.uart.auto_bit = auto.enable[1], auto.enable[2]
+      d.uart.auto_conf, d.uart.auto_bit, d.uart.auto_short = auto.enable[1], auto.enable[2], auto.short or 1
       d.uart.auto_low, d.uart.auto_high, d.uart.auto_count = auto.low, auto.high, auto.edges
     end
     for _, m in ipairs(sim.machine.mirrors or {}) do d.aliases[#d.aliases + 1] = { m[1], m[2] - 1, m[3] } end

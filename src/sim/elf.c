@@ -10,6 +10,7 @@
 
 enum { HEADER = 52, SECTION = 40, SEGMENT = 32, PROGBITS = 1, LOAD = 1, ALLOC = 2, EXEC = 4, MOST = 256 };
 enum { SPAN = 0x10000 }; /* variables that are copied at once are fewer bytes */
+enum { FILLED = 15 };
 
 struct reader {
   const uint8_t *data;
@@ -68,8 +69,9 @@ static int put(struct reader *r, struct sim_elf *out, uint32_t addr, uint32_t of
   return 0;
 }
 
-/* The first values of the variables at addr: exact asks for a row that is theirs alone. 0: no row. */
-static uint32_t source_of(struct reader *r, const struct sim_elf *out, int code, uint32_t addr, uint32_t size,
+/* The first values of the variables at addr: exact asks for a row that is theirs alone. 0: no row. A section
+ * may be filled up to its alignment, behind what is copied: *size is then made less. */
+static uint32_t source_of(struct reader *r, const struct sim_elf *out, int code, uint32_t addr, uint32_t *size,
                           int exact) {
   for (int i = 0; i < code; i++) {
     const struct sim_elf_part *p = &out->part[i];
@@ -78,10 +80,14 @@ static uint32_t source_of(struct reader *r, const struct sim_elf *out, int code,
       if (first > addr || (exact && first != addr))
         continue;
       uint32_t end = word(r, p->offset + at + 4), from = word(r, p->offset + at + 8);
-      if (end <= first || end - first > SPAN || end - addr < size || end < addr)
+      if (end <= first || end - first > SPAN || end < addr || end - addr + FILLED < *size)
         continue;
-      if ((!exact || end == addr + size) && from % 4 == 0 && whole_in_rom(r, from, end - first))
+      if (exact && end - addr > *size)
+        continue;
+      if (from % 4 == 0 && whole_in_rom(r, from, end - first)) {
+        *size = end - addr < *size ? end - addr : *size;
         return from + (addr - first);
+      }
     }
   }
   return 0;
@@ -104,13 +110,13 @@ static int take_sections(struct reader *r, struct sim_elf *out, int variables) {
     if (rom != !variables)
       continue;
     if (variables) {
-      addr = source_of(r, out, code, addr, size, 1);
+      addr = source_of(r, out, code, addr, &size, 1);
       if (addr == 0)
-        addr = source_of(r, out, code, word(r, s + 12), size, 0);
+        addr = source_of(r, out, code, word(r, s + 12), &size, 0);
       if (addr == 0)
         continue;
     }
-    if (put(r, out, addr, offset, size) != 0)
+    if (size > 0 && put(r, out, addr, offset, size) != 0)
       return -1;
   }
   return 0;

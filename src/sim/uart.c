@@ -38,7 +38,7 @@ int sim_uart_measures(const struct sim_uart *u) {
 /* Cycles of the UART's clock in a bit. Who sends without a rate is taken to send at that of the boot log. */
 static uint32_t pulse(const struct sim_uart *u) {
   double baud = u->chip->host_baud > 0 ? u->chip->host_baud : u->chip->config.boot_baud;
-  double n = u->edges ? u->at.clock / baud - 1 : 0xFFF;
+  double n = u->edges ? u->at.clock / baud - u->at.auto_short : 0xFFF;
   return n > 0xFFF ? 0xFFF : (uint32_t)(n + 0.5);
 }
 

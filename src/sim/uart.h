@@ -20,6 +20,7 @@ struct sim_uart_layout {
   uint32_t fifo; /* a second address of the FIFO; 0: none */
   /* measuring the rate: the word and bit that switch it on, the shortest pulses, the edges; count 0: none */
   uint32_t auto_conf, auto_bit, auto_low, auto_high, auto_count;
+  uint32_t auto_short; /* cycles by which pulses are measured too short */
 };
 
 struct sim_uart {
