@@ -295,7 +295,9 @@ local CHIP = record {
         entries = within(1, 1024), page = within(4096, 1 << 20), page_mask = word, valid = word, valid_value = word,
       }),
       timers = optional(list(word, 1)), sha = optional(word),
-      autobaud = optional(record { enable = record { word, within(0, 31) }, short = optional(within(0, 31)), low = word, high = word, edges = word }),
+      autobaud = optional(record {
+        enable = record { word, within(0, 31) }, short = optional(within(0, 31)), low = word, high = word, edges = word,
+      }),
       registers = optional(map(word, record {
         reset = optional(word), set = optional(word), clear = optional(word), keep = optional(flag),
         forget = optional(flag), echo = optional(record { word, within(0, 31) }),

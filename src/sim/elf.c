@@ -71,8 +71,8 @@ static int put(struct reader *r, struct sim_elf *out, uint32_t addr, uint32_t of
 
 /* The first values of the variables at addr: exact asks for a row that is theirs alone. 0: no row. A section
  * may be filled up to its alignment, behind what is copied: *size is then made less. */
-static uint32_t source_of(struct reader *r, const struct sim_elf *out, int code, uint32_t addr, uint32_t *size,
-                          int exact) {
+static uint32_t source_of(struct reader *r, const struct sim_elf *out, int code, uint32_t addr,
+                          uint32_t *size, int exact) {
   for (int i = 0; i < code; i++) {
     const struct sim_elf_part *p = &out->part[i];
     for (uint32_t at = -p->addr & 3; p->size >= 12 && at <= p->size - 12; at += 4) {
