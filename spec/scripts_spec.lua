@@ -195,7 +195,7 @@ describe("the stock scripts", function()
       { "an empty file", { "flash", "0", "EMPTY" }, 14, "the file is empty (0 bytes)" },
       { "an address that is no number", { "flash", "0xZZ", IMAGE }, 2, "argument ADDRESS: '0xZZ' is not valid" },
       { "an address without a file", { "flash", "0x10000" }, 2, "0x10000 without FILE after it" },
-      { "nothing to do", { "flash" }, 2, "argument ADDRESS FILE is missing" },
+      { "nothing to do", { "flash" }, 2, "argument FILE is missing" },
       { "regions that overlap", { "flash", "0x0", IMAGE, "0x100", IMAGE }, 15, "overlap" },
       { "regions that share a sector", { "flash", "0x0", IMAGE, "0x800", IMAGE }, 15, "share the sector at 0x0" },
       { "what goes past the end of flash", { "flash", "0x3FFF00", IMAGE }, 15, "0x3FFF00" },

@@ -245,6 +245,24 @@ function M.partitions(args, chip)
                            spi_connection = args.spi_connection }
 end
 
+--- What esp.inputs must know, from the options; device and chip come when there is one.
+-- @param args as M.parse gives them
+function M.input_context(args)
+  local mode, freq, size = M.flash_settings(args)
+  return { chip = args.chip ~= "auto" and args.chip or nil, force = args.force, flash_mode = mode, flash_freq = freq,
+           flash_size = size, spi_connection = args.spi_connection, table_offset = args.partition_table_offset,
+           table = args.partition_table and M.partitions(args) or nil }
+end
+
+--- Flash mode, frequency and size as they were given; nil for those that were not, so that a build's own count.
+function M.flash_settings(args)
+  local function given(name)
+    if args.given[name] or args[name] ~= "keep" then return args[name] end
+    return nil
+  end
+  return given "flash_mode", given "flash_freq", given "flash_size"
+end
+
 --- Fill in what the environment says about flash parameters.
 local function environment_defaults(args)
   local names = { "flash_mode", "flash_freq", "flash_size" }

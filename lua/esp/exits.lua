@@ -17,7 +17,7 @@ M.classes = {
     { "protected_region", "encryption_active", "encryption_refused", "secure_download_mode" } },
   { 14, "file", "a file is missing, unreadable or not what it should be",
     { "file_missing", "file_denied", "bad_file", "bad_image", "bad_hex", "bad_json", "bad_partition_table",
-      "bad_nvs" } },
+      "bad_nvs", "bad_zip", "bad_flasher_args" } },
   { 15, "plan", "what was asked for does not fit: past the end of flash, overlapping, of unknown size",
     { "does_not_fit", "overlap", "flash_size_unknown", "no_partition" } },
   { 16, "output", "output cannot be written", { "disk_full", "file_failed" } },

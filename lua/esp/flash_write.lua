@@ -6,6 +6,7 @@ local diff = require "esp.flash_diff"
 local digests = require "esp.flash_digests"
 local erase = require "esp.flash_erase"
 local input = require "esp.input"
+local inputs = require "esp.inputs"
 local repair = require "esp.flash_repair"
 local util = require "esp.flash_util"
 local M = {}
@@ -356,6 +357,7 @@ end
 --- Everything that can be known before anything is written.
 local function prepare(chip, regions, opts)
   input.check_overlap(regions, util.SECTOR)
+  checks.encrypt_if_on(chip, regions)
   util.again(chip, 3, checks.run, chip, regions, opts)
   local plan = options(chip, opts, regions)
   checks.header_settings(chip, opts, nil)
@@ -393,7 +395,7 @@ end
 
 --- Write files to flash. All checks of all files come first; then region by region is written in the order given
 -- and compared by digest. What was not compared has verified = false in the report, and an event says why.
--- @param list of { address, path or { data =, ... } }, see esp.input
+-- @param list of { address, path or { data =, ... } }, see esp.input and esp.inputs
 -- @param opts flash_mode, flash_freq, flash_size ("keep", "detect" or a size), spi_connection;
 --   compress (nil: with the stub), erase_all, encrypt, ignore_flash_enc_efuse, force;
 --   skip_flashed, diff_with = list of old files (one per region, or false), trust_flash_content;
@@ -408,7 +410,8 @@ function M.flash(chip, list, opts)
   opts = opts or {}
   local started = require "esp.core.task".now()
   local report, plan = {}, nil
-  local regions = input.load_all(list)
+  local regions = inputs.load_all(list, util.about_chip(chip, opts))
+  opts = util.with_settings(opts, regions.settings)
   local ok, err = pcall(function()
     if #regions == 0 then error("flash: nothing to write", 0) end
     plan = prepare(chip, regions, opts)

@@ -60,7 +60,9 @@ local function check_address(region)
 end
 
 --- Regions of one hex file that share a sector become one, the gap filled as erased flash would be.
-local function join_sectors(list)
+-- @param list of { address, data }, sorted
+-- @return new list
+function M.join_sectors(list)
   local joined, stop = {}, nil
   for _, r in ipairs(list) do
     local last = joined[#joined]
@@ -87,7 +89,7 @@ local function load_hex(spec, path, name)
   else
     list = hex.decode(spec.data, name)
   end
-  return join_sectors(list)
+  return M.join_sectors(list)
 end
 
 --- Load one input.

@@ -217,7 +217,7 @@ end
 -- The image that a file or bytes hold, and what its segments' bytes are read from.
 local function read_image(self, source)
   local image_file = require "esp.image"
-  local regions = require("esp.input").load(source, 0)
+  local regions = require("esp.inputs").load_all({ { 0, source } }, { chip = self.id, device = self })
   local name, payload = regions[1].name, regions[1].payload
   local image = image_file.parse(payload, name)
   local target = image_file.target(image)
@@ -231,7 +231,7 @@ local function read_image(self, source)
 end
 
 --- Load an image into RAM and run it. The chip is not reset afterwards.
--- @param source path, or { data = bytes }: an image, or Intel HEX with one
+-- @param source path, or { data = bytes }: an image, Intel HEX with one, or an ELF file
 -- @param opts table or nil: progress = function(done, total)
 -- @return list of { address, size } that were loaded; entry address
 -- @raise wrong_chip, bad_image and what the file layer raises

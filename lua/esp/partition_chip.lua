@@ -2,6 +2,7 @@
 -- esp.flash takes them into the chip's class.
 local fail = require "esp.error"
 local input = require "esp.input"
+local inputs = require "esp.inputs"
 local otadata = require "esp.otadata"
 local partition = require "esp.partition"
 local M = { methods = {} }
@@ -74,10 +75,11 @@ end
 
 --- Regions for files that go to partitions.
 -- @param list entries
--- @param pairs list of { label, file }; the file as esp.input.load takes it, more fields are kept
+-- @param pairs list of { label, file }; the file as esp.inputs.load_all takes it, more fields are kept
+-- @param ctx as of esp.inputs.load_all, or nil
 -- @return list of regions, for chip:flash
 -- @raise no_partition; does_not_fit when a file is larger than its partition; what esp.input.load raises
-function M.place(list, pairs)
+function M.place(list, pairs, ctx)
   local all = {}
   local ok, err = pcall(function()
     for _, pair in ipairs(pairs) do
@@ -87,7 +89,7 @@ function M.place(list, pairs)
       for k, v in next, pair do
         if type(k) == "string" then given[k] = v end
       end
-      for _, r in ipairs(input.load_all { given }) do
+      for _, r in ipairs(inputs.load_all({ given }, ctx)) do
         all[#all + 1] = r
         r.partition = e.label
         local last = r.address + r.size

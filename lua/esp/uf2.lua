@@ -1,6 +1,6 @@
---- UF2: blocks of 512 bytes, each with its address, for boards that appear as a disk.
--- Sources: Microsoft's "USB Flashing Format (UF2)"; the MD5 part is that of the ESP USB Bridge, as esptool 5.2
--- writes it.
+--- UF2: blocks of 512 bytes, each with its address, for boards that appear as a disk. A reader that trusts nothing.
+-- Sources: https://github.com/microsoft/uf2, README; the MD5 part is that of the ESP USB Bridge. esptool 5.2 puts it
+-- right behind a block's bytes, and numbers the blocks of every file that it merges from 0; both are understood here.
 local fail = require "esp.error"
 local M = {}
 
@@ -12,6 +12,8 @@ local HEADER = "<I4I4I4I4I4I4I4I4"
 local HEADER_SIZE = string.packsize(HEADER)
 local MD5_PART = 24
 local BLOCKS_AT_ONCE = 128
+local PIECES = 512                     -- blocks joined at a time, so that joining stays linear
+local MOST_FAMILIES = 64
 
 --- The most bytes a block can carry.
 function M.largest_chunk(md5)
@@ -58,88 +60,136 @@ end
 
 --- Whether bytes begin like a UF2 file.
 function M.looks_like(head)
-  return #head >= 8 and head:sub(1, 8) == ("<I4I4"):pack(MAGIC1, MAGIC2)
+  return #head >= 8 and ("<I4I4"):unpack(head) == MAGIC1 and ("<I4"):unpack(head, 5) == MAGIC2
 end
 
-local function bad(name, offset, text)
-  fail { code = "bad_file", file = name, offset = offset, hint = "is the file complete, and really UF2?",
-         message = ("%s: %s (at offset 0x%X)"):format(name, text, offset) }
+local function bad(name, offset, text, hint)
+  fail { code = "bad_file", message = ("%s: 0x%X: %s"):format(name, offset, text), file = name, offset = offset,
+         hint = hint or "is the file complete, and really UF2?" }
 end
 
-local function check_md5(name, offset, block, size, address)
-  local first = HEADER_SIZE + size
-  if size + MD5_PART > M.DATA then bad(name, offset, ("block of %d bytes has no room for its MD5"):format(size)) end
-  local at, n, sum = ("<I4I4c16"):unpack(block, first + 1)
-  if at < address or n > size or at - address > size - n then bad(name, offset, "the MD5 is of other bytes") end
-  local from = HEADER_SIZE + at - address
-  if require "esp.core.digest".md5(block:sub(from + 1, from + n)) ~= sum then
-    bad(name, offset, "the contents of the block do not match their MD5")
-  end
-end
-
---- Sorted, without overlap, neighbours joined.
-local function join(runs, name)
-  table.sort(runs, function(a, b) return a.address < b.address or a.address == b.address and a.offset < b.offset end)
-  local list, stop = {}, nil
-  for _, run in ipairs(runs) do
-    if stop and run.address < stop then
-      bad(name, run.offset, ("address 0x%X is there twice"):format(run.address))
+-- A block may carry the MD5 of some bytes; only that of its own is looked at.
+local function check_md5(name, offset, block, at, address, size)
+  for _, place in ipairs { size, (M.DATA - MD5_PART) } do
+    if place + MD5_PART <= M.DATA then
+      local start, length = ("<I4I4"):unpack(block, at + HEADER_SIZE + place)
+      if start == address and length == size then
+        local bytes = block:sub(at + HEADER_SIZE, at + HEADER_SIZE + size - 1)
+        local sum = block:sub(at + HEADER_SIZE + place + 8, at + HEADER_SIZE + place + 23)
+        if require "esp.core.digest".md5(bytes) ~= sum then bad(name, offset, "MD5 of the block is wrong") end
+        return
+      end
     end
-    if run.address ~= stop then list[#list + 1] = { address = run.address } end
-    table.insert(list[#list], run.data)
-    stop = run.address + #run.data
   end
-  for _, r in ipairs(list) do
-    r.data = table.concat(r)
-    for i = #r, 1, -1 do r[i] = nil end
+end
+
+local function add(family, address, bytes, offset)
+  local run = family[#family]
+  if run and run.address + run.size == address then
+    run[#run + 1] = bytes
+    run.size = run.size + #bytes
+    if #run >= PIECES then
+      run.parts[#run.parts + 1] = table.concat(run)
+      for i = #run, 1, -1 do run[i] = nil end
+    end
+  else
+    family[#family + 1] = { address = address, size = #bytes, offset = offset, parts = {}, bytes }
   end
+end
+
+local function take(state, name, block, at, offset)
+  local magic1, magic2, flags, address, size, number, count, id = HEADER:unpack(block, at)
+  if magic1 ~= MAGIC1 or magic2 ~= MAGIC2 then bad(name, offset, "no block begins here") end
+  local last = ("<I4"):unpack(block, at + M.BLOCK - 4)
+  if last ~= MAGIC_END then
+    bad(name, offset + M.BLOCK - 4, ("the block does not end as it should (0x%08X)"):format(last))
+  end
+  if number >= count then bad(name, offset + 20, ("block %d of %d"):format(number, count)) end
+  if number ~= state.next or number > 0 and count ~= state.count then
+    bad(name, offset + 20, ("block %d of %d, expected block %d of %d")
+      :format(number, count, state.next, state.next > 0 and state.count or count))
+  end
+  state.count, state.next = count, (number + 1) % count
+  if flags & (FLAG_NOT_FLASH | FLAG_CONTAINER) ~= 0 then return end
+  if size == 0 or size > M.DATA then bad(name, offset + 16, ("%d data bytes, expected 1 to %d"):format(size, M.DATA)) end
+  if address + size > 0x100000000 then bad(name, offset + 12, "data beyond address 0xFFFFFFFF") end
+  if flags & FLAG_MD5 ~= 0 then check_md5(name, offset, block, at, address, size) end
+  id = flags & FLAG_FAMILY ~= 0 and id or false
+  if not state.families[id] then
+    if #state.order == MOST_FAMILIES then bad(name, offset, "too many families") end
+    state.families[id] = { id = id }
+    state.order[#state.order + 1] = state.families[id]
+  end
+  add(state.families[id], address, block:sub(at + HEADER_SIZE, at + HEADER_SIZE + size - 1), offset)
+end
+
+-- Sorted, joined where they touch; bytes given twice are a fault.
+local function finish(family, name)
+  for _, run in ipairs(family) do
+    run.parts[#run.parts + 1] = table.concat(run)
+    run.data, run.parts = table.concat(run.parts), nil
+    for i = #run, 1, -1 do run[i] = nil end
+  end
+  table.sort(family, function(a, b)
+    if a.address ~= b.address then return a.address < b.address end
+    return a.offset < b.offset
+  end)
+  local out = { id = family.id }
+  local group, stop
+  for i = 1, #family + 1 do
+    local run = family[i]
+    if group and (not run or run.address ~= stop) then
+      if run and run.address < stop then
+        bad(name, run.offset, ("address 0x%X is given a second time"):format(run.address))
+      end
+      out[#out + 1] = { address = group.address, data = table.concat(group) }
+      group = nil
+    end
+    if run then
+      group = group or { address = run.address }
+      group[#group + 1] = run.data
+      stop = run.address + run.size
+    end
+  end
+  return out
+end
+
+--- Decode a file that may hold images for several chips.
+-- @param source string or reader
+-- @param name for messages
+-- @return list of families, in the order in which they appear: each a list of { address, data }, with id (the number
+--   of the family, false without one)
+-- @raise bad_file, with file and offset
+function M.families(source, name)
+  name = name or "UF2"
+  local reader = require "esp.image".reader(source)
+  local chunk = M.BLOCK * BLOCKS_AT_ONCE
+  if reader.size % M.BLOCK ~= 0 then
+    bad(name, reader.size // M.BLOCK * M.BLOCK, ("%d bytes are left, a block has %d"):format(reader.size % M.BLOCK, M.BLOCK))
+  end
+  local state = { families = {}, order = {}, next = 0 }
+  for offset = 0, reader.size - 1, chunk do
+    local wanted = math.min(chunk, reader.size - offset)
+    local bytes = reader.read(offset, wanted)
+    if #bytes ~= wanted then bad(name, offset + #bytes, "the file ended while it was read") end
+    for at = 1, #bytes, M.BLOCK do take(state, name, bytes, at, offset + at - 1) end
+  end
+  if state.next ~= 0 then
+    bad(name, reader.size, ("block %d of %d is missing"):format(state.next, state.count), "is the file complete?")
+  end
+  if #state.order == 0 then bad(name, 0, "nothing in it is for flash") end
+  local list = {}
+  for i, family in ipairs(state.order) do list[i] = finish(family, name) end
   return list
 end
 
---- Read a UF2 file.
--- @param source string or reader
--- @param name for messages
--- @return list of { address =, data = }, sorted, neighbours joined; the family id, nil when there is none
--- @raise bad_file, with the offset of the block
+--- Decode a file for one chip.
+-- @return list of { address, data }, sorted, neighbours joined; the family id, nil when there is none
+-- @raise bad_file, also when there is more than one family in it
 function M.decode(source, name)
-  name = name or "UF2"
-  local reader = require "esp.image".reader(source)
-  if reader.size == 0 or reader.size % M.BLOCK ~= 0 then
-    bad(name, reader.size // M.BLOCK * M.BLOCK, ("%d bytes, should be a multiple of %d"):format(reader.size, M.BLOCK))
-  end
-  local runs, family, number, count = {}, nil, 0, nil
-  for offset = 0, reader.size - 1, M.BLOCK do
-    local block = reader.read(offset, M.BLOCK)
-    if #block < M.BLOCK then bad(name, offset, "cut short") end
-    local magic1, magic2, flags, address, size, i, n, id = HEADER:unpack(block)
-    if magic1 ~= MAGIC1 or magic2 ~= MAGIC2 or ("<I4"):unpack(block, M.BLOCK - 3) ~= MAGIC_END then
-      bad(name, offset, "not a UF2 block")
-    end
-    if flags & (FLAG_NOT_FLASH | FLAG_CONTAINER) == 0 then
-      if size == 0 or size > M.DATA then
-        bad(name, offset, ("block of %d bytes, 1 to %d are possible"):format(size, M.DATA))
-      end
-      if address + size > 0x100000000 then bad(name, offset, "data beyond address 0xFFFFFFFF") end
-      if i == 0 then number, count = 0, n end
-      if i ~= number or n ~= count or i >= n then
-        bad(name, offset, ("block %d of %d, should be %d of %s"):format(i, n, number, count or "any number"))
-      end
-      number = number + 1
-      if flags & FLAG_FAMILY ~= 0 then
-        if family and family ~= id then
-          bad(name, offset, ("family 0x%08X, before it was 0x%08X"):format(id, family))
-        end
-        family = id
-      end
-      if flags & FLAG_MD5 ~= 0 then check_md5(name, offset, block, size, address) end
-      runs[#runs + 1] = { address = address, offset = offset, data = block:sub(HEADER_SIZE + 1, HEADER_SIZE + size) }
-    end
-  end
-  if count and number ~= count then
-    bad(name, reader.size, ("the last file has %d of %d blocks"):format(number, count))
-  end
-  if #runs == 0 then bad(name, 0, "no data for flash") end
-  return join(runs, name), family
+  local list = M.families(source, name)
+  if #list > 1 then bad(name or "UF2", 0, ("it holds images for %d chips"):format(#list)) end
+  return list[1], list[1].id or nil
 end
 
 return M
