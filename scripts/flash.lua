@@ -83,7 +83,10 @@ local function add_labelled(chip)
   input.check_overlap(regions)
   labelled = {}
 end
-if #labelled > 0 and regions and args.partition_table and ctx.chip then add_labelled() end
+if #labelled > 0 and regions and args.partition_table then
+  local ok, err = pcall(add_labelled)
+  if not ok and not (fail.is(err) and err.needs_chip) then error(err, 0) end
+end
 
 local compress = nil
 if args.compress then compress = true elseif args.no_compress then compress = false end

@@ -1,6 +1,7 @@
 -- Fixtures in spec/support/inputs, none of them made by this program: merged.uf2 and merged.hex by esptool 5.2
 -- (--chip esp32c3 merge-bin --format uf2 or hex, 0x0 examples/hello/hello-esp32c3.bin 0x8000 table.bin
--- 0x10000 app.bin), the archives by the module zipfile of Python 3.11 from a folder as ESP-IDF's build leaves it. app.bin is noise.
+-- 0x10000 app.bin), the archives by the module zipfile of Python 3.11 from a folder as ESP-IDF's build leaves it.
+-- app.bin is noise.
 local inputs = require "esp.inputs"
 local input = require "esp.input"
 local zip = require "esp.zip"

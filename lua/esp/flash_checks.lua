@@ -24,7 +24,7 @@ function M.encrypt_if_on(chip, regions)
   local on
   for _, r in ipairs(regions) do
     if r.encrypt_if_on and r.encrypt == nil then
-      if on == nil then on = chip.data.security.flash_crypt_cnt and identity.flash_encryption(chip) and true or false end
+      if on == nil then on = chip.data.security.flash_crypt_cnt ~= nil and identity.flash_encryption(chip) end
       r.encrypt = on or nil
     end
   end

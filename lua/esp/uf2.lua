@@ -111,7 +111,9 @@ local function take(state, name, block, at, offset)
   end
   state.count, state.next = count, (number + 1) % count
   if flags & (FLAG_NOT_FLASH | FLAG_CONTAINER) ~= 0 then return end
-  if size == 0 or size > M.DATA then bad(name, offset + 16, ("%d data bytes, expected 1 to %d"):format(size, M.DATA)) end
+  if size == 0 or size > M.DATA then
+    bad(name, offset + 16, ("%d data bytes, expected 1 to %d"):format(size, M.DATA))
+  end
   if address + size > 0x100000000 then bad(name, offset + 12, "data beyond address 0xFFFFFFFF") end
   if flags & FLAG_MD5 ~= 0 then check_md5(name, offset, block, at, address, size) end
   id = flags & FLAG_FAMILY ~= 0 and id or false
@@ -165,7 +167,8 @@ function M.families(source, name)
   local reader = require "esp.image".reader(source)
   local chunk = M.BLOCK * BLOCKS_AT_ONCE
   if reader.size % M.BLOCK ~= 0 then
-    bad(name, reader.size // M.BLOCK * M.BLOCK, ("%d bytes are left, a block has %d"):format(reader.size % M.BLOCK, M.BLOCK))
+    bad(name, reader.size // M.BLOCK * M.BLOCK,
+        ("%d bytes are left, a block has %d"):format(reader.size % M.BLOCK, M.BLOCK))
   end
   local state = { families = {}, order = {}, next = 0 }
   for offset = 0, reader.size - 1, chunk do
