@@ -19,6 +19,8 @@ local ALLOWED_IN_SDM = {
   [OP.FLASH_DEFL_DATA] = true, [OP.FLASH_DEFL_END] = true, [OP.GET_SECURITY_INFO] = true,
 }
 
+local SDC_FIRST, SDC_LAST = 0x19, 0x1E     -- certificates for debugging, where the ROM has them
+
 local RUN_USER_CODE, REBOOT = 1, 0        -- argument of FLASH_END
 local WRITES_IN_A_PACKET = 32             -- 16 bytes each; the smallest ROM's buffer holds more
 local GARBAGE = 0.05                      -- seconds until the line is quiet after both sides changed their rate
@@ -37,7 +39,8 @@ end
 -- @param opts table or nil: as esp.core.link's command takes, and what = words for a message
 -- @return value, body | nil, message, code, details
 function M:try_command(op, data, opts)
-  if self.sdm and not ALLOWED_IN_SDM[op] then
+  local sdc = op >= SDC_FIRST and op <= SDC_LAST and self.data and self.data.rom.sdc
+  if self.sdm and not ALLOWED_IN_SDM[op] and not sdc then
     return nil, ("the chip is in secure download mode and refuses command 0x%02X"):format(op), "unsupported",
       { op = op }
   end

@@ -3,6 +3,7 @@
 -- spellings of version 4 as in its migration guide. An entry is as esp.cli.parser describes it; besides:
 --   eat    the option takes all words up to the next option
 --   pairs  words are taken as ADDRESS FILE, by twos
+--   sdc    the command only talks to the ROM: no stub, no other rate, no reset, no look at the chip
 --   removed  what to say of an option that is no more
 local M = {}
 
@@ -180,9 +181,11 @@ M.commands = {
   { name = "get-security-info", chip = true, advanced = true, summary = "Show the security state of the chip." },
   { name = "chip-id", chip = true, advanced = true, summary = "Show the id of the chip." },
   { name = "run", chip = true, advanced = true, summary = "Start the program in flash." },
-  { name = "verify-sdc-certificate", chip = true, advanced = true, summary = "Hand a certificate to the chip.",
+  { name = "verify-sdc-certificate", chip = true, sdc = true, advanced = true,
+    summary = "Hand a certificate to the chip.",
     { "filename", type = "file", help = "the certificate" } },
-  { name = "read-sdc-chip-info", chip = true, advanced = true, summary = "Read the chip's part of a certificate.",
+  { name = "read-sdc-chip-info", chip = true, sdc = true, advanced = true,
+    summary = "Read the chip's part of a certificate.",
     { "--output", "-o", type = "output", default = "chip_info.bin", metavar = "FILE", help = "file to write" } },
   { name = "read-nand-spare", chip = true, hidden = true, summary = "NAND: read a bad-block mark.",
     { "page", type = "int", min = 0, help = "number of the page" }, spi },

@@ -121,6 +121,8 @@ local function banner(self, chip)
   screen:print(("Connected to %s on %s:"):format(chip.name, chip.url))
   if chip.sdm then
     row(screen, "Chip type", chip.name .. " in Secure Download Mode")
+  elseif self.command.sdc then
+    row(screen, "Chip type", chip.name)
   else
     local info = chip:info()
     row(screen, "Chip type", info.description)
@@ -164,9 +166,10 @@ function M.connect(self)
   local on_event = listener(self)
   self.on_event = on_event
   local ok, chip = pcall(require "esp".connect, {
-    port = global.port, baud = global.baud, chip = global.chip, before = global.before, after = global.after,
+    port = global.port, baud = self.command.sdc and 115200 or global.baud, chip = global.chip,
+    before = global.before, after = self.command.sdc and "no-reset" or global.after,
     attempts = global.connect_attempts, port_filter = #global.port_filter > 0 and global.port_filter or nil,
-    no_stub = global.no_stub or self.command.name == "run" or self.command.rom_only, stub = global.stub,
+    no_stub = global.no_stub or self.command.name == "run" or self.command.sdc, stub = global.stub,
     override_vddsdio = global.override_vddsdio,
     config = self.settings, trace = global.trace and function(p) screen:packet(p) end or nil, on_event = on_event })
   if not ok then
