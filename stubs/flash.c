@@ -16,6 +16,7 @@ enum { CHUNK = 64 }; /* the controller's buffer */
 /* Commands of the flash; of those with an address also, in the upper byte, the one whose address has four
  * bytes. */
 enum {
+  WRITE_DISABLE = 0x04,
   WRITE_ENABLE = 0x06,
   READ_STATUS = 0x05,
   ERASE_CHIP = 0xC7,
@@ -29,7 +30,7 @@ enum { BUSY = 1, ENABLED = 2, PROTECTION = 0x3C };
 #define BIG (1u << 24) /* from here on addresses have 32 bits */
 #endif
 
-uint32_t flash_size;
+uint32_t flash_size = 4u << 20;
 static uint32_t pending;  /* looks at the status that what was begun last may take; 0: it is done */
 static uint32_t saved[3]; /* what the ROM's functions expect to find in the controller */
 
@@ -119,22 +120,16 @@ int flash_in_range(uint32_t address, uint32_t size) {
   return address <= flash_size && size <= flash_size - address;
 }
 
-/* `to` need not be aligned, but is faster when it is. */
-int flash_read(uint32_t address, uint8_t *to, uint32_t n) {
+/* Whole words are stored: `to` is aligned and has room for them. */
+int flash_read(uint32_t address, void *to, uint32_t n) {
+  uint32_t *word = to;
   int err = flash_ready();
   while (n && !err) {
     uint32_t part = n < CHUNK ? n : CHUNK;
     err = command(READ, address, 0, part);
-    for (uint32_t i = 0; i < part; i += 4) {
-      uint32_t w = REG_READ(SPI1_BASE + SPI_W0 + i);
-      if (!((uintptr_t)to & 3) && part - i >= 4)
-        *(uint32_t *)(void *)(to + i) = w;
-      else
-        for (uint32_t k = i; k < part && k < i + 4; k++, w >>= 8)
-          to[k] = (uint8_t)w;
-    }
+    for (uint32_t i = 0; i < part; i += 4)
+      *word++ = REG_READ(SPI1_BASE + SPI_W0 + i);
     io_poll();
-    to += part;
     address += part;
     n -= part;
   }
@@ -147,7 +142,7 @@ int flash_program(uint32_t address, const uint32_t *from, uint32_t n) {
     uint32_t part = n < CHUNK ? n : CHUNK, all = 0xFFFFFFFF;
     for (uint32_t i = 0; i < (part + 3) / 4; i++)
       all &= from[i];
-    if (all != 0xFFFFFFFF || (part & 3)) /* erased flash holds 0xFF already */
+    if (all != 0xFFFFFFFF) /* erased flash holds 0xFF already */
       err = change(PROGRAM, address, from, part, LOOKS_PROGRAM);
     from += part / 4;
     address += part;
@@ -160,11 +155,10 @@ int flash_erase(uint32_t address, uint32_t size) {
   uint32_t first = 0, s;
   int err = change(size == BLOCK64 ? ERASE_64K : ERASE_4K, address, 0, 0, LOOKS_ERASE);
   if (!err)
-    err = flash_read(address, (uint8_t *)&first, 4);
+    err = flash_read(address, &first, 4);
   if (!err && first != 0xFFFFFFFF) { /* a protected sector takes the command and does nothing */
-    err = status(&s);
-    if (!err)
-      err = s & PROTECTION ? FLASH_PROTECTED : FLASH_FAILED;
+    status(&s);
+    err = s & PROTECTION ? FLASH_PROTECTED : FLASH_FAILED;
   }
   return err;
 }
@@ -178,7 +172,7 @@ int flash_blank(uint32_t sector, int *blank) {
   uint32_t part[CHUNK / 4], all = 0xFFFFFFFF;
   int err = OK;
   for (uint32_t at = 0; at < SECTOR && all == 0xFFFFFFFF && !err; at += CHUNK) {
-    err = flash_read(sector + at, (uint8_t *)part, CHUNK);
+    err = flash_read(sector + at, part, CHUNK);
     for (uint32_t i = 0; i < CHUNK / 4; i++)
       all &= part[i];
   }
@@ -212,24 +206,23 @@ int flash_program_encrypted(uint32_t address, const uint32_t *from, uint32_t n) 
 #endif
 }
 
-int flash_attach(uint32_t pins) {
+void flash_attach(uint32_t pins) {
 #ifdef ROM_ATTACH_UNLESS
   if (ROM_ATTACH_UNLESS)
-    return OK;
+    return;
 #endif
 #ifdef ROM_PADS
   rom_call(ROM_PADS, 0, 0, 0);
 #endif
   registers(0);
   rom_call(ROM_ATTACH, pins, 0, 0);
-  flash_init();
-  return OK;
+  flash_init(0);
 }
 
-void flash_init(void) {
+void flash_init(int first) {
   registers(1);
   REG_WRITE(SPI1_BASE + SPI_CTRL,
             REG_READ(SPI1_BASE + SPI_CTRL) & ~CTRL_FAST_MODES); /* our reads take one bit at a time */
-  if (!flash_size)
-    flash_size = 4u << 20;
+  if (first && change(WRITE_DISABLE, NO_ADDRESS, 0, 0, 0))      /* nobody answers: attaching is left to us */
+    flash_attach(0);
 }

@@ -284,7 +284,7 @@ void stub_init(void) {
 #endif
   crc_init();
   io_init();
-  flash_init();
+  flash_init(1);
   io_open();
   io_word(0x4941484F); /* OHAI */
   io_close();

@@ -117,17 +117,17 @@ void ring_store(uint8_t byte);
 /* flash.c - the flash chip behind the SPI controller. Addresses and sizes in bytes; results are error bytes.
  */
 extern uint32_t flash_size; /* as the host has set it */
-void flash_init(void);
+void flash_init(int first); /* first: attaches the flash where nobody has */
 int flash_in_range(uint32_t address, uint32_t size);
-int flash_ready(void); /* waits until what was begun is done */
-int flash_read(uint32_t address, uint8_t *to, uint32_t n);
+int flash_ready(void);                                  /* waits until what was begun is done */
+int flash_read(uint32_t address, void *to, uint32_t n); /* whole words are stored */
 int flash_program(uint32_t address, const uint32_t *from,
                   uint32_t n); /* within one page; may still run on return */
 int flash_program_encrypted(uint32_t address, const uint32_t *from, uint32_t n);
 int flash_erase(uint32_t address, uint32_t size); /* SECTOR or BLOCK64 */
 int flash_erase_all(void);
 int flash_blank(uint32_t sector, int *blank);
-int flash_attach(uint32_t pins);
+void flash_attach(uint32_t pins);
 
 /* write.c - a write in progress. */
 int write_erase(uint32_t *address, uint32_t end); /* the next sector or 64 KiB of a range, and moves on */

@@ -98,10 +98,12 @@ static void spi_command(void) {
   }
   for (uint32_t i = 0; i < 64; i++)
     data[i] = (uint8_t)(spi[(SPI_W0 + i) / 4] >> (8 * (i & 3)));
-  if (!anything && ((user & USR_ADDRESS) != 0) != (op != 0x05 && op != 0x06 && op != 0xC7))
+  if (!anything && ((user & USR_ADDRESS) != 0) != (op != 0x04 && op != 0x05 && op != 0x06 && op != 0xC7))
     abort();
   if (op == 0x06) {
     enabled = !sick;
+  } else if (op == 0x04) {
+    enabled = 0;
   } else if (op == 0x05) {
     data[0] = (uint8_t)(sick ? (sick == 1 ? 0xFF : 0) : (enabled ? 2 : 0) | (busy > 0));
     busy -= busy > 0;
