@@ -227,6 +227,19 @@ describe("esptool's commands", function()
           "\nHash of data verified")
     end)
 
+    it("only what differs of a file that begins within a sector", function()
+      local old = program.write(path "old4.bin", ("\xAA"):rep(0x4000))
+      local new = program.write(path "new4.bin", ("\xBB"):rep(100) .. ("\xAA"):rep(0x4000 - 100))
+      for _, loader in ipairs { "--no-stub", "--trace" } do
+        rom("erase-region", "0x80000", "0x8000")
+        good(quiet("-p", port, loader, "write-flash", "0x80104", old))
+        local out = good(quiet("-p", port, loader, "write-flash", "0x80104", new, "--diff-with", old))
+        has(out, "\nReflashing 1 changed sector at 0x00080104%.%.%.\n", "\nHash of data verified%.\n")
+        assert.equal(("\xFF"):rep(0x104) .. program.read(new) .. ("\xFF"):rep(0xEFC),
+                     program.read(path "write.flash"):sub(0x80001, 0x85000))
+      end
+    end)
+
     it("nothing for an empty file, and tells of one that is missing", function()
       local empty = program.write(path "empty.bin", "")
       has(write("write-flash", "0x0", empty, "0x50000", random), "Warning: '[^']*empty.bin' is empty%.",

@@ -86,8 +86,6 @@ function M.needed(chip, region, job, old, opts)
   end
   local runs = M.runs(old.payload, job.payload)
   if #runs == 0 then return runs, false end
-  -- What stands before the file in its first sector is erased with it; a part begins behind it.
-  if runs[1][1] == 0 and job.before > 0 and runs[1][2] < size then return nil end
   return runs
 end
 
