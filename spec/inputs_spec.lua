@@ -324,3 +324,92 @@ describe("mutated inputs", function()
     end)
   end
 end)
+
+-- How ELF files become images is the business of image_elf_spec; here it is where they go and what is refused.
+describe("an ELF file", function()
+  local fixtures = require "spec.support.image_fixtures"
+  local image = require "esp.image"
+  local LIST = { { type = 0, subtype = 0x00, label = "factory", offset = 0x20000, size = 0x100000 } }
+  local CHIPS = { "esp32", "esp32s2", "esp32s3", "esp32c2", "esp32c3", "esp32c5", "esp32c6", "esp32c61", "esp32h2",
+                  "esp32h21", "esp32h4", "esp32p4" }
+
+  it("becomes an app for every chip, in the app's partition", function()
+    for _, chip in ipairs(CHIPS) do
+      local got = load({ data = fixtures.app(chip) }, { chip = chip, table = LIST })
+      assert.equal(0x20000, got[1][1])
+      local made = image.parse(got[1][2], chip)
+      assert.equal(require "esp.chips".get(chip).image_chip_id, made.chip_id)
+      assert.is_true(made.checksum_valid and made.digest_valid)
+    end
+  end)
+  it("goes where it is told to", function()
+    assert.equal(0x30000, load({ data = fixtures.app "esp32c3" }, { chip = "esp32c3" }, 0x30000)[1][1])
+  end)
+  it("waits for the chip", function()
+    assert.is_nil(inputs.try { { 0x10000, { data = fixtures.app "esp32c3" } } })
+    assert.is_nil(inputs.try({ { false, { data = fixtures.app "esp32c3" } } }, { chip = "esp32c3" }))
+  end)
+  it("for another processor, or with code where the chip has no memory, is refused", function()
+    refused("wrong_chip", "x.elf: is for xtensa, the ESP32-C3 is riscv", load,
+            { data = fixtures.app "esp32", name = "x.elf" }, { chip = "esp32c3", table = LIST })
+    refused("wrong_chip", ".iram0.vectors is to be at 0x40080000, where the ESP32-S3 has no memory", load,
+            { data = fixtures.app "esp32" }, { chip = "esp32s3", table = LIST })
+  end)
+  it("that is too large for its partition is refused", function()
+    local small = { { type = 0, subtype = 0, label = "app", offset = 0x20000, size = 0x1000 } }
+    refused("does_not_fit", "more than partition app has", load, { data = fixtures.app "esp32c3" },
+            { chip = "esp32c3", table = small })
+  end)
+  it("for the ESP8266 has its own addresses", function()
+    local got = load({ data = fixtures.esp8266() }, { chip = "esp8266" })
+    assert.equal(0, got[1][1])
+    assert.equal(2, #got)
+    refused("bad_argument", "becomes 2 files", load, { data = fixtures.esp8266() }, { chip = "esp8266" }, 0x1000)
+  end)
+end)
+
+describe("a chip", function()
+  local board = require "spec.support.board"
+  local fixtures = require "spec.support.image_fixtures"
+
+  it("is given a whole build, and compared with it", function()
+    local chip <close>, sim = board.new("esp32c3", { flash_size = 1 << 20 })
+    local report = chip:flash { { false, FOLDER .. "deflated.zip" } }
+    assert.equal(3, #report)
+    for _, part in ipairs(SET) do
+      if part[1] ~= 0 then assert.equal(part[2], sim:flash(part[1], #part[2])) end
+    end
+    -- the build's parameters: 4MB and 80m in the fourth byte, dio in the third
+    assert.equal("\x02\x2F", sim:flash(2, 2))
+    assert.is_true((chip:verify(nil, FOLDER .. "stored.zip")))
+    sim:poke_flash(0x10010, "\0\0\0\0")
+    local equal, details = chip:verify { { false, FOLDER .. "stored.zip" } }
+    assert.is_false(equal)
+    assert.same({ true, true, false }, { details[1].equal, details[2].equal, details[3].equal })
+    sim:close()
+  end)
+
+  it("says where its app goes", function()
+    local chip <close>, sim = board.new("esp32c3", { flash_size = 1 << 20 })
+    local app = { data = fixtures.app "esp32c3", name = "app.elf" }
+    local err = refused("bad_partition_table", "app.elf: where does the app go?", chip.flash, chip, { { false, app } })
+    assert.matches("--bootloader FILE --partition-table FILE", err.hint, 1, true)
+    sim:poke_flash(0x8000, TABLE)
+    chip:flash { { false, app } }
+    assert.equal("\xE9", sim:flash(0x10000, 1))
+    assert.is_true((chip:verify(nil, app)))
+    sim:close()
+  end)
+
+  for _, case in ipairs { { false, "plain" }, { true, "encrypted" } } do
+    it(("writes what a build marks %s, by its flash encryption"):format(case[2]), function()
+      local chip <close>, sim = board.new("esp32c3", { flash_size = 1 << 20, flash_encryption = case[1] or nil,
+                                                       keys = case[1] and { "XTS_AES_128_KEY" } or nil })
+      local regions = inputs.load_all { { false, FOLDER .. "stored.zip" } }
+      require "esp.flash_checks".encrypt_if_on(chip, regions)
+      for _, r in ipairs(regions) do assert.equal(case[1] or nil, r.encrypt) end
+      input.close(regions)
+      sim:close()
+    end)
+  end
+end)

@@ -137,7 +137,7 @@ end
 local function check_elf(ctx, elf, data)
   local wrong = elf.machine ~= data.arch and ("is for %s, the %s is %s"):format(elf.machine, data.name, data.arch)
   for _, section in ipairs(elf.sections) do
-    local loaded = section.type == 1 and section.flags & 2 ~= 0 and section.size > 0
+    local loaded = section.type == 1 and section.flags & 2 ~= 0 and section.size > 0 and section.address > 0
     if not wrong and loaded and not has_memory(data, section.address) then
       wrong = ("%s is to be at 0x%08X, where the %s has no memory"):format(section.name, section.address, data.name)
     end
