@@ -15,6 +15,8 @@ local args = cli.parse {
     help = "address to listen on; 0.0.0.0 or :: for all" },
   { "--allow", type = "string", metavar = "NETWORK", many = true,
     help = "only clients of this address or network may come (10.0.0.0/8); may be repeated" },
+  { "--secret-file", type = "file", metavar = "FILE",
+    help = "only clients that know the secret in this file may come (esplua's: ?secret-file=FILE in the port's name)" },
   { "--baud", "-b", type = "int", min = 1, max = 20000000, default = 115200, metavar = "RATE",
     help = "rate until the client says another" },
   { "--raw", help = "plain TCP, for socket:// clients: no rates, no reset" },
@@ -27,7 +29,7 @@ local TEXT = {
   client = "client connected", client_left = "client left", port_lost = "port lost", port_back = "port is back",
   bootloader = "reset into the bootloader", reset = "reset", busy = "second client turned away",
   not_allowed = "client not allowed", refused = "cannot do what the client asks", port_failed = "port cannot be used",
-  baud = "rate", failed = "failed",
+  bad_secret = "client does not know the secret", baud = "rate", failed = "failed",
 }
 local QUIET = { baud = true, reset = true, bootloader = true }
 
@@ -41,6 +43,10 @@ end
 
 local function warn(report)
   if serve.is_local(args.listen) then return end
+  if args.secret_file then
+    report:warning "these ports can be reached from other machines, and nothing is encrypted"
+    return
+  end
   local whom = #args.allow > 0 and "everyone in the networks of --allow" or "everyone who reaches this machine"
   report:warning(("%s can use these ports: there is no password, and nothing is encrypted"):format(whom))
   if #args.allow == 0 then
@@ -53,7 +59,8 @@ cli.run(args, function(report)
   for i, word in ipairs(args.ports) do list[i] = serve.parse_port(word) end
   list[1].number = list[1].number or args.tcp
   local server <close> = serve.open {
-    ports = list, address = args.listen, allow = args.allow, baud = args.baud, raw = args.raw, hold = args.hold,
+    ports = list, address = args.listen, allow = args.allow, baud = args.baud,
+    secret_file = args.secret_file, raw = args.raw, hold = args.hold,
     plain_lines = args.plain_lines, long_reset = args.long_reset, config = require("esp.config").load(),
     on_event = function(e)
       if args.json then

@@ -2,6 +2,7 @@
 #include "l_core.h"
 #include "l_port.h"
 #include "l_task.h"
+#include "proof.h"
 #include "serve.h"
 
 #include <string.h>
@@ -20,10 +21,26 @@ static struct serve *check(lua_State *L) {
   return &u->s;
 }
 
-/* serve.new(port, client [, raw]) -> session. Both are ports; client is a connection that was accepted. */
+/* serve.proof(path, nonce) -> what shows that one knows the secret in that file | nil, message, code */
+static int l_proof(lua_State *L) {
+  size_t n;
+  uint8_t out[PROOF_SIZE];
+  char error[300];
+  const char *path = luaL_checkstring(L, 1), *nonce = luaL_checklstring(L, 2, &n);
+  if (proof_make(path, (const uint8_t *)nonce, n, out, error, sizeof error) != 0)
+    return l_fail(L, "bad_file", "%s", error);
+  lua_pushlstring(L, (const char *)out, sizeof out);
+  return 1;
+}
+
+/* serve.new(port, client [, raw [, received]]) -> session. Both are ports; client is a connection that was
+ * accepted. received: what came from it before. */
 static int l_new(lua_State *L) {
   struct port *port = l_checkport(L, 1), *client = l_checkport(L, 2);
   int raw = lua_toboolean(L, 3);
+  size_t n;
+  const char *received = luaL_optlstring(L, 4, "", &n);
+  luaL_argcheck(L, n <= SERVE_IN, 4, "too long");
   struct lserve *u = lua_newuserdatauv(L, sizeof *u, 2);
   u->made = 0;
   luaL_setmetatable(L, SERVE_TYPE);
@@ -34,6 +51,7 @@ static int l_new(lua_State *L) {
   if (serve_init(&u->s, port, client, raw) != 0)
     return l_fail(L, "no_memory", "not enough memory");
   u->made = 1;
+  serve_feed(&u->s, received, n);
   return 1;
 }
 
@@ -117,7 +135,7 @@ static int l_counts(lua_State *L) {
   return 3;
 }
 
-static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"new", l_new}, {"proof", l_proof}, {NULL, NULL}};
 static const luaL_Reg methods[] = {{"run", l_run},     {"reply", l_reply},   {"next_control", l_next_control},
                                    {"alive", l_alive}, {"counts", l_counts}, {"close", l_close},
                                    {NULL, NULL}};

@@ -34,6 +34,12 @@ int serve_init(struct serve *s, struct port *port, struct port *client, int raw)
   return s->out ? 0 : -1;
 }
 
+void serve_feed(struct serve *s, const void *bytes, size_t n) {
+  s->in_at = 0;
+  s->in_end = n < SERVE_IN ? n : SERVE_IN;
+  memcpy(s->in, bytes, s->in_end);
+}
+
 static void stop_waiting(struct serve *s) {
   if (s->epoll >= 0)
     close(s->epoll);

@@ -57,6 +57,9 @@ struct serve {
 int serve_init(struct serve *s, struct port *port, struct port *client, int raw);
 void serve_free(struct serve *s);
 
+/* Bytes that came from the client before, at most SERVE_IN, to be called first of all. */
+void serve_feed(struct serve *s, const void *bytes, size_t n);
+
 /* To be called before each start of s->op. */
 void serve_prepare(struct serve *s, double until);
 

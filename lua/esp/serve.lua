@@ -19,6 +19,8 @@ local PULSE = 0.1                        -- EN is low for at least this long
 local AGAIN = 10                         -- a reset so soon after another: the one before did not help
 local BREAK_TIME = 0.25
 local OPEN_WAIT, OPEN_PAUSE = 2, 0.1     -- a port that is just being plugged in
+local NONCE, AUTH_TIME, AUTH_MAX, AUTH_AT_ONCE = 16, 5, 512, 8
+local AUTH_BEGIN, SUB_END = "\255\250\37esplua1", "\255\240"
 local BACK_WAIT = 0.5                    -- a look for a port that has gone; then for the client
 
 -- Who may come ---------------------------------------------------------------------------------------------
@@ -336,13 +338,13 @@ function Served:refuse(client, address, code, text)
   client:close()
 end
 
-function Served:session(client, address)
+function Served:session(client, address, received)
   local ok, port = pcall(self.open_port, self)
   if not ok then
     if type(port) == "table" and port.code == "interrupted" then error(port, 0) end
     return self:refuse(client, address, "port_failed", message_of(port))
   end
-  local pump <close> = fail.check(nil, nil, require("esp.core.serve").new(port, client, self.raw))
+  local pump <close> = fail.check(nil, nil, require("esp.core.serve").new(port, client, self.raw, received))
   local session = setmetatable({
     served = self, port = port, pump = pump, address = address, info = port:info(),
     lines = { dtr = false, rts = false }, modem_mask = 0, told = {},
@@ -350,10 +352,60 @@ function Served:session(client, address)
   self.tries, self.last_reset = 0, nil
   session:say "client"
   local fine, err = pcall(session.run, session)
-  local received, sent, dropped = pump:counts()
+  local from_port, to_port, dropped = pump:counts()
   if session.breaking then port:hold_break(false) end
-  session:say("client_left", { received = received, sent = sent, dropped = dropped })
+  session:say("client_left", { received = from_port, sent = to_port, dropped = dropped })
   if not fine then error(err, 0) end
+end
+
+-- A shared secret: the client shows that it knows it, by an HMAC of a number that is used once. Telnet's option
+-- AUTHENTICATION carries both. What else it says meanwhile is kept.
+-- @return bytes | nil
+function Served:authenticate(client)
+  local task, core = require "esp.core.task", require "esp.core.serve"
+  local random <close> = assert(io.open("/dev/urandom", "rb"))
+  local nonce = random:read(NONCE)
+  local wanted = fail.check(nil, nil, core.proof(self.secret_file, nonce))
+  client:write(AUTH_BEGIN .. nonce:gsub("\255", "\255\255") .. SUB_END, 1)
+  local got, deadline = "", task.now() + AUTH_TIME
+  while #got < AUTH_MAX do
+    local more = client:read(AUTH_MAX - #got, math.max(deadline - task.now(), 0))
+    if not more then return nil end
+    got = got .. more
+    local first, last = got:find(AUTH_BEGIN, 1, true)
+    local stop = first and got:gsub("\255\255", "\0\0"):find(SUB_END, last + 1, true)
+    if stop then
+      local proof = got:sub(last + 1, stop - 1):gsub("\255\255", "\255")
+      if proof ~= wanted then return nil end
+      return got:sub(1, first - 1) .. got:sub(stop + #SUB_END)
+    end
+  end
+  return nil
+end
+
+-- Who must show the secret does so beside a client that is being served, a few at a time.
+function Served:ask_secret(client, address)
+  if self.asking >= AUTH_AT_ONCE then return client:close() end
+  self.asking = self.asking + 1
+  self.askers[client] = require "esp.core.task".spawn(function()
+    local guard <close> = setmetatable({}, { __close = function()
+      self.asking = self.asking - 1
+      self.askers[client] = nil
+    end })
+    local ok, received = pcall(self.authenticate, self, client)
+    if ok and received then
+      self:admit(client, address, received)
+    elseif ok then
+      self:refuse(client, address, "bad_secret", "this port needs a shared secret: ?secret-file=FILE in its name")
+    else
+      client:close()
+      if type(received) == "table" and (received.code == "interrupted" or received.code == "cancelled") then
+        error(received, 0)
+      end
+      self.on_event { code = "failed", client = address, port = self.url, text = message_of(received) }
+    end
+    return guard and nil
+  end)
 end
 
 function Served:take(client)
@@ -362,6 +414,11 @@ function Served:take(client)
     self.on_event { code = "not_allowed", client = address, port = self.url }
     return client:close()
   end
+  if self.secret_file then return self:ask_secret(client, address) end
+  return self:admit(client, address)
+end
+
+function Served:admit(client, address, received)
   if self.user then
     return self:refuse(client, address, "busy", ("%s is in use by %s"):format(self.url, self.user))
   end
@@ -372,7 +429,7 @@ function Served:take(client)
       self:let_go()
       self.user = nil
     end })
-    local ok, err = pcall(self.session, self, client, address)
+    local ok, err = pcall(self.session, self, client, address, received)
     if not ok then
       local code = type(err) == "table" and err.code
       if code == "interrupted" or code == "cancelled" then error(err, 0) end
@@ -380,6 +437,13 @@ function Served:take(client)
     end
     return guard and nil
   end)
+end
+
+function Served:stop()
+  if self.task then self.task:cancel() end
+  local askers = {}
+  for _, asker in pairs(self.askers) do askers[#askers + 1] = asker end
+  for _, asker in ipairs(askers) do asker:cancel() end
 end
 
 --- The name by which clients reach it.
@@ -415,7 +479,7 @@ function Server:run()
   local guard <close> = setmetatable({}, { __close = function()
     for _, t in ipairs(tasks) do t:cancel() end
     for _, served in ipairs(self.list) do
-      if served.task then served.task:cancel() end
+      served:stop()
     end
   end })
   for i, served in ipairs(self.list) do tasks[i] = task.spawn(served.run, served) end
@@ -426,7 +490,7 @@ end
 --- End everything; twice is fine.
 function Server:close()
   for _, served in ipairs(self.list) do
-    if served.task then served.task:cancel() end
+    served:stop()
     if served.server then served.server:close() end
     if served.port then served.port:close() end
     served.server, served.port, served.task = nil, nil, nil
@@ -456,7 +520,8 @@ end
 
 --- Listen for clients of some ports. Then call run.
 -- @param opts table: ports = list of { url =, number = TCP port or nil for the next one, 0 for any }; address to
---   listen on ("127.0.0.1"); allow = list of addresses and networks that may come; baud before a client says
+--   listen on ("127.0.0.1"); allow = list of addresses and networks that may come; secret_file = path of a secret
+--   that clients must know; baud before a client says
 --   (115200); raw = plain TCP; hold = keep the ports open between clients; plain_lines = recognise nothing, pass
 --   every change of a line on; long_reset = for boards with a large capacitor; config (of esp.config);
 --   on_event = function{ code =, port =, client =, text = }
@@ -467,6 +532,10 @@ function M.open(opts)
   local allow = opts.allow and #opts.allow > 0 and M.allow_list(opts.allow) or nil
   check_same(opts.ports)
   check_config(opts.config)
+  if opts.secret_file then
+    if opts.raw then fail { code = "bad_argument", message = "a shared secret is not possible with plain TCP" } end
+    fail.check(nil, nil, require "esp.core.serve".proof(opts.secret_file, ""))
+  end
   local server = setmetatable({ list = {} }, Server)
   local number = M.DEFAULT_PORT
   for i, entry in ipairs(opts.ports) do
@@ -481,7 +550,8 @@ function M.open(opts)
     server.list[i] = setmetatable({
       url = entry.url, server = listening, number = listening:port(), address = address, allow = allow,
       baud = opts.baud or 115200, raw = opts.raw, plain_lines = opts.plain_lines, long_reset = opts.long_reset,
-      config = opts.config, on_event = opts.on_event or function() end,
+      config = opts.config, secret_file = opts.secret_file, asking = 0, askers = {},
+      on_event = opts.on_event or function() end,
       hold = opts.hold or entry.url:find "^sim:" ~= nil,     -- a simulated chip ends with its port
     }, Served)
     number = number == 0 and 0 or number + 1
