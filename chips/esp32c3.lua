@@ -145,6 +145,7 @@ return {
     fields = { package = 0, block_minor = 1, block_major = 1 },
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 5 }, mirrors = { { 0x3FF00000, 0x3FF20000, 0x40040000 } },
+      memory = { { 0x3FCE0000, 0x3FCE1000 } },        -- the ROM reads behind a structure at the end of its memory
       reset_cause = { RTC + 0x38, 0, 6 },
       interrupts = {
         kind = "matrix", matrix = 0x600C2000, enable = 0x104, priority = 0x114, threshold = 0x194,

@@ -284,6 +284,7 @@ local CHIP = record {
     peripherals = optional(list(record { word, word }, 1)),
     machine = optional(record {
       id = record { word, word }, mirrors = optional(list(record { word, word, word }, 1)),
+      memory = optional(list(record { word, word, kind = optional(behaviour("ram", "mask", "registers", "flash")) }, 1)),
       reset_cause = record { word, within(0, 31), within(1, 32) },
       interrupts = optional(record {
         kind = behaviour("matrix", "plic", "clic", "direct"), matrix = word, control = optional(word),

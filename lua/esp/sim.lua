@@ -459,6 +459,9 @@ function M.describe(given)
       d.uart.auto_conf, d.uart.auto_bit, d.uart.auto_short = auto.enable[1], auto.enable[2], auto.short or 1
       d.uart.auto_low, d.uart.auto_high, d.uart.auto_count = auto.low, auto.high, auto.edges
     end
+    for _, m in ipairs(sim.machine.memory or {}) do
+      d.regions[#d.regions + 1] = { m[1], m[2] - 1, KINDS[m.kind or "ram"] }
+    end
     for _, m in ipairs(sim.machine.mirrors or {}) do d.aliases[#d.aliases + 1] = { m[1], m[2] - 1, m[3] } end
   end
   for _, name in ipairs(FAULTS) do
