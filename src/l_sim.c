@@ -5,6 +5,7 @@
 #include "sim/simport.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,13 +276,25 @@ static int l_unmodelled(lua_State *L) {
   return 1;
 }
 
+/* The registers, and those of the last exception. */
+static void describe_core(struct cpu *cpu, char *text, size_t size) {
+  static const char *const names[] = {"mcause", "mepc", "mtval", "exccause", "epc1", "excvaddr"};
+  int n = cpu_describe(cpu, text, size);
+  size_t at = n > 0 && (size_t)n < size ? (size_t)n : strlen(text);
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && at < size; i++) {
+    int reg = cpu_find(cpu, names[i]);
+    if (reg >= 0)
+      at += (size_t)snprintf(text + at, size - at, "%s 0x%08x  ", names[i], (unsigned)cpu_get(cpu, reg));
+  }
+}
+
 /* chip:describe() -> text: the processor's registers and the instruction it is at | nil */
 static int l_describe(lua_State *L) {
   struct lsim *s = check_sim(L);
   char text[SIM_FAULT_TEXT] = "";
   struct sim_chip *c = sim_runner_lock(s->runner);
   if (c->core.cpu)
-    cpu_describe(c->core.cpu, text, sizeof text);
+    describe_core(c->core.cpu, text, sizeof text);
   sim_runner_unlock(s->runner);
   if (text[0])
     lua_pushstring(L, text);

@@ -283,7 +283,7 @@ local CHIP = record {
     core = optional(behaviour("rv32imc", "rv32imac", "rv32imafc", "lx106", "esp32", "esp32s2", "esp32s3")),
     peripherals = optional(list(record { word, word }, 1)),
     machine = optional(record {
-      id = record { word, word }, mirrors = optional(list(record { word, word, word }, 1)),
+      id = record { word, word }, unaligned = optional(flag), mirrors = optional(list(record { word, word, word }, 1)),
       memory = optional(list(record { word, word, kind = optional(behaviour("ram", "mask", "registers", "flash")) }, 1)),
       reset_cause = record { word, within(0, 31), within(1, 32) },
       interrupts = optional(record {
@@ -298,6 +298,7 @@ local CHIP = record {
       timers = optional(list(word, 1)), sha = optional(word),
       autobaud = optional(record {
         enable = record { word, within(0, 31) }, short = optional(within(0, 31)), low = word, high = word, edges = word,
+        rx_reset = optional(within(0, 31)),
       }),
       registers = optional(map(word, record {
         reset = optional(word), set = optional(word), clear = optional(word), keep = optional(flag),

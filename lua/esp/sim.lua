@@ -207,7 +207,7 @@ local function machine_layout(data, crystal)
   local irq, cache, timg, cause = m.interrupts or {}, m.cache or {}, m.timers or {}, m.reset_cause or {}
   local sources = irq.sources or {}
   return {
-    elf = data.arch == "riscv" and 243 or 94, id_addr = m.id and m.id[1] or 0, id_value = m.id and m.id[2] or 0,
+    unaligned = m.unaligned or false, elf = data.arch == "riscv" and 243 or 94, id_addr = m.id and m.id[1] or 0, id_value = m.id and m.id[2] or 0,
     sha = m.sha or 0, cause_addr = cause[1], cause_lsb = cause[2], cause_width = cause[3],
     irq = {
       kind = IRQS[irq.kind] or 0, matrix = irq.matrix, control = irq.control or irq.matrix, enable = irq.enable,
@@ -457,6 +457,7 @@ function M.describe(given)
     local auto = sim.machine.autobaud
     if auto then
       d.uart.auto_conf, d.uart.auto_bit, d.uart.auto_short = auto.enable[1], auto.enable[2], auto.short or 1
+      d.uart.rx_reset = 1 << (auto.rx_reset or 17)
       d.uart.auto_low, d.uart.auto_high, d.uart.auto_count = auto.low, auto.high, auto.edges
     end
     for _, m in ipairs(sim.machine.memory or {}) do

@@ -17,12 +17,14 @@ enum {
 static const double QUANTUM = 0.0005;                   /* seconds that a paced program may be late */
 static const double NAP = 0.0002, LONGEST_NAP = 0.0256; /* seconds */
 
-/* irq: the chip's interrupt controller is there, and the processor has no enable bits of its own. */
-static struct cpu *make(struct cpu_bus *bus, int kind, int irq) {
+static struct cpu *make(const struct sim_chip *c, struct cpu_bus *bus) {
+  const struct sim_machine_layout *m = &c->config.machine;
+  int kind = c->config.core.kind, irq = c->machine.on ? m->irq.kind : SIM_IRQ_NONE;
   struct rv32_config rv = {.reset_pc = 0x40000000,
                            .atomics = kind != SIM_CPU_RV32IMC,
                            .floats = kind == SIM_CPU_RV32IMAFC,
-                           .mie = kind == SIM_CPU_RV32IMC && !irq};
+                           .unaligned = c->machine.on && m->unaligned,
+                           .mie = irq ? irq == SIM_IRQ_PLIC : kind == SIM_CPU_RV32IMC};
   switch (kind) {
   case SIM_CPU_LX106:
     return cpu_new_xtensa(bus, &xtensa_lx106, 0);
@@ -57,7 +59,7 @@ static int begin(struct sim_chip *c) {
   if (c->config.core.kind == SIM_CPU_NONE)
     return 0;
   if (sim_core_map(c) == 0)
-    core->cpu = make(core->bus, c->config.core.kind, c->machine.on && c->config.machine.irq.kind);
+    core->cpu = make(c, core->bus);
   if (!core->cpu) {
     sim_core_stop(c);
     snprintf(core->fault, sizeof core->fault, "no memory to run a program");

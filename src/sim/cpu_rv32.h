@@ -37,6 +37,8 @@ enum rv_csr {
   CSR_MPCER = 0x7E0, /* Espressif's performance counter: events, mode, count */
   CSR_MPCMR = 0x7E1,
   CSR_MPCCR = 0x7E2,
+  CSR_UPCER = 0x800, /* the same for user mode */
+  CSR_UPCCR = 0x802,
   CSR_MCYCLE = 0xB00,
   CSR_MINSTRET = 0xB02,
   CSR_MCYCLEH = 0xB80,

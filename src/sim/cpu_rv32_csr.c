@@ -122,7 +122,13 @@ static uint32_t status_in_cause(const struct rv32 *h) {
   return 3u << 28 | (h->csr[CSR_MSTATUS] & MSTATUS_MPIE ? 1u << 27 : 0);
 }
 
+/* Espressif's counter shows at the numbers of user mode, too. */
+static unsigned own_number(unsigned csr) {
+  return csr >= CSR_UPCER && csr <= CSR_UPCCR ? csr - CSR_UPCER + CSR_MPCER : csr;
+}
+
 bool rv_csr_read(struct rv32 *h, unsigned csr, uint32_t *value) {
+  csr = own_number(csr);
   if (is_float_csr(csr) && (!h->config.floats || !(h->csr[CSR_MSTATUS] & MSTATUS_FS)))
     return false;
   switch (csr) {
@@ -181,6 +187,7 @@ static void write_status(struct rv32 *h, uint32_t value) {
 }
 
 bool rv_csr_write(struct rv32 *h, unsigned csr, uint32_t value) {
+  csr = own_number(csr);
   if (csr >> 10 == 3) /* read only by its number */
     return false;
   if (is_float_csr(csr)) {

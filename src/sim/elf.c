@@ -84,7 +84,7 @@ static uint32_t source_of(struct reader *r, const struct sim_elf *out, int code,
         continue;
       if (exact && end - addr > *size)
         continue;
-      if (from % 4 == 0 && whole_in_rom(r, from, end - first)) {
+      if (whole_in_rom(r, from, end - first)) {
         *size = end - addr < *size ? end - addr : *size;
         return from + (addr - first);
       }

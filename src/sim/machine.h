@@ -28,7 +28,8 @@ static inline uint32_t sim_register_value(const struct sim_register *r, uint32_t
 }
 
 struct sim_machine_layout {
-  int elf;                    /* SIM_ELF_... */
+  int elf;                      /* SIM_ELF_... */
+  int unaligned;                /* the processor loads and stores at any address */
   uint32_t id_addr, id_value; /* a word that only this chip's ROM has there */
   uint32_t cause_addr;        /* reset cause: width bits from lsb on */
   int cause_lsb, cause_width;

@@ -21,6 +21,7 @@ struct sim_uart_layout {
   /* measuring the rate: the word and bit that switch it on, the shortest pulses, the edges; count 0: none */
   uint32_t auto_conf, auto_bit, auto_low, auto_high, auto_count;
   uint32_t auto_short; /* cycles by which pulses are measured too short */
+  uint32_t rx_reset;   /* bits of the same word that empty the FIFO */
 };
 
 struct sim_uart {

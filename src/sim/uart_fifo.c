@@ -143,7 +143,7 @@ uint32_t sim_uart_edges(struct sim_uart *u) {
 }
 
 void sim_uart_control(struct sim_uart *u, uint32_t word) {
-  if (word & 1u << 17)
+  if (word & u->at.rx_reset)
     u->rx_head = u->rx_count = 0;
 }
 
