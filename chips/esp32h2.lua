@@ -127,7 +127,9 @@ return {
   },
   sim = {
     machine = {                                     -- what its ROM needs to run
-      id = { 0x40000010, 16 }, unaligned = true, reset_cause = { 0x600B0410, 0, 5 },
+      id = { 0x40000010, 16 }, unaligned = true,
+      memory = { { 0x40850000, 0x40851000 } },        -- the ROM reads behind a structure at the end of its memory
+      reset_cause = { 0x600B0410, 0, 5 },
       interrupts = {
         kind = "plic", matrix = 0x60010000, control = 0x20001000, enable = 0x0, priority = 0x10, threshold = 0x90,
         sources = { uart0 = 33 },
