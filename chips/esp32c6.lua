@@ -132,7 +132,7 @@ return {
   sim = {
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 13 }, unaligned = true,
-      memory = { { 0x40880000, 0x40881000 } },        -- the ROM reads behind a structure at the end of its memory
+      memory = { { 0x40880000, 0x40881000 }, { 0x3FCE0000, 0x3FCE1000 } },   -- read by the ROM for esptool's stub
       reset_cause = { 0x600B0410, 0, 5 },
       interrupts = {
         kind = "plic", matrix = 0x60010000, control = 0x20001000, enable = 0x0, priority = 0x10, threshold = 0x90,
