@@ -16,6 +16,7 @@ local DEFAULT_PAGE = 0x10000
 local ELF_DIGEST_OFFSET = 0xB0         -- header, extended header, segment header, then 144 bytes into the descriptor
 local IMAGE_START = 24 + 8             -- headers before the first byte of the first segment
 local SLACK = 0x10000
+local MOST_PADDING = 0x1000000         -- no segment is that long
 
 local PROGRAM = { [elf_file.PROGBITS] = true, [elf_file.INIT_ARRAY] = true, [elf_file.FINI_ARRAY] = true,
                   [elf_file.PREINIT_ARRAY] = true }
@@ -114,7 +115,7 @@ local function merge(list, data, opts, note)
       -- Frameworks of others may bring parts together that were aligned differently.
       local stop = before.address + #before.data
       local aligned = stop + -stop % part.align
-      if aligned ~= stop and aligned == part.address then
+      if aligned ~= stop and aligned == part.address and aligned - stop < MOST_PADDING then
         note("note", "padding", ("Inserting %d bytes padding between %s and %s")
           :format(aligned - stop, before.name, part.name))
         before.data = before.data .. ("\0"):rep(aligned - stop)

@@ -12,8 +12,10 @@ local WP_PIN_UNUSED = 0xEE
 local V2_COUNT = 4
 local HEX_HEAD = 600
 
+-- What goes to a terminal: no control characters, and what is no UTF-8 only as ASCII.
 local function text(s)
-  return (s:match "^%Z*":gsub("[%c\127-\255]", "?"))
+  s = s:match "^%Z*"
+  return (s:gsub(utf8.len(s) and "[%c\127]" or "[%c\127-\255]", "?"))
 end
 
 --- The description that an app of ESP-IDF begins with.

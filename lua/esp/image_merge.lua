@@ -69,7 +69,8 @@ local function check_overlap(list)
     local stop = a.address + a.size
     local sector = (stop + SECTOR - 1) // SECTOR * SECTOR
     if b.address < stop or a.from ~= b.from and b.address // SECTOR * SECTOR < sector then
-      fail { code = "overlap", hint = "flash is written in sectors of 0x1000 bytes; are the addresses right?",
+      fail { code = "overlap", regions = { a, b },
+             hint = "flash is written in sectors of 0x1000 bytes; are the addresses right?",
              message = ("detected overlap at address 0x%x: %s (to 0x%X) and %s")
                :format(b.address, a.name, stop - 1, b.name) }
     end

@@ -21,11 +21,16 @@ local MEMORY = {
   esp32e22 = { RISCV, 0x31000000, 0x31040000, 0x3C000020, 0x3C010020 },
 }
 
+local known = {}
+
 --- Bytes that do not repeat soon and depend on nothing but the arguments.
 function M.bytes(n, seed)
+  local key = n .. "/" .. seed
+  if known[key] then return known[key] end
   local t = {}
   for i = 1, n do t[i] = string.char((i * i * 7 + i * 3 + seed * 41) // 3 & 0xFF) end
-  return table.concat(t)
+  known[key] = table.concat(t)
+  return known[key]
 end
 
 local function sections_of(chip)
