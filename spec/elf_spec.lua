@@ -9,7 +9,8 @@ local BYTES = writer.elf {
     { name = ".dram0.bss", address = 0x3FFB0000, kind = "nobits", size = 0x100 },
   },
   symbols = {
-    { name = "app_main", address = 0x40080004, size = 8 }, { name = "buffer", address = 0x3FFB0000, size = 64, info = 0x11 },
+    { name = "app_main", address = 0x40080004, size = 8 },
+    { name = "buffer", address = 0x3FFB0000, size = 64, info = 0x11 },
     { name = "loop", address = 0x4008000C, size = 4, info = 0x02 }, { name = "loop", address = 0x40080000, size = 2 },
     { name = "elsewhere", section = 0 },
   },

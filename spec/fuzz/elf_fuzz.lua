@@ -22,7 +22,8 @@ local function put(bytes, at, new) return bytes:sub(1, at) .. new .. bytes:sub(a
 -- Most faults go where the tables are: the header, and the section headers at the end.
 local function mutate(bytes)
   for _ = 1, math.random(1, 6) do
-    local where, at = math.random(4)
+    local where = math.random(4)
+    local at
     if where == 1 then at = math.random(0, 51)
     elseif where == 2 then at = math.random(52, 52 + 7 * 32)
     elseif where == 3 then at = #bytes - math.random(1, math.min(#bytes, 400))
