@@ -159,6 +159,31 @@ describe("esptool's arguments", function()
     assert.equal(0, esptool("-p nowhere write-flash -h").status)
   end)
 
+  it("are completed", function()
+    local candidates = require "esp.esptool.complete".candidates
+    local function has(list, word)
+      for _, w in ipairs(list) do
+        if w == word then return true end
+      end
+      return false
+    end
+    assert.same({ "write-flash", "write-mem", "write-flash-status" }, candidates({}, "wri"))
+    assert.same({ "--chip" }, candidates({}, "--ch"))
+    assert.is_true(has(candidates({ "--chip" }, "esp32"), "esp32c3"))
+    assert.is_true(has(candidates({ "-b" }, ""), "460800"))
+    assert.same({ "qio", "qout" }, candidates({ "-c", "esp32", "write-flash", "--flash-mode" }, "q"))
+    assert.is_true(has(candidates({ "write-flash" }, "-"), "-fm"))
+    assert.is_nil(candidates({ "write-flash", "0x0" }, ""))              -- files
+    assert.same({}, candidates({ "read-mem" }, ""))
+    assert.same({}, candidates({ "nonsense" }, ""))
+    local r = program.run({ "version" }, { as = path "esptool", env = { _ESPTOOL_COMPLETE = "bash_source" } })
+    assert.equal(0, r.status)
+    assert.matches("complete -o nosort -F _esptool_completion esptool", r.out, 1, true)
+    r = program.run({}, { as = path "esptool",
+                          env = { _ESPTOOL_COMPLETE = "bash_complete", COMP_WORDS = "esptool eras", COMP_CWORD = "1" } })
+    assert.equal("plain,erase-flash\nplain,erase-region\n", r.out)
+  end)
+
   it("come from a file, which may quote", function()
     program.write(path "flash_args", ('--flash_mode dio\n0x1000 "%s"\n0x2000 \'%s\'\n'):format(path "a", path "b"))
     local r = esptool { "--port", "nowhere", "write_flash", "@" .. path "flash_args" }

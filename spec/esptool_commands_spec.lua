@@ -176,7 +176,8 @@ describe("esptool's commands", function()
 
     it("and say where that cannot be", function()
       has(left "soft-reset", "Warning: Stub flasher has been disabled: [^\n]*soft reset")
-      has(good "-p sim:esp32 --after watchdog-reset flash-id", "Warning: [^\n]*watchdog")
+      has(good "-p sim:esp32 --after watchdog-reset flash-id", "Warning: Watchdog hard reset is not supported on ESP32",
+          "\nHard resetting via RTS pin%.%.%.\n$")
     end)
 
     it("to the program that was started", function()

@@ -111,6 +111,8 @@ end
 -- @return exit status
 function M.main(argv, streams)
   local state = { out = streams and streams.out or io.stdout, err = streams and streams.err or io.stderr }
+  local asked = not streams and os.getenv "_ESPTOOL_COMPLETE"
+  if asked then return require "esp.esptool.complete".answer(asked, PROGRAM, state.out) end
   local ok, err = xpcall(run, function(e)
     if type(e) == "string" then return debug.traceback(e, 2) end      -- a fault of ours: say where
     return e
