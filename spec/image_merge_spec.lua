@@ -145,18 +145,20 @@ end)
 
 describe("a UF2 file", function()
   local DATA = fixtures.bytes(1000, 22)
-  local function encode(opts)
+  local function encode(opts, data)
     local out = {}
-    uf2.encode(function(b) out[#out + 1] = b end, require "esp.image".reader(DATA), 0x10000, opts)
+    uf2.encode(function(b) out[#out + 1] = b end, require "esp.image".reader(data or DATA), 0x10000, opts)
     return table.concat(out)
   end
+  local ONE = encode({ family = 1 }, "one block")
   local WITH, WITHOUT = encode { family = 0x12345678 }, encode { family = 0x12345678, md5 = false }
   local function put(at, new) return WITH:sub(1, at) .. new .. WITH:sub(at + #new + 1) end
 
   it("is read back", function()
     for _, bytes in ipairs { WITH, WITHOUT } do
       local list, family = uf2.decode(bytes, "a.uf2")
-      assert.same({ { address = 0x10000, data = DATA } }, list)
+      assert.equal(1, #list)
+      assert.same({ address = 0x10000, data = DATA }, list[1])
       assert.equal(0x12345678, family)
     end
     assert.is_true(uf2.looks_like(WITH))
@@ -167,24 +169,25 @@ describe("a UF2 file", function()
     local other = {}
     uf2.encode(function(b) other[#other + 1] = b end, require "esp.image".reader "xyz", 0x8000, { family = 0x12345678 })
     local list = uf2.decode(WITH .. table.concat(other), "a.uf2")
-    assert.same({ { address = 0x8000, data = "xyz" }, { address = 0x10000, data = DATA } }, list)
+    assert.equal(2, #list)
+    assert.same({ address = 0x8000, data = "xyz" }, list[1])
+    assert.same({ address = 0x10000, data = DATA }, list[2])
   end)
 
   for _, case in ipairs {
-    { "is empty", "", "0 bytes, should be a multiple of 512" },
-    { "is cut in a block", WITH:sub(1, 1000), "multiple of 512 (at offset 0x200)" },
-    { "has no first word", put(0, "x"), "not a UF2 block (at offset 0x0)" },
-    { "has no last word", put(1023, "x"), "not a UF2 block (at offset 0x200)" },
-    { "has a block of nothing", put(16, "\0\0\0\0"), "block of 0 bytes" },
-    { "has a block that is too long", put(16, "\255\255\255\255"), "block of 4294967295 bytes" },
-    { "has blocks in odd order", WITH:sub(513) .. WITH:sub(1, 512), "block 1 of 3, should be 0" },
-    { "lacks a block", WITH:sub(1, 1024), "the last file has 2 of 3 blocks" },
-    { "changes its family", put(512 + 28, "\1"), "family 0x" },
-    { "has other data than its MD5 says", put(32 + 5, "\0\1\2"), "do not match their MD5 (at offset 0x0)" },
-    { "has an MD5 of other bytes", put(32 + 452, "\1"), "the MD5 is of other bytes" },
+    { "is empty", "", "nothing in it is for flash" },
+    { "is cut in a block", WITH:sub(1, 1000), "0x200: 488 bytes are left" },
+    { "has no first word", put(0, "x"), "0x0: no block begins here" },
+    { "has no last word", put(1023, "x"), "0x3FC: the block does not end as it should" },
+    { "has a block of nothing", put(16, "\0\0\0\0"), "0x10: 0 data bytes" },
+    { "has a block that is too long", put(16, "\255\255\255\255"), "0x10: 4294967295 data bytes" },
+    { "has blocks in odd order", WITH:sub(513) .. WITH:sub(1, 512), "0x14: block 1 of 3, expected block 0 of 3" },
+    { "lacks a block", WITH:sub(1, 1024), "block 2 of 3 is missing" },
+    { "changes its family", put(512 + 28, "\1"), "it holds images for 2 chips" },
+    { "has other data than its MD5 says", put(32 + 5, "\0\1\2"), "0x0: MD5 of the block is wrong" },
     { "ends beyond 32 bits", WITHOUT:sub(1, 12) .. "\255\255\255\255" .. WITHOUT:sub(17), "beyond address 0xFFFFFFFF" },
-    { "gives bytes twice", WITH .. WITH, "address 0x10000 is there twice" },
-    { "has nothing for flash", put(8, "\1"):sub(1, 512), "no data for flash" },
+    { "gives bytes twice", WITH .. WITH, "address 0x10000 is given a second time" },
+    { "has nothing for flash", ONE:sub(1, 8) .. "\1" .. ONE:sub(10), "nothing in it is for flash" },
   } do
     it("is refused when it " .. case[1], function()
       local ok, err = pcall(uf2.decode, case[2], "a.uf2")
