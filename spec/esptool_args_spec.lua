@@ -180,7 +180,8 @@ describe("esptool's arguments", function()
     assert.equal(0, r.status)
     assert.matches("complete -o nosort -F _esptool_completion esptool", r.out, 1, true)
     r = program.run({}, { as = path "esptool",
-                          env = { _ESPTOOL_COMPLETE = "bash_complete", COMP_WORDS = "esptool eras", COMP_CWORD = "1" } })
+                          env = { _ESPTOOL_COMPLETE = "bash_complete",
+                                  COMP_WORDS = "esptool eras", COMP_CWORD = "1" } })
     assert.equal("plain,erase-flash\nplain,erase-region\n", r.out)
   end)
 
