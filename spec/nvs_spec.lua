@@ -10,6 +10,7 @@ local nvs = require "esp.nvs"
 local nvs_read = require "esp.nvs_read"
 local program = require "spec.support.program"
 
+local SLOW = os.getenv "ESPLUA_GC_STRESS" ~= nil       -- what only repeats is done less often then
 local HEAD = "key,type,encoding,value\n"
 
 local function md5(bytes) return digest.hex(digest.md5(bytes)) end
@@ -40,7 +41,8 @@ describe("an NVS image", function()
   setup(function() folder = program.folder() end)
   teardown(program.clean)
 
-  for _, case in ipairs(golden.cases) do
+  for i, case in ipairs(golden.cases) do
+    if SLOW and i > 4 then break end
     local want = golden.digests[case.name]
     it("of " .. case.name .. " has the bytes that ESP-IDF gives it", function()
       local list = decode(case)
@@ -280,7 +282,7 @@ describe("a mutated NVS", function()
     math.randomseed(20262)
     local PIECES = { ",", "\n", '"', "#", "\0", "-", "99999999999999999999", "namespace", "\xFF", "blob_fill(9;0x00)" }
     local read, refused = 0, 0
-    for i = 1, 500 do
+    for i = 1, SLOW and 20 or 500 do
       local text = golden.cases[i % 3 + 1].csv:sub(1, 700)
       for _ = 1, math.random(4) do
         local at, kind = math.random(#text), math.random(4)
@@ -303,15 +305,15 @@ describe("a mutated NVS", function()
         assert.matches("line %d", result.message)
       end
     end
-    assert.is_true(read > 20 and refused > 50)
+    assert.is_true(SLOW or read > 20 and refused > 50)
   end)
 
   it("image is read, with problems that have a place", function()
     math.randomseed(20263)
-    local list = csv.decode(golden.cases[3].csv)
+    local list = csv.decode(golden.cases[SLOW and 1 or 3].csv)
     local plain = nvs.build(list, { size = 0x4000 })
     local refused = 0
-    for i = 1, 150 do
+    for i = 1, SLOW and 5 or 150 do
       local key = i % 5 == 0 and golden.KEYS or nil
       local image = key and nvs.build(list, { size = 0x4000, key = key }) or plain
       for _ = 1, math.random(6) do
@@ -330,13 +332,13 @@ describe("a mutated NVS", function()
       local fine, failure = pcall(csv.encode, parsed.entries)
       assert(fine or failure.code == "bad_nvs", tostring(failure))
     end
-    assert.is_true(refused > 50)
+    assert.is_true(SLOW or refused > 50)
   end)
 
   it("image with right checksums around wrong sizes is read", function()
     math.randomseed(20264)
-    local plain = nvs.build(csv.decode(golden.cases[3].csv), { size = 0x4000 })
-    for _ = 1, 150 do
+    local plain = nvs.build(csv.decode(golden.cases[SLOW and 1 or 3].csv), { size = 0x4000 })
+    for _ = 1, SLOW and 5 or 150 do
       local image = plain
       for _ = 1, math.random(3) do
         local at = 64 + 32 * math.random(0, 20)
