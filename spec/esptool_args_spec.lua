@@ -159,6 +159,31 @@ describe("esptool's arguments", function()
     assert.equal(0, esptool("-p nowhere write-flash -h").status)
   end)
 
+  it("of any kind never end in a fault of the program", function()
+    local declare, fail = require "esp.esptool.declare", require "esp.error"
+    local tokens = { "", "-", "--", "-x", "--no", "=", "--=", "-=", "--port=", "0", "-1", "0x", "ALL", "64k", "a b", "@",
+                     "\0", "\255", "-fs=4MB", "-fs4MB", "-zue", "write_flash", "flash-id", path "a", path "none" }
+    for _, command in ipairs(declare.commands) do
+      tokens[#tokens + 1] = command.name
+      for name in pairs(args.compile(command).by_name) do tokens[#tokens + 1] = name end
+    end
+    for name in pairs(require "esp.cli.parser".compile(declare.global).by_name) do tokens[#tokens + 1] = name end
+    table.sort(tokens)
+    local x = 20
+    local function random(n)
+      x = (x * 1103515245 + 12345) & 0x7FFFFFFF
+      return (x >> 12) % n + 1
+    end
+    for _ = 1, 4000 do
+      local words = {}
+      for i = 1, random(7) do words[i] = tokens[random(#tokens)] end
+      local ok, err = pcall(args.parse, words)
+      assert.is_true(ok or fail.is(err), table.concat(words, " ") .. ": " .. tostring(err))
+      ok, err = pcall(require "esp.esptool.complete".candidates, words, "-")
+      assert.is_true(ok, tostring(err))
+    end
+  end)
+
   it("are completed", function()
     local candidates = require "esp.esptool.complete".candidates
     local function has(list, word)

@@ -168,8 +168,13 @@ function M.connect(self)
   screen:stage()
   local on_event = listener(self)
   self.on_event = on_event
+  local given = global.port or config.environment().port
+  if given then
+    self.port_named = true
+    screen:print(("Serial port %s:"):format(given))
+  end
   local ok, chip = pcall(require "esp".connect, {
-    port = global.port, baud = self.command.sdc and 115200 or global.baud, chip = global.chip,
+    port = given, baud = self.command.sdc and 115200 or global.baud, chip = global.chip,
     before = global.before, after = self.command.sdc and "no-reset" or global.after,
     attempts = global.connect_attempts, port_filter = #global.port_filter > 0 and global.port_filter or nil,
     no_stub = global.no_stub or self.command.rom, stub = global.stub,
