@@ -152,7 +152,8 @@ return {
   },
   sim = {
     core = "esp32s3", systimer = 0x60023000,
-    peripherals = { { 0x60000000, 0x600FE000 } },
+    -- Nothing is known to be at the second; esptool's stub reads a word there and works on boards.
+    peripherals = { { 0x60000000, 0x600FE000 }, { 0x3FFAE000, 0x3FFAF000 } },
     boot_baud = 115200, crystal = 40, mac = "7c:df:a1:e0:12:34", revision = 2, api_version = 0,
     flash_id = { manufacturer = 0xEF, device = 0x4017 },
     log = {

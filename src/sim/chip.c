@@ -119,7 +119,7 @@ static void attach(struct sim_chip *c) {
                                              sim_wdt_read, sim_wdt_write, &c->wdt});
   const struct sim_uart_layout *u = &g->uart;
   if (u->fifo)
-    sim_bus_attach(&c->bus, (struct sim_dev){u->fifo, 4, sim_fifo_read, sim_fifo_write, &c->uart});
+    sim_bus_attach(&c->bus, (struct sim_dev){u->fifo, 0x80, sim_uart_read, sim_uart_write, &c->uart});
   if (g->usj_base)
     sim_bus_attach(&c->bus, (struct sim_dev){g->usj_base, 0x80, sim_usj_read, sim_usj_write, &c->usj});
   if (g->systimer_base)

@@ -153,11 +153,3 @@ int sim_uart_write(void *ctx, uint32_t offset, uint32_t value) {
   }
   return u->at.date && offset == u->at.date;
 }
-
-int sim_fifo_read(void *ctx, uint32_t offset, uint32_t *value) {
-  return offset == FIFO && sim_uart_read(ctx, offset, value);
-}
-
-int sim_fifo_write(void *ctx, uint32_t offset, uint32_t value) {
-  return offset == FIFO && sim_uart_write(ctx, offset, value);
-}

@@ -65,11 +65,8 @@ double sim_uart_drained(struct sim_chip *c);
 /* When the next byte can be taken by the program: of whichever link it has; < 0: none is under way. */
 double sim_link_waiting(struct sim_chip *c);
 
-/* Register access for the bus: 0 when the offset is none of ours. sim_fifo_... are for the FIFO's other
- * address. */
+/* Register access for the bus: 0 when the offset is none of ours. */
 int sim_uart_read(void *uart, uint32_t offset, uint32_t *value);
 int sim_uart_write(void *uart, uint32_t offset, uint32_t value);
-int sim_fifo_read(void *uart, uint32_t offset, uint32_t *value);
-int sim_fifo_write(void *uart, uint32_t offset, uint32_t value);
 
 #endif
