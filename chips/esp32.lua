@@ -13,6 +13,7 @@ return {
     dram = { 0x3FFAE000, 0x3FFE0000 },
     diram_dram = { 0x3FFE0000, 0x3FFFFFFC },
     irom_mask = { 0x40000000, 0x40070000 },
+    drom_mask = { 0x3FF90000, 0x3FFA0000 },
     cache_pro = { 0x40070000, 0x40078000, words = true },
     cache_app = { 0x40078000, 0x40080000, words = true },
     iram = { 0x40080000, 0x400A0000, words = true },
@@ -166,6 +167,19 @@ return {
     fields = { package = 1, cpu_freq_rated = 1, adc_vref = 0x0B, oscillator = 51 },
     registers = { [0x3FF5F06C] = 2007 << 7 },     -- the oscillator count that makes the ROM see 40 MHz
     sync_value = 0x20120707,
+    machine = {
+      id = { 0x40001000, 0x00F01D83 }, reset_cause = { RTC + 0x34, 0, 6 },
+      interrupts = { kind = "direct", matrix = 0x3FF00104, sources = { uart0 = 34 } },
+      cache = {
+        kind = "table", base = 0x3FF10000, entries = 256, page = 0x10000, page_mask = 0xFF, valid = 0x100, valid_value = 0,
+      },
+      timers = { 0x3FF5F000, 0x3FF60000 },
+      autobaud = { enable = { 0x18, 0 }, short = 9, low = 0x28, high = 0x2C, edges = 0x30 },
+      registers = {
+        [RTC + 0x00] = { clear = 0x80000000 },
+        [0x3FF58040] = { set = 0x80000000 },     -- the SDIO slave's DMA is at rest
+      },
+    },
   },
   checked = { connect = "rom", log = "rom", flash = "rom", stub = "rom" },
 }

@@ -114,6 +114,26 @@ return {
     },
   },
   sim = {
+    machine = {                                     -- what its ROM needs to run
+      id = { 0x40000010, 12 }, mirrors = { { 0x3FF00000, 0x3FF50000, 0x40040000 } },
+      memory = { { 0x3FCE0000, 0x3FCE1000 } },        -- the ROM reads behind a structure at the end of its memory
+      reset_cause = { RTC + 0x30, 0, 6 },
+      interrupts = {
+        kind = "matrix", matrix = 0x600C2000, enable = 0xB8, priority = 0xC8, threshold = 0x148, sources = { uart0 = 17 },
+      },
+      cache = {
+        kind = "table", base = 0x600C5000, entries = 64, page = 0x10000, page_mask = 0x3F, valid = 0x40, valid_value = 0,
+      },
+      timers = { 0x6001F000 }, sha = 0x6003B000,
+      autobaud = { enable = { 0x20, 27 }, low = 0x28, high = 0x2C, edges = 0x30, rx_reset = 17 },
+      registers = {
+        [RTC + 0x00] = { clear = 0x80000000 },
+        -- of the cache: what it is told to do is done at once
+        [0x600C401C] = { clear = 0x3, set = 0x4 }, [0x600C4028] = { clear = 0x1, set = 0x2, forget = true },
+        [0x600C4034] = { clear = 0x1, set = 0x2 }, [0x600C4040] = { set = 0x8 }, [0x600C40B0] = { set = 0x1 },
+        [0x600C40CC] = { echo = { 0x1, 2 } }, [0x600C0058] = { reset = 0x1 },
+      },
+    },
     core = "rv32imc", systimer = 0x60023000,
     peripherals = { { 0x60000000, 0x60100000 } },
     boot_baud = 115200, boot_crystal = 40, crystal = 26, mac = "08:3a:8d:12:34:56", revision = 100, api_version = 1,
@@ -132,5 +152,5 @@ return {
     registers = { [0x40001000] = 0x7C41A06F },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

@@ -143,6 +143,32 @@ return {
       watchdog = { 0x10, "RTCWDT_RTC_RST" }, usb = { 0x15, "USB_UART_CHIP_RESET" },
     },
     fields = { package = 0, block_minor = 1, block_major = 1 },
+    machine = {                                     -- what its ROM needs to run
+      id = { 0x40000010, 5 }, mirrors = { { 0x3FF00000, 0x3FF20000, 0x40040000 } },
+      memory = { { 0x3FCE0000, 0x3FCE1000 } },        -- the ROM reads behind a structure at the end of its memory
+      reset_cause = { RTC + 0x38, 0, 6 },
+      interrupts = {
+        kind = "matrix", matrix = 0x600C2000, enable = 0x104, priority = 0x114, threshold = 0x194,
+        sources = { uart0 = 21, usj = 26 },
+      },
+      cache = {
+        kind = "table", base = 0x600C5000, entries = 128, page = 0x10000, page_mask = 0xFF, valid = 0x100, valid_value = 0,
+      },
+      sha = 0x6003B000, timers = { 0x6001F000, 0x60020000 },
+      autobaud = { enable = { 0x20, 27 }, low = 0x28, high = 0x2C, edges = 0x30, rx_reset = 17 },
+      registers = {
+        [RTC + 0x00] = { clear = 0x80000000 },
+        -- of the cache: what it is told to do is done at once
+        [0x600C401C] = { clear = 0x3, set = 0x4 }, [0x600C4028] = { clear = 0x1, set = 0x2, forget = true },
+        [0x600C4034] = { clear = 0x1, set = 0x2 }, [0x600C4040] = { set = 0x8 }, [0x600C40B0] = { set = 0x1 },
+        [0x600C40CC] = { echo = { 0x1, 2 } },
+        [RTC + 0x50] = { keep = true }, [RTC + 0x54] = { keep = true }, [RTC + 0x58] = { keep = true },
+        [RTC + 0x5C] = { keep = true }, [RTC + 0xB8] = { keep = true }, [RTC + 0xBC] = { keep = true },
+        [RTC + 0xC0] = { keep = true }, [RTC + 0xC4] = { keep = true },
+        -- seen and of no consequence: clocks, pads, the controller of the cache
+        [0x600C0010] = { reset = 0xF9C1E06F }, [0x600C0018] = {}, [0x600C0058] = { reset = 0x1 },
+      },
+    },
     registers = { [0x40001000] = 0x1B31506F },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },

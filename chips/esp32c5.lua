@@ -151,5 +151,5 @@ return {
     registers = { [0x40001000] = 0x5FD1406F, [0x60096110] = 48 << 24 },
     sync_value = 0x20120707, no_purpose = 19,
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

@@ -130,6 +130,35 @@ return {
     },
   },
   sim = {
+    machine = {                                     -- what its ROM needs to run
+      id = { 0x40000010, 13 }, unaligned = true,
+      memory = { { 0x40880000, 0x40881000 }, { 0x3FCE0000, 0x3FCE1000 } },   -- read by the ROM for esptool's stub
+      reset_cause = { 0x600B0410, 0, 5 },
+      interrupts = {
+        kind = "plic", matrix = 0x60010000, control = 0x20001000, enable = 0x0, priority = 0x10, threshold = 0x90,
+        sources = { uart0 = 43, usj = 48 },
+      },
+      cache = {
+        kind = "indexed", base = 0x6000237C, content = 0, index = 4, entries = 256, page = 0x10000, page_mask = 0x1FF,
+        valid = 0x200, valid_value = 0x200,
+      },
+      timers = { 0x60008000, 0x60009000 }, sha = 0x60089000,
+      autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
+      registers = {
+        [0x60002170] = { set = 0xFC000000 },            -- the bus of the cache is idle
+        [0x60001098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
+        [0x60096000] = { set = 0x4 }, [0x6009600C] = { set = 0x4 },       -- the UARTs' clocks are there
+        [0x60096110] = { reset = 0x28000200 },          -- the crystal has 40 MHz
+        [0x600C802C] = { echo = { 0x10000, 2 } }, [0x600C8088] = { clear = 0x3, set = 0x4 },
+        [0x600C8098] = { clear = 0xF, set = 0x10, forget = true }, [0x600C80D8] = { clear = 0x1, set = 0x2 },
+        [0x600C8134] = { set = 0x2 },
+        [0x600B1000] = { keep = true }, [0x600B1004] = { keep = true },
+        [0x600B1008] = { keep = true }, [0x600B100C] = { keep = true },
+        [0x600B1010] = { keep = true }, [0x600B1014] = { keep = true },
+        [0x600B1018] = { keep = true }, [0x600B101C] = { keep = true },
+        [0x600B1020] = { keep = true }, [0x600B1024] = { keep = true },
+      },
+    },
     core = "rv32imac", systimer = 0x6000A000,
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:f7:2c:a2", revision = 1, api_version = 0,
@@ -148,5 +177,5 @@ return {
     registers = { [0x40001000] = 0x2CE0806F },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

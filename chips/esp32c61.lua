@@ -145,5 +145,5 @@ return {
     registers = { [0x40001000] = 0x7211606F },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707, no_purpose = 16,
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

@@ -118,6 +118,7 @@ return {
   },
   stub = {
     default = true,
+    unproven = { fact = "the memory that its ROM keeps for itself" },  -- no symbols of this ROM are public
     text = 0x40800000, data = 0x40830000, data_end = 0x40848000, ring = 0x8000,
     uart = { layout = "synced", fsm = 0x70 }, usj = 0x6000F000,
     rom = {
@@ -144,5 +145,5 @@ return {
     fields = { package = 0, mac_ext = 0xFFFE },
     sync_value = 0x20120707,
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

@@ -12,7 +12,8 @@ return {
     extram_data = { 0x3F500000, 0x3FF80000 },
     rtc_dram = { 0x3FF9E000, 0x3FFA0000 },
     dram = { 0x3FFB0000, 0x40000000 },
-    irom_mask = { 0x40000000, 0x4001A100 },
+    irom_mask = { 0x40000000, 0x40020000 },
+    drom_mask = { 0x3FFA0000, 0x3FFB0000 },
     iram = { 0x40020000, 0x40070000, words = true, same_as = { 0x40020000, 0x3FFB0000 } },
     rtc_iram = { 0x40070000, 0x40072000, words = true, same_as = { 0x40070000, 0x3FF9E000 } },
     irom = { 0x40080000, 0x40B80000, flash = true },
@@ -144,7 +145,7 @@ return {
   },
   sim = {
     core = "esp32s2",
-    peripherals = { { 0x3F400000, 0x3F500000 }, { 0x60000000, 0x600D1000 } },
+    peripherals = { { 0x3F400000, 0x3F500000 }, { 0x60000000, 0x600D1000 }, { 0x61800000, 0x61804000 } },
     boot_baud = 115200, crystal = 40, mac = "7c:df:a1:12:34:56", revision = 100,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {
@@ -159,6 +160,19 @@ return {
     },
     fields = { package = 0, block_minor = 1 },
     sync_value = 0x20120707,
+    machine = {
+      id = { 0x40001000, 0x000007C6 }, mirrors = { { 0x3FFA0000, 0x3FFB0000, 0x40010000 } },
+      reset_cause = { 0x3F408038, 0, 6 },
+      interrupts = { kind = "direct", matrix = 0x3F4C2000, sources = { uart0 = 37 } },
+      cache = {
+        kind = "table", base = 0x61801000, entries = 384, page = 0x10000, page_mask = 0x3FFF, valid = 0xC000, valid_value = 0x8000,
+      },
+      timers = { 0x3F41F000, 0x3F420000 },
+      autobaud = { enable = { 0x18, 0 }, low = 0x28, high = 0x2C, edges = 0x30 },
+      registers = {
+        [0x3F408000] = { clear = 0x80000000 }, [0x3F4C008C] = { reset = 40 << 12 | 1 },
+      },
+    },
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

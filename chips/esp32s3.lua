@@ -10,7 +10,8 @@ return {
   memory = {
     drom = { 0x3C000000, 0x3E000000, flash = true },
     dram = { 0x3FC88000, 0x3FD00000 },
-    irom_mask = { 0x40000000, 0x4001A100 },
+    irom_mask = { 0x40000000, 0x40060000 },
+    drom_mask = { 0x3FF00000, 0x3FF20000 },
     iram = { 0x40370000, 0x403E0000, words = true, same_as = { 0x40378000, 0x3FC88000 } },
     irom = { 0x42000000, 0x44000000, flash = true },
     rtc_data = { 0x50000000, 0x50002000 },
@@ -151,7 +152,8 @@ return {
   },
   sim = {
     core = "esp32s3", systimer = 0x60023000,
-    peripherals = { { 0x60000000, 0x600FE000 } },
+    -- Nothing is known to be at the second; esptool's stub reads a word there and works on boards.
+    peripherals = { { 0x60000000, 0x600FE000 }, { 0x3FFAE000, 0x3FFAF000 } },
     boot_baud = 115200, crystal = 40, mac = "7c:df:a1:e0:12:34", revision = 2, api_version = 0,
     flash_id = { manufacturer = 0xEF, device = 0x4017 },
     log = {
@@ -167,6 +169,19 @@ return {
     fields = { package = 0, block_minor = 3, block_major = 1 },
     registers = { [0x40001000] = 0x00000009 },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
+    machine = {
+      id = { 0x40001000, 9 }, mirrors = { { 0x3FF00000, 0x3FF20000, 0x40040000 } },
+      reset_cause = { 0x60008038, 0, 6 },
+      interrupts = { kind = "direct", matrix = 0x600C2000, sources = { uart0 = 27, usj = 96 } },
+      cache = {
+        kind = "table", base = 0x600C5000, entries = 512, page = 0x10000, page_mask = 0x3FFF, valid = 0xC000, valid_value = 0,
+      },
+      timers = { 0x6001F000, 0x60020000 },
+      autobaud = { enable = { 0x20, 27 }, low = 0x28, high = 0x2C, edges = 0x30 },
+      registers = {
+        [0x60008000] = { clear = 0x80000000 }, [0x600C0060] = { reset = 40 << 12 | 1 },
+      },
+    },
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

@@ -145,5 +145,5 @@ return {
     sync_value = 0x20120707, no_purpose = 20,
     spi_also = 0x20500000,                        -- SPI0: esptool 5.2 sends flash commands there
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

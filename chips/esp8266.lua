@@ -98,5 +98,5 @@ return {
     fields = { mac0 = 0xC3, mac1 = 0xA1B2, mac_oui_index = 0 },
     sync_value = 0x20120707,
   },
-  checked = { connect = "document", flash = "document" },
+  checked = { connect = "document", flash = "document", stub = "sim" },
 }

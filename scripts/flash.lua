@@ -3,20 +3,31 @@
 local cli = require "esp.cli"
 local fail = require "esp.error"
 local input = require "esp.input"
+local inputs = require "esp.inputs"
 
 local args = cli.parse {
   summary = "Write files to flash and verify them.",
-  details = "Files are raw binary or Intel HEX. A bootloader image gets the flash mode, frequency and size that are "
-    .. "given. @FILE stands for the arguments in FILE, such as flash_args in a build folder of ESP-IDF.",
+  details = "Files may be raw binary, Intel HEX, UF2, ELF, a merged image, an archive (zip) of these; - is standard "
+    .. "input. A build folder of ESP-IDF stands for all that belongs to it. Raw files need an address, apps and what "
+    .. "has its own do not. A bootloader gets the flash mode, frequency and size that are given. @FILE stands for the "
+    .. "arguments in FILE.",
   examples = {
+    "flash build/",
+    "flash app.elf",
+    "flash --bootloader bootloader.bin --partition-table partitions.csv app.elf",
+    "flash firmware.zip",
     "flash 0x10000 app.bin",
     "flash -p /dev/ttyUSB0 -b 921600 0x0 bootloader.bin 0x8000 partitions.bin 0x10000 app.bin",
     "flash --flash-mode dio --flash-size detect 0x0 bootloader.bin",
-    "flash @flash_args",
+    "flash --partition ota_0 app.bin storage fs.bin",
     "flash -p sim:esp32c3 0x0 hello.bin --json",
   },
-  { "files", type = { "address", "file" }, many = true, optional = true, metavar = "ADDRESS FILE",
-    help = "where to, and what; the address of a HEX file does not count" },
+  { "files", type = "string", many = true, optional = true, metavar = "[ADDRESS] FILE",
+    help = "where to, and what; the address of a HEX or UF2 file does not count" },
+  { "--bootloader", type = "file", metavar = "FILE",
+    help = "write this bootloader as well, and the table of --partition-table" },
+  { "--partition", type = { "string", "file" }, many = true, metavar = "LABEL FILE",
+    help = "write files to partitions, by their names" },
   { "--erase-all", "-e", help = "erase all of flash first" },
   { "--compress", "-z", excludes = "--no-compress", help = "send compressed data, also without the stub" },
   { "--no-compress", "-u", help = "send data as it is" },
@@ -26,25 +37,56 @@ local args = cli.parse {
   { "--ignore-flash-enc-efuse", aliases = { "--ignore-flash-encryption-efuse-setting" },
     help = "encrypt although eFuses say that it cannot work" },
   { "--skip-flashed", help = "do not write what is in flash already" },
+  { "--diff-with", type = "string", many = true, excludes = "--skip-flashed", metavar = "FILE",
+    help = "what flash holds now: one per file, or skip; only what differs is written, also without the stub" },
+  { "--trust-flash-content", help = "with --diff-with: do not ask the chip whether flash holds that" },
   { "--full", excludes = "--skip-flashed", help = "write all, also what is in flash already" },
   { "--force", help = "write in spite of security settings, or an image for another chip" },
-  cli.flash_parameters, cli.spi, cli.progress, cli.connection,
+  cli.partition_table, cli.flash_parameters, cli.spi, cli.progress, cli.connection,
 }
 
-local list = {}
-for _, pair in ipairs(args.files) do list[#list + 1] = { pair[1], pair[2] } end
+local list = inputs.pairs_of(args.files)
+local old = require "esp.flash_diff".files(args.diff_with, #list)
+for i, pair in ipairs(list) do pair.diff = old[i] end
 for _, pair in ipairs(args.encrypt_files) do list[#list + 1] = { pair[1], pair[2], encrypt = true } end
-if #list == 0 then
-  fail { code = "usage", message = "argument ADDRESS FILE is missing",
-         hint = "for example: esplua flash 0x10000 app.bin" }
+local labelled = cli.by_label(args.partition, list)
+if #list + #labelled == 0 and not args.bootloader then
+  fail { code = "usage", message = "argument FILE is missing",
+         hint = "for example: esplua flash build/, or: esplua flash 0x10000 app.bin" }
 end
 if #args.encrypt_files > 0 then
-  table.sort(list, function(a, b) return a[1] < b[1] end)
+  table.sort(list, function(a, b) return (a[1] or 0) < (b[1] or 0) end)
 end
 
--- What is wrong with the files shows before the chip is touched.
-local regions = input.load_all(list)
-input.check_overlap(regions)
+-- What is wrong with the files shows before the chip is touched, as far as it can be known without one.
+local ctx = cli.input_context(args)
+local regions = not args.bootloader and inputs.try(list, ctx)
+if regions then input.check_overlap(regions) end
+
+local function load(chip)
+  ctx.device, ctx.chip = chip, chip.id
+  if args.bootloader then
+    table.insert(list, 1, { chip.data.bootloader_offset, args.bootloader })
+    if ctx.table then
+      local partition = require "esp.partition"
+      table.insert(list, 2, { args.partition_table_offset or partition.TABLE_OFFSET,
+                              { data = partition.encode(ctx.table), name = args.partition_table, format = "raw" } })
+    end
+  end
+  regions = inputs.load_all(list, ctx)
+end
+
+-- Where the named partitions are is known now when the table is a file, else when the chip answers.
+local function add_labelled(chip)
+  local place = require "esp.partition_chip".place
+  for _, r in ipairs(place(cli.partitions(args, chip), labelled, ctx)) do regions[#regions + 1] = r end
+  input.check_overlap(regions)
+  labelled = {}
+end
+if #labelled > 0 and regions and args.partition_table then
+  local ok, err = pcall(add_labelled)
+  if not ok and not (fail.is(err) and err.needs_chip) then error(err, 0) end
+end
 
 local compress = nil
 if args.compress then compress = true elseif args.no_compress then compress = false end
@@ -58,10 +100,15 @@ local function warn_of_half(report, err)
 end
 
 cli.with_chip(args, function(chip, report)
+  if not regions then load(chip) end
+  ctx.device, ctx.chip = chip, chip.id
+  if #labelled > 0 then add_labelled(chip) end
+  local mode, freq, size = cli.flash_settings(args)
   local ok, done = pcall(chip.flash, chip, regions, {
-    flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
+    flash_mode = mode, flash_freq = freq, flash_size = size,
     spi_connection = args.spi_connection, compress = compress, erase_all = args.erase_all, encrypt = args.encrypt,
-    ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed, full = args.full,
+    ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed,
+    trust_flash_content = args.trust_flash_content, full = args.full,
     force = args.force,
     progress = report:bar "Writing",
   })

@@ -57,4 +57,4 @@ cli.with_chip(args, function(chip, report)
     for k, v in pairs(security) do data.security[k] = k ~= "lines" and v or nil end
   end
   report:result(data, table.concat(rows, "\n"))
-end)
+end, { rom = true })

@@ -79,4 +79,4 @@ function run.dump(chip, report)
 end
 
 check_range(args.address, args.count or args.size or 4)
-cli.with_chip(args, run[args.command])
+cli.with_chip(args, run[args.command], { rom = true })

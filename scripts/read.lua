@@ -1,6 +1,7 @@
 #!/usr/bin/env esplua
 -- Reads flash into a file, which appears only when it is complete.
 local cli = require "esp.cli"
+local fail = require "esp.error"
 
 local args = cli.parse {
   summary = "Read flash into a file.",
@@ -8,21 +9,37 @@ local args = cli.parse {
     "read 0x10000 64k app.bin",
     "read 0 ALL backup.bin",
     "read -p /dev/ttyUSB0 -b 921600 0x8000 0xC00 partitions.bin",
+    "read --partition nvs nvs.bin",
   },
-  { "address", type = "address", help = "where to begin" },
-  { "size", type = "size", all = true, help = "bytes, with k or M behind; ALL for the rest of flash" },
-  { "file", type = "output", help = "file to write" },
-  cli.flash_size, cli.spi, cli.progress, cli.connection,
+  { "address", type = "address", optional = true, help = "where to begin" },
+  { "size", type = "size", all = true, optional = true, help = "bytes, with k or M behind; ALL for the rest of flash" },
+  { "file", type = "output", optional = true, help = "file to write" },
+  { "--partition", type = { "string", "output" }, many = true, metavar = "LABEL FILE",
+    help = "read partitions, by their names" },
+  cli.partition_table, cli.flash_size, cli.spi, cli.progress, cli.connection,
 }
 
-cli.with_chip(args, function(chip, report)
-  local _, info = chip:read(args.address, args.size == "all" and "ALL" or args.size, {
-    file = args.file, flash_size = args.flash_size, spi_connection = args.spi_connection,
+if args.address and not args.file or not args.address and #args.partition == 0 then
+  local missing = not args.address and "ADDRESS" or not args.size and "SIZE" or "FILE"
+  fail { code = "usage", message = ("argument %s is missing"):format(missing) }
+end
+
+local function read(chip, report, address, size, file, label)
+  local _, info = chip:read(address, size, {
+    file = file, flash_size = args.flash_size, spi_connection = args.spi_connection,
     progress = report:bar "Reading",
   })
-  report:result({ address = args.address, bytes = info.size, seconds = info.seconds, verified = info.verified,
-                  file = args.file },
-    ("%s: %s from 0x%X in %.1f s%s%s"):format(args.file, report.bytes(info.size), args.address, info.seconds,
+  report:result({ address = address, bytes = info.size, seconds = info.seconds, verified = info.verified,
+                  file = file, partition = label },
+    ("%s: %s from 0x%X in %.1f s%s%s"):format(file, report.bytes(info.size), address, info.seconds,
       info.seconds > 0 and (" (%s)"):format(report.rate(info.size / info.seconds)) or "",
       info.verified and ", verified" or ""))
+end
+
+cli.with_chip(args, function(chip, report)
+  local list = #args.partition > 0 and cli.partitions(args, chip) or {}
+  local wanted = {}
+  for i, pair in ipairs(args.partition) do wanted[i] = require "esp.partition".get(list, pair[1]) end
+  if args.address then read(chip, report, args.address, args.size == "all" and "ALL" or args.size, args.file) end
+  for i, e in ipairs(wanted) do read(chip, report, e.offset, e.size, args.partition[i][2], e.label) end
 end)

@@ -23,4 +23,4 @@ cli.with_chip(args, function(chip, report)
     chip:run()
     report:result({ reset = "soft-reset" }, "Started the program in flash")
   end
-end)
+end, { rom = true })

@@ -16,6 +16,9 @@ local args = cli.parse {
   { "--flash", type = "string", metavar = "FILE", help = "keep the flash in this file, which is made when missing" },
   { "--efuse", type = "string", metavar = "FILE", help = "keep the eFuses in this file" },
   { "--flash-size", type = "string", metavar = "SIZE", help = "size of the flash (4MB, or that of the file)" },
+  { "--rom", type = "string", metavar = "FILE",
+    help = "run the chip's own mask ROM, from its ELF file, in place of the model of its loader" },
+  { "--trace-unmodelled", help = "with --rom: list the registers that nobody models as they are touched" },
   { "--boot", type = "choice", choices = { "download", "flash" }, metavar = "MODE",
     help = "how it is powered on: download (the default) or flash" },
   { "--reset-on-connect", help = "reset into download mode whenever a client comes" },
@@ -35,11 +38,22 @@ local function describe(e)
                   ("  refused, error 0x%02x"):format(e.error))
 end
 
+local function unmodelled(chip, report, known)
+  for _, u in ipairs(chip:unmodelled()) do
+    if not known[u.address] then
+      known[u.address] = true
+      report:say(("unmodelled %08x: %d read, %d written (last %08x), at %08x"):format(u.address, u.reads, u.writes,
+                 u.value, u.pc))
+    end
+  end
+end
+
 -- Until Ctrl-C.
 local function serve(chip, report)
-  local sim, task = require "esp.sim", require "esp.core.task"
+  local sim, task, known = require "esp.sim", require "esp.core.task", {}
   while true do
-    task.sleep(args.log and 0.1 or 3600)
+    task.sleep((args.log or args.trace_unmodelled) and 0.1 or 3600)
+    if args.trace_unmodelled then unmodelled(chip, report, known) end
     local events, lost = chip:log()
     if args.log and lost > 0 then report:note(("%d commands not shown"):format(lost)) end
     for _, e in ipairs(args.log and events or {}) do
@@ -55,6 +69,7 @@ cli.run(args, function(report)
   local sim = require "esp.sim"
   local options = sim.parse(args.chip:match "^sim:" and args.chip or "sim:" .. args.chip)
   options.flash, options.efuse = args.flash or options.flash, args.efuse or options.efuse
+  options.rom = args.rom or options.rom
   options.flash_size, options.boot = args.flash_size or options.flash_size, args.boot or options.boot
   local kind = args.pty and "pty" or args.tcp and "socket" or "rfc2217"
   local chip <close> = sim.new(options)

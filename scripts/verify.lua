@@ -2,22 +2,33 @@
 -- Compares flash with files. All files are looked at, whatever the first ones show.
 local cli = require "esp.cli"
 local fail = require "esp.error"
-local input = require "esp.input"
+local inputs = require "esp.inputs"
 
 local args = cli.parse {
   summary = "Compare flash with files.",
   examples = {
     "verify 0x10000 app.bin",
     "verify --diff 0x0 bootloader.bin 0x8000 partitions.bin",
+    "verify --partition ota_0 app.bin",
+    "verify build/",
   },
-  { "files", type = { "address", "file" }, many = true, metavar = "ADDRESS FILE",
-    help = "where, and what should be there" },
+  { "files", type = "string", many = true, optional = true, metavar = "[ADDRESS] FILE",
+    help = "where, and what should be there: all that `flash` takes" },
+  { "--partition", type = { "string", "file" }, many = true, metavar = "LABEL FILE",
+    help = "compare partitions, by their names" },
   { "--diff", "-d", help = "show the bytes that differ" },
-  cli.flash_parameters, cli.spi, cli.progress, cli.connection,
+  cli.partition_table, cli.flash_parameters, cli.spi, cli.progress, cli.connection,
 }
 
--- What is wrong with the files shows before the chip is touched.
-for _, pair in ipairs(args.files) do input.close(input.load(pair[2], pair[1])) end
+local files = inputs.pairs_of(args.files)
+local labelled = cli.by_label(args.partition, files)
+if #files + #labelled == 0 then
+  fail { code = "usage", message = "argument FILE is missing" }
+end
+
+-- What is wrong with the files shows before the chip is touched, as far as it can be known without one.
+local ctx = cli.input_context(args)
+local regions = inputs.try(files, ctx)
 
 local function show(report, region)
   local list = region.differences or {}
@@ -37,16 +48,21 @@ end
 
 cli.with_chip(args, function(chip, report)
   local wrong = {}
-  for _, pair in ipairs(args.files) do
-    local _, details = chip:verify(pair[1], pair[2], {
-      diff = args.diff, flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
-      spi_connection = args.spi_connection, progress = report:bar "Comparing",
-    })
-    for _, region in ipairs(details) do
+  ctx.device, ctx.chip = chip, chip.id
+  regions = regions or inputs.load_all(files, ctx)
+  if #labelled > 0 then
+    local placed = require "esp.partition_chip".place(cli.partitions(args, chip), labelled, ctx)
+    table.move(placed, 1, #placed, #regions + 1, regions)
+  end
+  local mode, freq, size = cli.flash_settings(args)
+  chip:verify(regions, {
+    diff = args.diff, flash_mode = mode, flash_freq = freq, flash_size = size,
+    spi_connection = args.spi_connection, progress = report:bar "Comparing",
+    each = function(region)
       show(report, region)
       if not region.equal then wrong[#wrong + 1] = ("%s at 0x%X"):format(region.name, region.address) end
-    end
-  end
+    end,
+  })
   if #wrong > 0 then
     fail { code = "verify_failed", message = "flash does not hold " .. table.concat(wrong, ", "),
            hint = not args.diff and "--diff shows which bytes differ" or nil }

@@ -44,7 +44,7 @@ one "module in a stock lua5.4" env LUA_CPATH="$BUILD/plain/?.so" lua5.4 spec/sup
 one "examples rebuild to the same bytes" $MAKE -s -C examples/hello check
 one "stubs rebuild to the same bytes" $MAKE -s -C stubs check
 ESPLUA=$PWD/$BUILD/plain/esplua; export ESPLUA
-specs plain "$BUILD/plain/esplua"
+ESPLUA_FAULTS=1 specs plain "$BUILD/plain/esplua"
 ESPLUA_GC_STRESS=1 specs "with the collector always running" "$BUILD/plain/esplua"
 ESPLUA=$PWD/$BUILD/san/esplua
 ASAN_OPTIONS=detect_leaks=1 specs "under AddressSanitizer and UBSan" "$BUILD/san/esplua"

@@ -17,6 +17,7 @@ local function options(o)
   o.env = o.env or {}
   o.config = o.config or config.from_text("[esptool]\nsync_timeout = 0.05\nreset_delay = 0.02\n" .. (o.cfg or ""))
   o.cfg = nil
+  if o.no_stub == nil then o.no_stub = true end       -- these are about the ROM loader
   return o
 end
 
@@ -329,6 +330,65 @@ describe("a chip on internal USB", function()
         end
       end)
     end
+  end
+end)
+
+describe("our stub", function()
+  for _, id in ipairs(IDS) do
+    if chips.get(id).stub.default ~= "none" then
+      it("is used unasked on the simulated " .. id, function()
+        local list, on_event = events()
+        local chip <close> = connect { port = "sim:" .. id, no_stub = false, on_event = on_event }
+        assert.is_true(chip.stub)
+        assert.is_true(chip.stub_can.window and chip.stub_can.digests and chip.stub_can.packed)
+        assert.is_nil(has(list, "no_stub"))
+      end)
+    end
+  end
+
+  for _, url in ipairs { "sim:esp32c3?link=usj", "sim:esp32s2?link=otg", "sim:esp32s3?link=otg",
+                         "sim:esp32p4?link=otg&revision=3.1", "sim:esp32s31?link=otg" } do
+    it("talks on internal USB: " .. url, function()
+      local chip <close> = connect { port = url, no_stub = false }
+      assert.is_true(chip.stub)
+      local bytes = ("usb \xC0\xDB"):rep(3000)
+      assert.is_true(chip:flash({ { 0x10000, { data = bytes } } }).verified)
+      assert.equal(bytes, (chip:read(0x10000, #bytes)))
+    end)
+  end
+
+  -- Behind a socket nobody knows that the chip is a simulated one.
+  for _, case in ipairs { { "esp32h4", "the memory that its ROM keeps" }, { "esp32p4", "before v3.0", "1.0" },
+                          { "esp32p4", nil, "3.1" }, { "esp32c6" } } do
+    local id, fact, revision = table.unpack(case)
+    it(("on a real %s%s is %s"):format(id, revision or "", fact and "left out until asked for" or "used"), function()
+      local device = sim.new { chip = id, revision = revision }
+      local url = device:serve { tcp = 0, reset_on_connect = true }
+      local list, on_event = events()
+      local chip = connect { port = url, no_stub = false, on_event = on_event }
+      assert.equal(fact == nil, chip.stub)
+      if fact then
+        assert.matches(fact, has(list, "no_stub").text, 1, true)
+        assert.matches("--stub ours", has(list, "no_stub").hint, 1, true)
+      end
+      chip:close()
+      chip = connect { port = url, no_stub = false, stub = "ours" }
+      assert.is_true(chip.stub)
+      chip:close()
+      device:close()
+    end)
+  end
+
+  for _, case in ipairs {
+    { "sim:esp32c3?sdm=1", "secure download mode" }, { "sim:esp32c3?secure_boot=1", "secure boot is on" },
+    { "sim:esp32s3?secure_boot=1", "secure boot is on" }, { "sim:esp32c3", "soft reset", "soft-reset" },
+  } do
+    it(("is not used where it cannot work: %s, %s"):format(case[1], case[2]), function()
+      local list, on_event = events()
+      local chip <close> = connect { port = case[1], no_stub = false, after = case[3], on_event = on_event }
+      assert.is_false(chip.stub)
+      assert.matches(case[2], has(list, "no_stub").text, 1, true)
+    end)
   end
 end)
 

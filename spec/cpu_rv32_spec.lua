@@ -430,8 +430,8 @@ end)
 describe("RV32 exceptions given to the guest", function()
   local HANDLER = CODE + 0x100
 
-  local function guest(hex)
-    local c = new { guest_exceptions = true }
+  local function guest(hex, options)
+    local c = new { guest_exceptions = true, clic = options and options.clic }
     support.put(c, hex)
     c:set("mtvec", HANDLER)
     return c
@@ -508,6 +508,55 @@ describe("RV32 exceptions given to the guest", function()
     c:run(1)
     assert.equal(0x80000011, c:get "mcause")
     assert.equal(HANDLER + 4, c:get "pc")
+  end)
+
+  it("an interrupt controller chooses, whatever mie says", function()
+    local c = guest(("0100"):rep(8))
+    support.put(c, ("0100"):rep(64), CODE + 0x100)
+    c:set("mtvec", CODE + 0x101)
+    c:set("mie", 0)
+    c:offer(27)
+    c:run(1)
+    assert.equal(CODE + 2, c:get "pc") -- off in mstatus
+    c:set("mstatus", 8)
+    c:run(1)
+    assert.equal(CODE + 0x100 + 4 * 27 + 2, c:get "pc")
+    assert.equal(0x8000001B, c:get "mcause")
+    c:set("mstatus", 8)
+    c:offer()
+    c:run(1)
+    assert.equal(CODE + 0x100 + 4 * 27 + 4, c:get "pc")
+  end)
+
+  it("a CLIC has levels, a threshold and its own table", function()
+    local c = guest(("0100"):rep(8), { clic = true })
+    support.put(c, ("0100"):rep(8), CODE + 0x100)
+    support.put(c, "0100" .. "73002030", CODE + 0x200) -- c.nop; mret
+    c:set("mtvec", CODE + 0x103)
+    c:set("mtvt", DATA)
+    c:poke(DATA + 4 * 20, string.pack("<I4", CODE + 0x200))
+    c:set("mstatus", 8)
+    c:set("mintthresh", 0x3F)
+    c:offer(20, 0x3F)
+    c:run(1)
+    assert.equal(CODE + 2, c:get "pc") -- not above the threshold
+    c:offer(20, 0x5F)
+    c:run(1)
+    assert.equal(CODE + 0x102, c:get "pc")
+    assert.equal(0x5F000000, c:get "mintstatus")
+    assert.equal(0xB8000014, c:get "mcause") -- from level 0, interrupts on
+    c:set("mstatus", 0x1888)
+    c:offer(20, 0x5F)
+    c:run(1)
+    assert.equal(CODE + 0x104, c:get "pc") -- the same level does not come again
+    c:offer(20, 0x7F, true)
+    c:run(1)
+    assert.equal(CODE + 0x202, c:get "pc")
+    assert.equal(0xB85F0014, c:get "mcause") -- from level 0x5F
+    c:offer()
+    c:run(1)
+    assert.equal(0x5F000000, c:get "mintstatus")
+    assert.equal(CODE + 0x104, c:get "pc")
   end)
 
   it("the performance counter of these chips counts while it is on", function()

@@ -80,6 +80,20 @@ describe("the Xtensa processor", function()
     end
   end)
 
+  it("compares into a register on LX7: salt, saltu", function()
+    for core, there in pairs { esp32 = false, esp32s2 = true, esp32s3 = true } do
+      for hex, want in pairs { ["402372"] = 1, ["402362"] = 0 } do -- salt a2, a3, a4; saltu a2, a3, a4
+        local c <close> = support.new(core)
+        if there then
+          support.check(c, hex, { a3 = 0xFFFFFFFF, a4 = 1 }, { a2 = want })
+        else
+          support.put(c, hex)
+          assert.equal("fault", (c:run(1)))
+        end
+      end
+    end
+  end)
+
   it("lacks on LX106 what that core has not", function()
     -- rsr of epc4, ccompare1, windowbase, misc0, cpenable
     for _, hex in ipairs { "20b403", "20f103", "204803", "20f403", "20e003" } do

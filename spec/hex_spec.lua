@@ -84,3 +84,39 @@ describe("an Intel HEX file", function()
     assert.is_false(hex.looks_like ":hello world")
   end)
 end)
+
+describe("writing Intel HEX", function()
+  local function encode(list)
+    local out = {}
+    hex.encode(function(s) out[#out + 1] = s end, list)
+    return table.concat(out)
+  end
+
+  it("gives the records of the specification", function()
+    assert.equal(":0400000001020304F2\n" .. END, encode { { address = 0, data = "\1\2\3\4" } })
+    assert.equal(END, encode {})
+  end)
+
+  it("keeps gaps, and needs linear addresses beyond 64 KiB only", function()
+    assert.equal(":0100000001FE\n:0100100002ED\n" .. END,
+                 encode { { address = 0, data = "\1" }, { address = 0x10, data = "\2" } })
+    assert.equal(":02FFFE000102FE\n" .. END, encode { { address = 0xFFFE, data = "\1\2" } })
+    assert.equal(":020000040000FA\n:01FFFF000100\n:020000040001F9\n:0100000002FD\n" .. END,
+                 encode { { address = 0xFFFF, data = "\1" }, { address = 0x10000, data = "\2" } })
+  end)
+
+  it("is read back", function()
+    local data = ("\0\255abc"):rep(30000)
+    local list = { { address = 0x7, data = data }, { address = 0x40000, data = "x" } }
+    assert.same(list, (hex.decode(encode(list))))
+  end)
+
+  it("is refused for what overlaps or has no address of 32 bits", function()
+    for _, list in ipairs { { { address = 0, data = "ab" }, { address = 1, data = "c" } },
+                            { { address = 0xFFFFFFFF, data = "ab" } } } do
+      local ok, err = pcall(encode, list)
+      assert.is_false(ok)
+      assert.equal("bad_argument", err.code)
+    end
+  end)
+end)

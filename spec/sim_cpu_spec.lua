@@ -291,7 +291,7 @@ describe("our stub on a simulated chip", function()
       chip:poke_flash(0x10000, "data")
       -- write enable, then status 1Ch (BP2..0), by the controller's ready-made commands
       host:write_reg(0x60002000, 1 << 30)
-      host:write_reg(0x60002058, 0x1C)
+      host:write_reg(0x6000202C, 0x1C)
       host:write_reg(0x60002000, 1 << 26)
       assert.not_equal(0, (host:status(0xD1, W(0x10000, 0x1000))))
       assert.equal("data", chip:flash(0x10000, 4))

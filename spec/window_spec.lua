@@ -17,6 +17,7 @@ local function open(o)
   near, far = stub(o)
   local k = link.new(near)
   k:set_status_bytes(2)
+  k:set_guard(true)
   return k
 end
 

@@ -65,3 +65,10 @@ size_t digest_of(const char *name, const void *data, size_t n, uint8_t *out) {
 uint32_t digest_crc32(uint32_t crc, const void *data, size_t n) {
   return (uint32_t)crc32_z(crc, data, n);
 }
+
+uint8_t digest_xor(uint8_t sum, const void *data, size_t n) {
+  const uint8_t *p = data;
+  for (size_t i = 0; i < n; i++)
+    sum ^= p[i];
+  return sum;
+}

@@ -2,6 +2,7 @@
 #include "frame.h"
 
 #include <string.h>
+#include <zlib.h>
 
 uint8_t frame_checksum(const uint8_t *data, size_t n) {
   uint64_t sum = 0, word;
@@ -15,6 +16,17 @@ uint8_t frame_checksum(const uint8_t *data, size_t n) {
   while (n-- > 0)
     sum ^= *data++;
   return (uint8_t)(sum ^ 0xEF);
+}
+
+uint32_t frame_guard(uint8_t op, const uint8_t *head, size_t head_len, const uint8_t *data, size_t len) {
+  uint8_t header[FRAME_HEADER] = {0x00, op};
+  put_le16(header + 2, (uint32_t)(head_len + len));
+  uLong crc = crc32(0, header, sizeof header);
+  if (head_len)
+    crc = crc32(crc, head, (uInt)head_len);
+  if (len)
+    crc = crc32(crc, data, (uInt)len);
+  return (uint32_t)crc;
 }
 
 size_t frame_request(uint8_t *out, uint8_t op, uint32_t checksum, const uint8_t *head, size_t head_len,

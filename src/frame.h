@@ -62,6 +62,10 @@ static inline uint32_t get_le32(const uint8_t *p) {
 /* XOR of all bytes and 0xEF: goes with the data of blocks. */
 uint8_t frame_checksum(const uint8_t *data, size_t n);
 
+/* CRC-32 of a request without its checksum: a stub of ours takes it in the checksum's place, where it is more
+ * than 0xFF. */
+uint32_t frame_guard(uint8_t op, const uint8_t *head, size_t head_len, const uint8_t *data, size_t len);
+
 /* Room that a request with n bytes of data needs on the wire. */
 #define FRAME_ROOM(n) SLIP_ROOM(FRAME_HEADER + (size_t)(n))
 

@@ -120,9 +120,9 @@ static void sync_folder(const char *path) {
   free(folder);
 }
 
-int fs_commit(struct fs_file *f) {
+int fs_commit(struct fs_file *f, bool sync) {
   int number = f->failed;
-  if (!number && f->temp && fsync(f->fd) != 0)
+  if (!number && sync && f->temp && fsync(f->fd) != 0)
     number = errno;
   if (f->fd >= 0 && close(f->fd) != 0 && !number)
     number = errno;
@@ -133,7 +133,8 @@ int fs_commit(struct fs_file *f) {
     } else {
       free(f->temp);
       f->temp = NULL;
-      sync_folder(f->target);
+      if (sync)
+        sync_folder(f->target);
     }
   }
   fs_drop(f);

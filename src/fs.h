@@ -2,6 +2,7 @@
 #ifndef FS_H
 #define FS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A file being written. Its bytes go to a temporary name beside the target and take its place in
@@ -16,8 +17,8 @@ struct fs_file {
 /* All return 0, or an errno. After a failure the file is still to be dropped. */
 int fs_create(struct fs_file *f, const char *path);
 int fs_write(struct fs_file *f, const void *bytes, size_t n);
-/* Everything is on the disk and under its name after success; dropped after failure. */
-int fs_commit(struct fs_file *f);
+/* Everything is under its name after success, and with sync on the disk too; dropped after failure. */
+int fs_commit(struct fs_file *f, bool sync);
 
 /* Closes and removes what was not committed. Any number of times. */
 void fs_drop(struct fs_file *f);

@@ -14,6 +14,8 @@ struct lcpu {
   struct cpu_bus_device device;
   lua_State *L; /* while run is under way */
   uint64_t trace;
+  struct cpu_irq irq; /* what offer has put there */
+  bool offered;
 };
 
 static struct lcpu *check_cpu(lua_State *L) {
@@ -58,7 +60,8 @@ static struct cpu *make(lua_State *L, struct cpu_bus *bus, const char *core) {
                             .atomics = field_flag(L, "atomics", true),
                             .floats = field_flag(L, "floats", true),
                             .unaligned = field_flag(L, "unaligned", false),
-                            .mie = field_flag(L, "mie", true)};
+                            .mie = field_flag(L, "mie", true),
+                            .clic = field_flag(L, "clic", false)};
     return cpu_new_rv32(bus, &k);
   }
   for (size_t i = 0; i < sizeof xtensas / sizeof *xtensas; i++)
@@ -263,6 +266,28 @@ static int l_lines(lua_State *L) {
   return 0;
 }
 
+static bool choose(void *ctx, struct cpu *c, struct cpu_irq *irq) {
+  const struct lcpu *u = ctx;
+  (void)c;
+  *irq = u->irq;
+  return u->offered;
+}
+
+/* c:offer(id [, level [, vectored]]): plays the interrupt controller of a RISC-V core; id nil: nothing
+ * pending */
+static int l_offer(lua_State *L) {
+  struct lcpu *u = check_cpu(L);
+  lua_Integer id = luaL_optinteger(L, 2, 0), level = luaL_optinteger(L, 3, 0);
+  luaL_argcheck(L, id >= 0 && id < 4096, 2, "0..4095 expected");
+  luaL_argcheck(L, level >= 0 && level < 256, 3, "0..255 expected");
+  u->irq = (struct cpu_irq){(uint16_t)id, (uint8_t)level, lua_toboolean(L, 4)};
+  u->offered = !lua_isnoneornil(L, 2);
+  u->cpu->choose = choose;
+  u->cpu->choose_ctx = u;
+  cpu_look(u->cpu);
+  return 0;
+}
+
 /* c:cycles([n]) -> cycles, set forward when n is given; c:next_event() -> cycles, nil for none */
 static int l_cycles(lua_State *L) {
   struct lcpu *u = check_cpu(L);
@@ -300,11 +325,23 @@ static int l_reset(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {
-    {"ram", l_ram},           {"device", l_device}, {"poke", l_poke},     {"peek", l_peek},
-    {"get", l_get},           {"set", l_set},       {"run", l_run},       {"disassemble", l_disassemble},
-    {"describe", l_describe}, {"lines", l_lines},   {"cycles", l_cycles}, {"next_event", l_next_event},
-    {"count", l_count},       {"reset", l_reset},   {"close", l_close},   {NULL, NULL}};
+static const luaL_Reg methods[] = {{"ram", l_ram},
+                                   {"device", l_device},
+                                   {"poke", l_poke},
+                                   {"peek", l_peek},
+                                   {"get", l_get},
+                                   {"set", l_set},
+                                   {"run", l_run},
+                                   {"disassemble", l_disassemble},
+                                   {"describe", l_describe},
+                                   {"lines", l_lines},
+                                   {"offer", l_offer},
+                                   {"cycles", l_cycles},
+                                   {"next_event", l_next_event},
+                                   {"count", l_count},
+                                   {"reset", l_reset},
+                                   {"close", l_close},
+                                   {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
 

@@ -28,6 +28,16 @@ static int l_crc32(lua_State *L) {
   return 1;
 }
 
+/* digest.xor(bytes [, sum]) -> 8 bits: all bytes and sum by exclusive or */
+static int l_xor(lua_State *L) {
+  size_t n;
+  const char *data = luaL_checklstring(L, 1, &n);
+  lua_Integer sum = luaL_optinteger(L, 2, 0);
+  luaL_argcheck(L, sum >= 0 && sum <= 0xFF, 2, "8 bits expected");
+  lua_pushinteger(L, digest_xor((uint8_t)sum, data, n));
+  return 1;
+}
+
 /* digest.hex(bytes) -> lower-case hex digits */
 static int l_hex(lua_State *L) {
   size_t n;
@@ -116,7 +126,7 @@ static const luaL_Reg methods[] = {
     {"update", l_update}, {"final", l_final}, {"close", l_close}, {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {
-    {"crc32", l_crc32}, {"hex", l_hex}, {"unhex", l_unhex}, {"new", l_new}, {NULL, NULL}};
+    {"crc32", l_crc32}, {"xor", l_xor}, {"hex", l_hex}, {"unhex", l_unhex}, {"new", l_new}, {NULL, NULL}};
 
 int luaopen_esp_core_digest(lua_State *L) {
   static const char *const names[] = {"md5", "sha1", "sha256", "sha384", "sha512"};

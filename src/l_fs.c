@@ -71,11 +71,13 @@ static int l_write(lua_State *L) {
   return 1;
 }
 
-/* f:commit() -> true | nil, message, code. The file is whole, on the disk and closed; or it is not there. */
+/* f:commit([sync]) -> true | nil, message, code. The file is whole and closed; or it is not there.
+ * Unless sync is false, it is on the disk too: a power failure does not lose it. */
 static int l_commit(lua_State *L) {
   struct lfile *u = check_file(L);
+  bool sync = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
   u->open = 0;
-  int number = fs_commit(&u->f);
+  int number = fs_commit(&u->f, sync);
   if (number)
     return fail(L, path_of(L), number);
   lua_pushboolean(L, 1);

@@ -312,6 +312,13 @@ static int l_set_trace(lua_State *L) {
   return 0;
 }
 
+/* k:set_guard(boolean): whether requests carry their CRC-32, which a stub of ours looks at */
+static int l_set_guard(lua_State *L) {
+  struct link *k = l_link_idle(L);
+  k->guard = lua_toboolean(L, 2);
+  return 0;
+}
+
 /* k:set_status_bytes(2 | 4) */
 static int l_set_status_bytes(lua_State *L) {
   l_link_check(L)->k.status_bytes = check_status_bytes(L, luaL_checkinteger(L, 2));
@@ -351,6 +358,7 @@ static const luaL_Reg methods[] = {{"command", l_command},
                                    {"read_flash", l_link_read_flash},
                                    {"set_trace", l_set_trace},
                                    {"set_status_bytes", l_set_status_bytes},
+                                   {"set_guard", l_set_guard},
                                    {"port", l_port},
                                    {"close", l_close},
                                    {NULL, NULL}};

@@ -4,6 +4,7 @@
 #include "l_port.h"
 #include "l_task.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -144,6 +145,32 @@ struct accept_op {
   int number;
 };
 
+/* The numeric address of the other end. An IPv4 address that came over IPv6 is written as what it is. */
+static const char *peer_address(int fd, char *out, size_t size) {
+  struct sockaddr_storage a;
+  socklen_t n = sizeof a;
+  snprintf(out, size, "tcp client");
+  if (getpeername(fd, (struct sockaddr *)&a, &n) == 0)
+    getnameinfo((struct sockaddr *)&a, n, out, (socklen_t)size, NULL, 0, NI_NUMERICHOST);
+  if (strncmp(out, "::ffff:", 7) == 0 && strchr(out, '.'))
+    memmove(out, out + 7, strlen(out + 7) + 1);
+  return out;
+}
+
+/* Notices within a minute that the other end is gone without a word. */
+static void keep_alive(int fd) {
+  int on = 1, idle = 20, interval = 10, count = 4, lost = 60000;
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+#ifdef TCP_USER_TIMEOUT
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost, sizeof lost);
+#else
+  (void)idle, (void)interval, (void)count, (void)lost;
+#endif
+}
+
 static int accept_step(struct ev_op *op, int why) {
   struct accept_op *a = (struct accept_op *)op;
   a->number = 0;
@@ -151,10 +178,12 @@ static int accept_step(struct ev_op *op, int why) {
     a->number = EBADF;
     return OP_DONE;
   }
+  char name[64];
   int on = 1, fd = accept4(a->server->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd >= 0) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    *a->slot = port_from_fd(fd, "socket", "tcp client");
+    keep_alive(fd);
+    *a->slot = port_from_fd(fd, "socket", peer_address(fd, name, sizeof name));
     a->number = *a->slot ? 0 : ENOMEM;
     return OP_DONE;
   }
@@ -185,7 +214,8 @@ static int accept_k(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* server:accept([seconds]) -> port | nil, message, code. Without seconds it waits until somebody connects. */
+/* server:accept([seconds]) -> port | nil, message, code. The port's url is the numeric address of who
+ * connects. Without seconds it waits until somebody connects. */
 static int server_accept(lua_State *L) {
   struct server *s = check_server(L);
   double seconds = luaL_optnumber(L, 2, EV_FOREVER);
@@ -198,7 +228,21 @@ static int server_accept(lua_State *L) {
   return l_await(L, &a->op, 0, accept_k);
 }
 
-static const luaL_Reg functions[] = {{"pair", l_pair}, {"pty", l_pty}, {"listen", l_listen}, {NULL, NULL}};
+/* port.address(text) -> the 4 or 16 bytes of a numeric IPv4 or IPv6 address | nil */
+static int l_address(lua_State *L) {
+  unsigned char bytes[16];
+  const char *text = luaL_checkstring(L, 1);
+  if (inet_pton(AF_INET, text, bytes) == 1)
+    lua_pushlstring(L, (const char *)bytes, 4);
+  else if (inet_pton(AF_INET6, text, bytes) == 1)
+    lua_pushlstring(L, (const char *)bytes, 16);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"pair", l_pair}, {"pty", l_pty}, {"listen", l_listen}, {"address", l_address}, {NULL, NULL}};
 static const luaL_Reg methods[] = {
     {"accept", server_accept}, {"port", server_port}, {"close", server_close}, {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", server_close}, {"__close", server_close}, {NULL, NULL}};

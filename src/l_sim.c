@@ -5,6 +5,7 @@
 #include "sim/simport.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,14 +128,15 @@ static int l_reset(lua_State *L) {
   return 0;
 }
 
-/* chip:state() -> { mode, baud, host_baud, resets, connected, secure, entry, dtr, rts, burns } */
+/* chip:state() -> { mode, baud, host_baud, resets, connected, secure, entry, dtr, rts, burns, bytes } */
 static int l_state(lua_State *L) {
   static const char *const names[] = {"reset", "download", "app", "hung"};
   struct lsim *s = check_sim(L);
   struct sim_chip *c = sim_runner_lock(s->runner);
   int state = c->state, dtr = c->dtr, rts = c->rts;
   double baud = sim_uart_baud(&c->uart), host = c->host_baud;
-  lua_Integer resets = c->resets, entry = c->loader.entry, burns = c->efuse.burned;
+  lua_Integer resets = c->resets, entry = c->loader.entry, burns = c->efuse.burned,
+              bytes = (lua_Integer)c->line.bytes;
   int connected = c->loader.connected, secure = c->loader.secure;
   sim_runner_unlock(s->runner);
   lua_createtable(L, 0, 10);
@@ -150,6 +152,8 @@ static int l_state(lua_State *L) {
   lua_setfield(L, -2, "entry");
   lua_pushinteger(L, burns);
   lua_setfield(L, -2, "burns");
+  lua_pushinteger(L, bytes);
+  lua_setfield(L, -2, "bytes");
   lua_pushboolean(L, connected);
   lua_setfield(L, -2, "connected");
   lua_pushboolean(L, secure);
@@ -243,6 +247,62 @@ static int l_cpu(lua_State *L) {
   return 1;
 }
 
+/* chip:unmodelled() -> list of { address, reads, writes, value, pc }: registers of which nobody knows what
+ * they do, that a chip which runs its ROM has touched */
+static int l_unmodelled(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  struct sim_unmodelled *copy = lua_newuserdatauv(L, SIM_UNMODELLED * sizeof *copy, 0);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  int n = c->machine.seen_n;
+  memcpy(copy, c->machine.seen, sizeof *copy * (size_t)n);
+  sim_runner_unlock(s->runner);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    lua_createtable(L, 0, 5);
+    const struct {
+      const char *name;
+      uint32_t value;
+    } field[] = {{"address", copy[i].addr},
+                 {"reads", copy[i].reads},
+                 {"writes", copy[i].writes},
+                 {"value", copy[i].value},
+                 {"pc", copy[i].pc}};
+    for (size_t k = 0; k < sizeof field / sizeof field[0]; k++) {
+      lua_pushinteger(L, field[k].value);
+      lua_setfield(L, -2, field[k].name);
+    }
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+/* The registers, and those of the last exception. */
+static void describe_core(struct cpu *cpu, char *text, size_t size) {
+  static const char *const names[] = {"mcause", "mepc", "mtval", "exccause", "epc1", "excvaddr"};
+  int n = cpu_describe(cpu, text, size);
+  size_t at = n > 0 && (size_t)n < size ? (size_t)n : strlen(text);
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && at < size; i++) {
+    int reg = cpu_find(cpu, names[i]);
+    if (reg >= 0)
+      at += (size_t)snprintf(text + at, size - at, "%s 0x%08x  ", names[i], (unsigned)cpu_get(cpu, reg));
+  }
+}
+
+/* chip:describe() -> text: the processor's registers and the instruction it is at | nil */
+static int l_describe(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  char text[SIM_FAULT_TEXT] = "";
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  if (c->core.cpu)
+    describe_core(c->core.cpu, text, sizeof text);
+  sim_runner_unlock(s->runner);
+  if (text[0])
+    lua_pushstring(L, text);
+  else
+    luaL_pushfail(L);
+  return 1;
+}
+
 /* chip:listen(kind = "socket"|"rfc2217", address, port [, reset]) -> port | nil, message, code */
 static int l_listen(lua_State *L) {
   static const char *const kinds[] = {"socket", "rfc2217", NULL};
@@ -279,11 +339,22 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {
-    {"port", l_sim_port}, {"flash", l_flash}, {"poke_flash", l_poke_flash}, {"efuse_word", l_efuse_word},
-    {"reg", l_reg},       {"reset", l_reset}, {"state", l_state},           {"log", l_log},
-    {"listen", l_listen}, {"pty", l_pty},     {"fault", l_fault},           {"cpu", l_cpu},
-    {"close", l_close},   {NULL, NULL}};
+static const luaL_Reg methods[] = {{"port", l_sim_port},
+                                   {"flash", l_flash},
+                                   {"poke_flash", l_poke_flash},
+                                   {"efuse_word", l_efuse_word},
+                                   {"reg", l_reg},
+                                   {"reset", l_reset},
+                                   {"state", l_state},
+                                   {"log", l_log},
+                                   {"listen", l_listen},
+                                   {"pty", l_pty},
+                                   {"fault", l_fault},
+                                   {"cpu", l_cpu},
+                                   {"close", l_close},
+                                   {"unmodelled", l_unmodelled},
+                                   {"describe", l_describe},
+                                   {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
 

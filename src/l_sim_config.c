@@ -34,6 +34,7 @@ static const struct member integers[] = {
     AT(spi.miso_dlen),
     AT(spi.w0),
     AT(spi.addr_msb),
+    AT(spi.status),
     AT(uart.base),
     AT(uart.clkdiv),
     AT(uart.date),
@@ -88,11 +89,55 @@ static const struct member integers[] = {
     AT(no_purpose),
     AT(spi_also),
     AT(rom.frame_max),
+    AT(uart.auto_conf),
+    AT(uart.auto_bit),
+    AT(uart.auto_low),
+    AT(uart.auto_short),
+    AT(uart.auto_high),
+    AT(uart.auto_count),
+    AT(uart.rx_reset),
+    AT(machine.elf),
+    AT(machine.unaligned),
+    AT(machine.id_addr),
+    AT(machine.id_value),
+    AT(machine.sha),
+    AT(machine.cause_addr),
+    AT(machine.cause_lsb),
+    AT(machine.cause_width),
+    AT(machine.irq.kind),
+    AT(machine.irq.matrix),
+    AT(machine.irq.control),
+    AT(machine.irq.enable),
+    AT(machine.irq.priority),
+    AT(machine.irq.threshold),
+    AT(machine.irq.source[0]),
+    AT(machine.irq.source[1]),
+    AT(machine.cache.kind),
+    AT(machine.cache.base),
+    AT(machine.cache.index),
+    AT(machine.cache.content),
+    AT(machine.cache.entries),
+    AT(machine.cache.page),
+    AT(machine.cache.page_mask),
+    AT(machine.cache.valid),
+    AT(machine.cache.valid_value),
+    AT(machine.timg.base[0]),
+    AT(machine.timg.base[1]),
+    AT(machine.timg.calibrated),
 };
 
 static const struct member numbers[] = {
-    AT(uart.clock), AT(uart.rom_clock),     AT(reenumerate),           AT(boot_baud),
-    AT(core.clock), AT(line_model.latency), AT(line_model.stall_time), AT(en_delay),
+    AT(uart.clock),
+    AT(uart.rom_clock),
+    AT(reenumerate),
+    AT(boot_baud),
+    AT(core.clock),
+    AT(machine.timg.clock),
+    AT(machine.timg.slow_clock),
+    AT(machine.timg.crystal),
+    AT(line_model.latency),
+    AT(line_model.stall_time),
+    AT(en_delay),
 };
 
 static const struct member fields[] = {
@@ -231,6 +276,22 @@ static void lists(lua_State *L, int index, struct sim_config *c) {
   lua_pop(L, 1);
 }
 
+/* machine_registers: { address, value at reset, bits that read as set, bits that read as clear, bits to
+ * echo, shift, kept, forget } by address. */
+static void registers(lua_State *L, int index, struct sim_machine_layout *m) {
+  m->regs = list(L, index, "machine_registers", SIM_REGISTERS_MAX);
+  for (int i = 0; i < m->regs; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    luaL_checktype(L, -1, LUA_TTABLE);
+    m->reg[i] = (struct sim_register){element(L, 1, "registers"),      element(L, 2, "registers"),
+                                      element(L, 3, "registers"),      element(L, 4, "registers"),
+                                      element(L, 5, "registers"),      element(L, 6, "registers") & 31,
+                                      (int)element(L, 7, "registers"), (int)element(L, 8, "registers")};
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 static void faults(lua_State *L, int index, struct sim_config *c) {
   static const char *const direction[] = {"faults_to_host", "faults_to_chip"};
   for (int d = 0; d < 2; d++) {
@@ -246,6 +307,7 @@ static void faults(lua_State *L, int index, struct sim_config *c) {
     lua_pop(L, 1);
   }
   c->line_model.seed = (uint64_t)l_field_int(L, index, "seed", LUA_MININTEGER, LUA_MAXINTEGER, 1);
+  c->line_model.faults_from = (uint64_t)l_field_int(L, index, "faults_from", 0, LUA_MAXINTEGER, 0);
   c->line_model.unplug = (uint64_t)l_field_int(L, index, "unplug", 0, LUA_MAXINTEGER, 0);
 }
 
@@ -273,6 +335,7 @@ void l_sim_config(lua_State *L, int index, struct sim_config *c) {
     lua_pop(L, 1);
   }
   lists(L, index, c);
+  registers(L, index, &c->machine);
   faults(L, index, c);
   text(L, index, "banner", c->banner, sizeof c->banner);
   text(L, index, "line", c->line, sizeof c->line);
@@ -294,5 +357,7 @@ void l_sim_config(lua_State *L, int index, struct sim_config *c) {
   c->flash_file = lua_tostring(L, -1);
   lua_getfield(L, index, "efuse_file");
   c->efuse_file = lua_tostring(L, -1);
-  lua_pop(L, 2); /* the table keeps them */
+  lua_getfield(L, index, "rom_file");
+  c->rom_file = lua_tostring(L, -1);
+  lua_pop(L, 3); /* the table keeps them */
 }

@@ -189,6 +189,11 @@ int link_put(struct link *k, uint8_t op, uint32_t checksum, const uint8_t *head,
   if (head_len + len > FRAME_DATA_MAX)
     return link_fail(k, LINK_ETOOLONG, op, "%zu bytes do not fit in a packet", head_len + len);
   size_t room = FRAME_ROOM(head_len + len);
+  if (k->guard && op != OP_SYNC) { /* after a reset that we know nothing of a ROM may answer that */
+    uint32_t guard = frame_guard(op, head, head_len, data, len);
+    if (guard > 0xFF)
+      checksum = guard;
+  }
   if (k->tx_at == k->tx_len)
     k->tx_at = k->tx_len = 0;
   if (room > k->tx_room - k->tx_len) {
@@ -340,6 +345,12 @@ static int exchange_late(struct link *k, struct exchange *x, int *err) {
   return EXCHANGE_FAILED;
 }
 
+/* A stub that got a broken frame cannot tell the command that it was. */
+static int says_damaged(struct link *k, struct exchange *x) {
+  return k->guard && frame_status(&x->status, &x->reply, 2, 0) == 0 && x->reply.len == 2 &&
+         x->status.error == ERROR_STUB_FRAME;
+}
+
 int exchange_run(struct link_op *o, struct exchange *x, int *err) {
   struct link *k = o->k;
   char buf[24];
@@ -356,6 +367,8 @@ int exchange_run(struct link_op *o, struct exchange *x, int *err) {
   while ((next = link_next(k, &x->reply)) == LINK_REPLY || next == LINK_STRAY) {
     if (next == LINK_STRAY && x->quick && x->deadline > ev_now() + GRACE)
       x->deadline = ev_now() + GRACE;
+    if (next == LINK_REPLY && x->reply.op != x->op && says_damaged(k, x))
+      return *err = link_refused(k, x->op, &x->status), EXCHANGE_REFUSED;
     if (next == LINK_STRAY || x->reply.op != x->op) {
       k->strays++;
       if (k->panic[0])

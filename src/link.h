@@ -61,6 +61,7 @@ struct link {
   uint64_t written;     /* bytes, in all */
   struct link_op *busy; /* the operation in flight */
   int status_bytes;     /* 2 or 4 */
+  int guard;            /* requests carry their CRC-32: frame_guard */
   int stale;            /* an answer to an earlier command may still come */
   int drained;          /* the port had no more when it was last read */
   size_t turn;          /* bytes read in this step */

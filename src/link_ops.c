@@ -6,6 +6,7 @@
 
 /* --- command -------------------------------------------------------------------------------------------- */
 
+enum { DAMAGED = 4 }; /* times that a command is sent again for having arrived damaged */
 enum { COMMAND_BEGIN, COMMAND_BARRIER, COMMAND_SEND, COMMAND_WAIT };
 static const struct {
   int tries;
@@ -55,6 +56,12 @@ static int command_run(struct link_op *o) {
       if (r == EXCHANGE_FAILED && (err == LINK_ETIMEOUT || err == LINK_EREPLY) && c->retries > 0) {
         c->retries--;
         k->stale = 1;
+        c->state = COMMAND_BEGIN;
+        break;
+      }
+      if (r == EXCHANGE_REFUSED && k->guard && c->x.status.error == ERROR_STUB_FRAME &&
+          c->damaged++ < DAMAGED) {
+        k->stale = 1; /* nothing was done; what was broken may have been something before it, though */
         c->state = COMMAND_BEGIN;
         break;
       }

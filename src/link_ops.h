@@ -9,6 +9,7 @@
 struct link_command {
   struct link_op o;
   uint8_t op;
+  int damaged; /* how often the chip said that it had come so */
   uint32_t checksum;
   const uint8_t *data; /* of the caller, until done */
   size_t len;

@@ -1,9 +1,10 @@
-/* rfc2217.c - rfc2217://host:port[?ign_set_control][&timeout=N]: a serial port at the other end of a TCP
- * connection.
+/* rfc2217.c - rfc2217://host:port[?ign_set_control][&timeout=N][&secret-file=PATH]: a serial port at the
+ * other end of a TCP connection.
  *
  * What is changed there is acknowledged; requests wait for that. Bytes that arrive meanwhile are kept. */
 #include "dial.h"
 #include "port.h"
+#include "proof.h"
 #include "telnet.h"
 
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct rfc2217 {
   int ack_count, refused;
   int modem; /* -1: not told yet */
   int ign_set_control;
+  char secret_file[512]; /* "": none */
   double timeout, end, reopen_end;
 };
 
@@ -149,7 +151,24 @@ static void acknowledge(struct rfc2217 *r, uint8_t command, int value) {
   }
 }
 
+/* Our server asks for a proof that we know its secret. Without one it tells us what is wrong. */
+static void on_challenge(struct rfc2217 *r, const struct telnet_event *e) {
+  static const uint8_t head[] = {TELNET_IAC, TELNET_SB, PROOF_OPTION}, tail[] = {TELNET_IAC, TELNET_SE};
+  const size_t mark = sizeof PROOF_MARK - 1;
+  uint8_t proof[PROOF_SIZE], escaped[2 * PROOF_SIZE];
+  size_t used;
+  if (e->size != mark + PROOF_NONCE || memcmp(e->data, PROOF_MARK, mark) != 0 || !r->secret_file[0] ||
+      proof_make(r->secret_file, e->data + mark, PROOF_NONCE, proof, r->p.hint, sizeof r->p.hint) != 0)
+    return;
+  queue(r, head, sizeof head);
+  queue(r, (const uint8_t *)PROOF_MARK, mark);
+  queue(r, escaped, telnet_escape(proof, sizeof proof, escaped, sizeof escaped, &used));
+  queue(r, tail, sizeof tail);
+}
+
 static void on_subnegotiation(struct rfc2217 *r, const struct telnet_event *e) {
+  if (e->option == PROOF_OPTION)
+    on_challenge(r, e);
   if (e->option != TELNET_COM_PORT || e->size < 2 || e->data[0] < RFC2217_SERVER)
     return;
   uint8_t command = e->data[0] - RFC2217_SERVER;
@@ -297,10 +316,25 @@ static int configure(struct rfc2217 *r, struct port_request *rq) {
   return acks_step(r, rq, EV_READY);
 }
 
+/* A server that turns us away may say why, in a line of text. */
+static int turned_away(struct rfc2217 *r, int err) {
+  char line[200];
+  size_t n = 0;
+  while (n < sizeof line - 1 && n < r->kept_end - r->kept_at && r->kept[r->kept_at + n] >= ' ' &&
+         r->kept[r->kept_at + n] < 127) {
+    line[n] = (char)r->kept[r->kept_at + n];
+    n++;
+  }
+  line[n] = '\0';
+  if (n < 8)
+    return err;
+  return port_fail(&r->p, strstr(line, "in use") ? PORT_EBUSY : err, "the server says: %s", line);
+}
+
 static int options_step(struct rfc2217 *r, struct port_request *rq, int why) {
   int err = pump(r);
   if (err)
-    return done(rq, err);
+    return done(rq, turned_away(r, err));
   int us = r->telnet.us[TELNET_COM_PORT];
   if (us == TELNET_OPTION_ON)
     return configure(r, rq);
@@ -484,6 +518,12 @@ static int parse_option(struct rfc2217 *r, const char *text, size_t n) {
     r->timeout = strtod(text + 8, &end);
     return end == text + n && r->timeout > 0 && r->timeout <= 3600 ? 0 : -1;
   }
+  if (n > 12 && !r->secret_file[0] && strncmp(text, "secret-file=", 12) == 0) {
+    if (n - 12 >= sizeof r->secret_file)
+      return -1;
+    memcpy(r->secret_file, text + 12, n - 12); /* the rest is zero */
+    return 0;
+  }
   /* options that other programs know and that change nothing here */
   return (n > 8 && strncmp(text, "logging=", 8) == 0) || (n == 10 && strncmp(text, "poll_modem", n) == 0)
              ? 0
@@ -515,7 +555,8 @@ int port_new_rfc2217(struct port **out, const char *url, int baud, char *error) 
   if (bad) {
     port_free(&r->p);
     snprintf(error, PORT_ERROR_SIZE,
-             "%.200s: rfc2217://host:port[?ign_set_control][&timeout=seconds] expected", url);
+             "%.200s: rfc2217://host:port[?ign_set_control][&timeout=seconds][&secret-file=path] expected",
+             url);
     return PORT_EARGUMENT;
   }
   *out = &r->p;

@@ -197,7 +197,8 @@ static int send_blocks(struct stream_write *w) {
 
 /* Whether a refusal says that the request came damaged and nothing was done. */
 static int only_damaged(const struct frame_status *s) {
-  return s->error == ERROR_ROM_CHECKSUM || s->error == ERROR_STUB_CHECKSUM || s->error == ERROR_ROM_FORMAT;
+  return s->error == ERROR_ROM_CHECKSUM || s->error == ERROR_STUB_CHECKSUM || s->error == ERROR_ROM_FORMAT ||
+         s->error == ERROR_STUB_FRAME;
 }
 
 /* Counts a fault. Returns 0 when that was one too many at this place. */

@@ -2,7 +2,6 @@
 #include "stream_window.h"
 
 #include <stdlib.h>
-#include <zlib.h>
 
 enum {
   BUF_MIN = 0x8000,
@@ -152,18 +151,16 @@ static int get_block(struct stream_window *w, uint32_t number, const uint8_t **d
 static int send_block(struct stream_window *w) {
   struct link *k = w->o.k;
   const uint8_t *data;
-  uint8_t head[16];
+  uint8_t head[16] = {0};
   size_t n, before = k->tx_len;
   int err = get_block(w, w->next, &data, &n);
   if (err)
     return fail_payload(w, err), LINK_EPAYLOAD;
   put_le32(head, (uint32_t)n);
   put_le32(head + 4, w->next);
-  put_le32(head + 8, 1); /* the next word is the CRC */
-  put_le32(head + 12, (uint32_t)crc32(0, data, (uInt)n));
   if (k->tx_at == k->tx_len)
     before = 0; /* link_put begins at the front again */
-  err = link_put(k, data_op(w), 0, head, sizeof head, data, n);
+  err = link_put(k, data_op(w), frame_checksum(data, n), head, sizeof head, data, n);
   if (err)
     return err;
   unsigned at = (w->first + w->count++) % WINDOW_BLOCKS;

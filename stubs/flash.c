@@ -15,6 +15,7 @@
 /* Commands of the flash; of those with an address also, in the upper byte, the one whose address has four
  * bytes. */
 enum {
+  WRITE_DISABLE = 0x04,
   WRITE_ENABLE = 0x06,
   READ_STATUS = 0x05,
   ERASE_CHIP = 0xC7,
@@ -28,7 +29,7 @@ enum { BUSY = 1, ENABLED = 2, PROTECTION = 0x3C };
 #define BIG (1u << 24) /* from here on addresses have 32 bits */
 #endif
 
-uint32_t flash_size;
+uint32_t flash_size = 4u << 20;
 static uint32_t pending;  /* looks at the status that what was begun last may take; 0: it is done */
 static int looking;       /* its command is that which reads the status */
 static uint32_t saved[3]; /* what the ROM's functions expect to find in the controller */
@@ -113,8 +114,8 @@ int flash_ready(void) {
 }
 
 /* Begins what changes the flash and lets it run: it may take so many looks at the status. A look takes some
- * microseconds, so these are limits far beyond what any data sheet has: about 1 s, 10 s, 5 minutes. Whether the
- * flash listens is asked where an erase or a sector begins. */
+ * microseconds, so these are limits far beyond what any data sheet has: about 1 s, 10 s, 5 minutes. Whether
+ * the flash listens is asked where an erase or a sector begins. */
 enum { LOOKS_PROGRAM = 200000, LOOKS_ERASE = 2000000, LOOKS_CHIP = 100000000 };
 static int change(uint32_t op, uint32_t address, const uint32_t *from, uint32_t n, uint32_t looks) {
   command(WRITE_ENABLE, NO_ADDRESS, 0, 0);
@@ -141,19 +142,18 @@ void flash_take(uint32_t *to) {
     *to++ = REG_READ(from);
 }
 
-/* `to` need not be aligned. */
-int flash_read(uint32_t address, uint8_t *to, uint32_t n) {
-  uint32_t words[CHUNK / 4];
+/* Whole words are stored: `to` is aligned and has room for them. */
+int flash_read(uint32_t address, void *to, uint32_t n) {
+  uint32_t *word = to;
   int err = flash_ready();
   while (n && !err) {
     uint32_t part = n < CHUNK ? n : CHUNK;
     command(READ, address, 0, part);
-    flash_take(words);
+    for (uint32_t i = 0; i < part; i += 4)
+      *word++ = REG_READ(SPI1_BASE + SPI_W0 + i);
     io_poll();
     address += part;
     n -= part;
-    for (const uint8_t *p = (const uint8_t *)words; part; part--)
-      *to++ = *p++;
   }
   return err;
 }
@@ -193,7 +193,7 @@ int flash_blank(uint32_t address, uint32_t size, int *blank) {
   uint32_t part[CHUNK / 4], all = 0xFFFFFFFF;
   int err = OK;
   for (; size && all == 0xFFFFFFFF && !err; size -= CHUNK, address += CHUNK) {
-    err = flash_read(address, (uint8_t *)part, CHUNK);
+    err = flash_read(address, part, CHUNK);
     for (uint32_t i = 0; i < CHUNK / 4; i++)
       all &= part[i];
   }
@@ -224,24 +224,23 @@ int flash_program_encrypted(uint32_t address, const uint32_t *from, uint32_t n) 
 #endif
 }
 
-int flash_attach(uint32_t pins) {
+void flash_attach(uint32_t pins) {
 #ifdef ROM_ATTACH_UNLESS
   if (ROM_ATTACH_UNLESS)
-    return OK;
+    return;
 #endif
 #ifdef ROM_PADS
   rom_call(ROM_PADS, 0, 0, 0);
 #endif
   registers(0);
   rom_call(ROM_ATTACH, pins, 0, 0);
-  flash_init();
-  return OK;
+  flash_init(0);
 }
 
-void flash_init(void) {
+void flash_init(int first) {
   registers(1);
   REG_WRITE(SPI1_BASE + SPI_CTRL,
             REG_READ(SPI1_BASE + SPI_CTRL) & ~CTRL_FAST_MODES); /* our reads take one bit at a time */
-  if (!flash_size)
-    flash_size = 4u << 20;
+  if (first && change(WRITE_DISABLE, NO_ADDRESS, 0, 0, 0))      /* nobody answers: attaching is left to us */
+    flash_attach(0);
 }

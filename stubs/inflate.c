@@ -1,7 +1,8 @@
 /* inflate.c - a zlib stream (RFC 1950, RFC 1951) that arrives in pieces of any length.
  *
- * What is unpacked goes into the window at its address. Every step takes at most 16 bits, so that 32 bits are enough to hold what has been read, and a step that
- * finds too few bits is taken again, from its start, when more has come. */
+ * What is unpacked goes into the window at its address. Every step takes at most 16 bits, so that 32 bits are
+ * enough to hold what has been read, and a step that finds too few bits is taken again, from its start, when
+ * more has come. */
 #include "stub.h"
 
 enum { TOLD = 32, FAST = 9, LITERALS = 288, DISTANCES = 32, LENGTHS = 19, LONGEST = 15 };
@@ -37,8 +38,8 @@ static struct {
   uint32_t need;
   uint32_t last, literals, distances, lengths, index, base;
   uint32_t length;
-  uint32_t start, end;   /* addresses: of its first byte; behind the last */
-  uint32_t out, summed;  /* everything below is unpacked; is in the check sum */
+  uint32_t start, end;  /* addresses: of its first byte; behind the last */
+  uint32_t out, summed; /* everything below is unpacked; is in the check sum */
   uint32_t adler_a, adler_b;
 } z;
 static uint8_t length_of[LITERALS + DISTANCES];
@@ -148,20 +149,20 @@ INLINE static int block_or_end(void) {
   return go(TRAILER, 16);
 }
 
-/* Symbols one after the other, up to the end of the block or of the input: past that it finds zeroes, and what
- * needed them is taken back. Lengths come in groups of four, each twice as far apart as the one before, but the
- * last code is 258 alone; distances likewise in groups of two. Returns as step() does. */
+/* Symbols one after the other, up to the end of the block or of the input: past that it finds zeroes, and
+ * what needed them is taken back. Lengths come in groups of four, each twice as far apart as the one before,
+ * but the last code is 258 alone; distances likewise in groups of two. Returns as step() does. */
 static int symbols(void) {
   const uint8_t *in = z.in;
   uint32_t hold = z.hold, bits = z.bits, out = z.out, told = out, length = 0;
   const struct code *code = &literal;
   int err = -1;
-#define REFILL()                                                                                               \
-  while (bits <= 24) {                                                                                         \
-    if (in < z.in_end)                                                                                         \
-      hold |= (uint32_t)*in << bits;                                                                           \
-    in++;                                                                                                      \
-    bits += 8;                                                                                                 \
+#define REFILL()                                                                                             \
+  while (bits <= 24) {                                                                                       \
+    if (in < z.in_end)                                                                                       \
+      hold |= (uint32_t)*in << bits;                                                                         \
+    in++;                                                                                                    \
+    bits += 8;                                                                                               \
   }
   for (;;) {
     REFILL()

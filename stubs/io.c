@@ -45,7 +45,7 @@ void io_poll(void) {
   }
 #endif
   uint32_t uart = near(UART_BASE), n = REG_READ(UART_STATUS) & UART_COUNT;
-  int full = n >= FIFO_ROOM; /* it can only have overflowed if it is full */
+  int full = n >= FIFO_ROOM;        /* it can only have overflowed if it is full */
   if (!lost && RING_FREE > n + 2) { /* as nearly always */
     for (; n; n--)
       ring[head++ & (RING_SIZE - 1)] = (uint8_t)REG_READ(UART_RX_FIFO);

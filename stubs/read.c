@@ -9,7 +9,7 @@ enum { HASH_BITS = 10, SHORTEST = 4, STEP = 4096, PER_FRAME = 64 };
 static int acknowledged(uint32_t *bytes) {
   int n = io_frame();
   if (n == 4)
-    *bytes = get32(frame);
+    *bytes = frame_words[0];
   else if (n > 0)
     io_keep(n);
   return n <= 0 || n == 4;
@@ -71,7 +71,7 @@ static void put_frame(const uint8_t *p, uint32_t n) {
 
 void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_flight, int packed) {
   struct md5 sum;
-  uint8_t digest[16];
+  uint32_t digest[4];
   uint32_t sent = 0, arrived = 0, most = in_flight * packet;
   if (!packed && most > STEP) /* hosts of the public protocol ask for much and can take little at a time */
     most = packet > STEP ? packet : STEP;
@@ -97,10 +97,10 @@ void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_fl
       return; /* the host has given this read up */
   }
   md5_end(&sum, digest);
-  put_frame(digest, 16);
+  put_frame((const uint8_t *)digest, 16);
 }
 
-int read_md5(uint32_t address, uint32_t size, uint8_t out[16]) {
+int read_md5(uint32_t address, uint32_t size, uint32_t out[4]) {
   struct md5 sum;
   uint32_t words[CHUNK / 4], n = 0;
   int err = flash_ready();
@@ -126,19 +126,18 @@ int read_md5(uint32_t address, uint32_t size, uint8_t out[16]) {
  * first unit and ends with the CRC-32 of all that is before it. */
 void read_digests(uint32_t address, uint32_t size, uint32_t unit) {
   static uint32_t words[2 * PER_FRAME + 6];
-  uint8_t *const body = (uint8_t *)words;
   while (size) {
-    uint32_t n = 4;
-    put32(body, address);
-    while (n < 4 + 8 * PER_FRAME && size) {
+    uint32_t n = 1;
+    words[0] = address;
+    while (n < 1 + 2 * PER_FRAME && size) {
       uint32_t part = size < unit ? size : unit;
-      if (read_md5(address, part, body + n)) /* 16 bytes, of which the next covers 8 */
+      if (read_md5(address, part, words + n)) /* four words, of which the next covers two */
         return;
-      n += 8;
+      n += 2;
       address += part;
       size -= part;
     }
-    put32(body + n, crc_add(0, body, n));
-    put_frame(body, n + 4);
+    words[n] = crc_add(0, (const uint8_t *)words, 4 * n);
+    put_frame((const uint8_t *)words, 4 * n + 4);
   }
 }

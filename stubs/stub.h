@@ -38,7 +38,7 @@ static inline uint32_t near(uint32_t base) {
 enum {
   SECTOR = 4096,
   BLOCK64 = 65536,
-  CHUNK = 64, /* bytes in the buffer of the SPI controller: read and programmed at a time */
+  CHUNK = 64,        /* bytes in the buffer of the SPI controller: read and programmed at a time */
   BLOCK_MAX = 16384, /* the largest block that hosts of the public protocol send */
   FRAME_MAX = 8 + 16 + BLOCK_MAX,
   WINDOW = 32768, /* of deflate */
@@ -126,38 +126,41 @@ void ring_store(uint8_t byte);
 /* flash.c - the flash chip behind the SPI controller. Addresses and sizes in bytes; results are error bytes.
  */
 extern uint32_t flash_size; /* as the host has set it */
-void flash_init(void);
+void flash_init(int first); /* first: attaches the flash where nobody has */
 int flash_in_range(uint32_t address, uint32_t size);
 int flash_poll(void);  /* OK: what was begun is done; FLASH_BUSY: not yet; or an error */
 int flash_ready(void); /* waits until it is done */
-int flash_read(uint32_t address, uint8_t *to, uint32_t n);
-void flash_fetch(uint32_t address, uint32_t n); /* begins to read up to CHUNK bytes; when flash_poll says OK */
-void flash_take(uint32_t *to);                  /* they are here (and what follows them, up to CHUNK) */
+int flash_read(uint32_t address, void *to, uint32_t n); /* whole words are stored */
+void flash_fetch(uint32_t address,
+                 uint32_t n);  /* begins to read up to CHUNK bytes; when flash_poll says OK */
+void flash_take(uint32_t *to); /* they are here (and what follows them, up to CHUNK) */
 int flash_program(uint32_t address, const uint32_t *from, uint32_t n); /* within a CHUNK; runs on */
 int flash_program_encrypted(uint32_t address, const uint32_t *from, uint32_t n);
 int flash_erase(uint32_t address, uint32_t size); /* SECTOR or BLOCK64; runs on */
 int flash_erased(uint32_t address);               /* whether it has */
 int flash_erase_all(void);
 int flash_blank(uint32_t address, uint32_t size, int *blank);
-int flash_attach(uint32_t pins);
+void flash_attach(uint32_t pins);
 
-/* write.c - a write in progress. What arrives is put into `window`, the byte for an address at that address modulo
- * its size, and programmed from there, read back and digested while the next bytes arrive. */
-int write_erase(uint32_t *address, uint32_t end, uint32_t *erasing); /* the next sector or 64 KiB of a range */
+/* write.c - a write in progress. What arrives is put into `window`, the byte for an address at that address
+ * modulo its size, and programmed from there, read back and digested while the next bytes arrive. */
+int write_erase(uint32_t *address, uint32_t end,
+                uint32_t *erasing); /* the next sector or 64 KiB of a range */
 int write_begin(uint32_t address, uint32_t size, int packed, int encrypted);
 int write_data(uint32_t sequence, const uint8_t *p, uint32_t n,
                int packed); /* a block that has passed its checks */
-int write_put(uint32_t upto); /* everything before this address is in the window; waits for room for BURST more */
-void write_pump(void);        /* does what can be done now; to be called often */
-int write_end(uint8_t sum[16]); /* waits until all is done; the MD5 of what flash holds, unless encrypted */
-void write_stop(void);         /* without looking whether it is complete */
-int write_state(void);         /* NOT_IN_PROGRESS, the error that ended it, or OK */
-uint32_t write_expected(void); /* the sequence number that comes next */
-uint32_t write_missing(void);  /* bytes that are still to come */
+int write_put(
+    uint32_t upto);    /* everything before this address is in the window; waits for room for BURST more */
+void write_pump(void); /* does what can be done now; to be called often */
+int write_end(uint32_t sum[4]); /* waits until all is done; the MD5 of what flash holds, unless encrypted */
+void write_stop(void);          /* without looking whether it is complete */
+int write_state(void);          /* NOT_IN_PROGRESS, the error that ended it, or OK */
+uint32_t write_expected(void);  /* the sequence number that comes next */
+uint32_t write_missing(void);   /* bytes that are still to come */
 
 /* inflate.c - a zlib stream that arrives in pieces. */
 void inflate_begin(uint32_t address, uint32_t end); /* where its first byte goes, and where it has to end */
-int inflate_data(const uint8_t *p, uint32_t n); /* OK, or why not; it unpacks into the window */
+int inflate_data(const uint8_t *p, uint32_t n);     /* OK, or why not; it unpacks into the window */
 int inflate_finished(void);
 
 /* digest.c */
@@ -166,14 +169,14 @@ struct md5 {
 };
 void md5_begin(struct md5 *m);
 void md5_add(struct md5 *m, const uint8_t *p, uint32_t n);
-void md5_end(struct md5 *m, uint8_t out[16]);
+void md5_end(struct md5 *m, uint32_t out[4]);
 void crc_init(void);
 uint32_t crc_add(uint32_t crc, const uint8_t *p, uint32_t n); /* begin with 0 */
 
 /* read.c - answers that are many frames. */
 void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t window, int packed);
 void read_digests(uint32_t address, uint32_t size, uint32_t unit);
-int read_md5(uint32_t address, uint32_t size, uint8_t out[16]);
+int read_md5(uint32_t address, uint32_t size, uint32_t out[4]);
 
 extern uint8_t window[WINDOW]; /* of inflate, aligned to four; a buffer for whoever else works while no write
                                   is in progress */
@@ -186,7 +189,6 @@ uint32_t rom_call(uint32_t function, uint32_t a, uint32_t b, uint32_t c);
 void rom_boot(void); /* gives the chip back to the ROM, which starts what is in flash */
 
 uint32_t get32(const uint8_t *p);
-void put32(uint8_t *p, uint32_t v);
 void stub_init(void);
 void stub_step(void);
 void stub_main(void);

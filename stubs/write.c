@@ -1,12 +1,12 @@
-/* write.c - a write in progress: what arrives waits in the window, sectors are erased ahead of it, and what has
- * been programmed is read back for a digest. The flash is never waited for unless the window is full. */
+/* write.c - a write in progress: what arrives waits in the window, sectors are erased ahead of it, and what
+ * has been programmed is read back for a digest. The flash is never waited for unless the window is full. */
 #include "stub.h"
 
 static struct {
-  uint32_t end;                   /* addresses: behind the last byte of the write */
-  uint32_t in, next, read;        /* everything below: is in the window; is programmed; is in the sum */
+  uint32_t end;                    /* addresses: behind the last byte of the write */
+  uint32_t in, next, read;         /* everything below: is in the window; is programmed; is in the sum */
   uint32_t erased, limit, erasing; /* everything below is erased; where to stop; what is being erased, or 1 */
-  uint32_t fetched;               /* bytes on their way from flash to the sum */
+  uint32_t fetched;                /* bytes on their way from flash to the sum */
   uint32_t sequence;
   int packed, encrypted;
   int state; /* NOT_IN_PROGRESS, OK, or why it ended */
@@ -54,8 +54,8 @@ int write_erase(uint32_t *address, uint32_t end, uint32_t *erasing) {
   return err;
 }
 
-/* The next thing to do, when the flash has nothing to do: program; erase ahead, a block at least; read back; erase
- * further. */
+/* The next thing to do, when the flash has nothing to do: program; erase ahead, a block at least; read back;
+ * erase further. */
 static int work(void) {
   uint32_t n = CHUNK - (w.next & (CHUNK - 1)), fill = w.in - w.next, at = w.next;
   if (n > fill)
@@ -64,8 +64,8 @@ static int work(void) {
     w.next += n;
     n += at & 3;
     at &= ~3u;
-    return (w.encrypted ? flash_program_encrypted
-                        : flash_program)(at, (const uint32_t *)(const void *)(window + (at & (WINDOW - 1))), n);
+    return (w.encrypted ? flash_program_encrypted : flash_program)(
+        at, (const uint32_t *)(const void *)(window + (at & (WINDOW - 1))), n);
   }
   fill = w.next - w.read;
   if (fill > CHUNK)
@@ -145,7 +145,7 @@ int write_data(uint32_t sequence, const uint8_t *p, uint32_t n, int packed) {
   return w.state;
 }
 
-int write_end(uint8_t sum[16]) {
+int write_end(uint32_t sum[4]) {
   int err = w.state;
   if (err == OK && (write_missing() || (w.packed && !inflate_finished())))
     err = TOO_LITTLE_DATA;

@@ -265,6 +265,7 @@ local CHIP = record {
     }),
     usj = optional(word), reset = optional(register_bit), otg_setup = optional(register_bit),
     attach_unless = optional(field), rom = optional(stub_rom),
+    unproven = optional(record { fact = text, below = optional(revision) }),
   },
   revisions = optional(list(record { from_revision = revision, changes = is "table" }, 1)),
   sim = record {
@@ -281,6 +282,29 @@ local CHIP = record {
     no_purpose = optional(within(0, 31)), spi_also = optional(word), systimer = optional(word),
     core = optional(behaviour("rv32imc", "rv32imac", "rv32imafc", "lx106", "esp32", "esp32s2", "esp32s3")),
     peripherals = optional(list(record { word, word }, 1)),
+    machine = optional(record {
+      id = record { word, word }, unaligned = optional(flag), mirrors = optional(list(record { word, word, word }, 1)),
+      memory = optional(list(record { word, word, kind = optional(behaviour("ram", "mask", "registers", "flash")) }, 1)),
+      reset_cause = record { word, within(0, 31), within(1, 32) },
+      interrupts = optional(record {
+        kind = behaviour("matrix", "plic", "clic", "direct"), matrix = word, control = optional(word),
+        enable = optional(word), priority = optional(word), threshold = optional(word),
+        sources = map(behaviour("uart0", "usj"), within(0, 159)),
+      }),
+      cache = optional(record {
+        kind = behaviour("table", "indexed"), base = word, index = optional(word), content = optional(word),
+        entries = within(1, 1024), page = within(4096, 1 << 20), page_mask = word, valid = word, valid_value = word,
+      }),
+      timers = optional(list(word, 1)), sha = optional(word),
+      autobaud = optional(record {
+        enable = record { word, within(0, 31) }, short = optional(within(0, 31)), low = word, high = word, edges = word,
+        rx_reset = optional(within(0, 31)),
+      }),
+      registers = optional(map(word, record {
+        reset = optional(word), set = optional(word), clear = optional(word), keep = optional(flag),
+        forget = optional(flag), echo = optional(record { word, within(0, 31) }),
+      })),
+    }),
   },
   checked = map(behaviour("connect", "flash", "identity", "usb", "log", "stub"), degree),
 }

@@ -29,7 +29,8 @@ M.connection = {
     help = "reset at the end: " .. table.concat(AFTER, ", ") },
   { "--connect-attempts", type = "int", metavar = "N", help = "how often connecting is tried, 0 for no end (7)" },
   { "--no-stub", excludes = "--stub", help = "use the chip's ROM loader only" },
-  { "--stub", type = "file", metavar = "FILE", help = "use this flasher stub (JSON, as esptool has them)" },
+  { "--stub", type = "string", metavar = "FILE",
+    help = "use this flasher stub (JSON, as esptool has them); ours: our own in any case" },
   { "--rom-baud", type = "int", metavar = "RATE",
     help = "rate at which the ROM takes the stub; 115200 leaves it alone" },
   { "--override-vddsdio", type = "choice", choices = { "1.8V", "1.9V", "OFF" }, metavar = "VOLTAGE",
@@ -55,6 +56,14 @@ M.flash_parameters = {
 
 --- The size of the flash, for commands that do not change a header.
 M.flash_size = { M.flash_parameters[3] }
+
+--- Where partitions are looked up, for commands that know them by name.
+M.partition_table = {
+  { "--partition-table", type = "file", metavar = "FILE",
+    help = "partition table, CSV or binary, instead of the one in flash" },
+  { "--partition-table-offset", type = "address", multiple = 0x1000, metavar = "ADDRESS",
+    help = "where in flash the partition table is (0x8000)" },
+}
 
 --- No progress bar, please.
 M.progress = { { "--no-progress", help = "no progress bar" } }
@@ -181,8 +190,10 @@ end
 --- Connect as the options of M.connection, the environment and the configuration file say.
 -- @param args as M.parse gives them
 -- @param report of esp.report
+-- @param need table or nil: rom = true where the ROM loader does as well as a flasher stub, which is then not loaded
+--   unless one was named
 -- @return chip
-function M.connect(args, report)
+function M.connect(args, report, need)
   local settings = require "esp.config".load()
   if settings.file then report:detail("Settings from " .. settings.file) end
   local listener = report:listener()
@@ -190,7 +201,7 @@ function M.connect(args, report)
   local chip = require "esp".connect {
     port = args.port, baud = args.baud, chip = args.chip, before = args.before, after = args.after,
     attempts = args.connect_attempts, port_filter = #args.port_filter > 0 and args.port_filter or nil,
-    no_stub = args.no_stub, stub = args.stub,
+    no_stub = args.no_stub or need and need.rom and not args.stub, stub = args.stub,
     rom_baud = args.rom_baud, override_vddsdio = args.override_vddsdio, config = settings,
     trace = args.trace and function(p) report:packet(p) end or nil,
     on_event = function(e)
@@ -203,6 +214,53 @@ function M.connect(args, report)
     error(err, 0)
   end
   return chip
+end
+
+--- Part LABEL FILE pairs from ADDRESS FILE pairs: after --partition LABEL FILE more of either may come.
+-- @param given list of pairs, as the option gives them
+-- @param files list that the pairs with an address are added to
+-- @return list of the others
+function M.by_label(given, files)
+  local labelled = {}
+  for _, pair in ipairs(given) do
+    local address = require "esp.cli.types".integer(pair[1])
+    if address then
+      files[#files + 1] = { address, pair[2] }
+    else
+      labelled[#labelled + 1] = pair
+    end
+  end
+  return labelled
+end
+
+--- The partition table that the options of M.partition_table name.
+-- @param args as M.parse gives them
+-- @param chip may be nil when the table is a file
+-- @return list of entries, as esp.partition gives them
+function M.partitions(args, chip)
+  if args.partition_table then
+    return require "esp.partition".load(args.partition_table, { table_offset = args.partition_table_offset })
+  end
+  return chip:partitions { table_offset = args.partition_table_offset, flash_size = args.flash_size,
+                           spi_connection = args.spi_connection }
+end
+
+--- What esp.inputs must know, from the options; device and chip come when there is one.
+-- @param args as M.parse gives them
+function M.input_context(args)
+  local mode, freq, size = M.flash_settings(args)
+  return { chip = args.chip ~= "auto" and args.chip or nil, force = args.force, flash_mode = mode, flash_freq = freq,
+           flash_size = size, spi_connection = args.spi_connection, table_offset = args.partition_table_offset,
+           table = args.partition_table and M.partitions(args) or nil }
+end
+
+--- Flash mode, frequency and size as they were given; nil for those that were not, so that a build's own count.
+function M.flash_settings(args)
+  local function given(name)
+    if args.given[name] or args[name] ~= "keep" then return args[name] end
+    return nil
+  end
+  return given "flash_mode", given "flash_freq", given "flash_size"
 end
 
 --- Fill in what the environment says about flash parameters.
@@ -220,10 +278,11 @@ end
 --- Connect, do the work, reset and let go of the port on every way out.
 -- @param args as M.parse gives them
 -- @param fn function(chip, report)
-function M.with_chip(args, fn)
+-- @param need as of M.connect
+function M.with_chip(args, fn, need)
   return M.run(args, function(report)
     environment_defaults(args)
-    local chip <close> = M.connect(args, report)
+    local chip <close> = M.connect(args, report, need)
     return fn(chip, report)
   end)
 end

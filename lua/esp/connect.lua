@@ -421,6 +421,7 @@ end
 local establish
 function establish(chip, o)
   chip.status_bytes = nil
+  chip.link:set_guard(false)
   chip.stub, chip.sdm, chip.security, chip.left = false, false, nil, false
   chip:tell { type = "stage", code = "connecting", port = chip.url, text = "Connecting" }
   chip.stub = synchronise(chip, o)
@@ -511,7 +512,8 @@ end
 --   baud         rate to work at (115200); the ROM is spoken to at 115200 at most, then the rate is raised
 --   rom_baud     up to 115200 the rate to start at; above it the rate at which the ROM takes the stub (baud)
 --   no_stub      the ROM loader does all the work
---   stub         path of a flasher stub in esptool's JSON form, instead of ours
+--   stub         path of a flasher stub in esptool's JSON form, instead of ours; "ours":
+--                ours also where it is not used unasked
 --   chip         "auto" or a chip's name, which must then be right
 --   before       "default-reset", "usb-reset", "no-reset", "no-reset-no-sync"
 --   after        what close does: "hard-reset", "soft-reset", "watchdog-reset", "no-reset", "no-reset-stub"

@@ -23,7 +23,6 @@ local SEGMENT, SEGMENT_SIZE = "<I4I4I4I4I4I4I4I4", 32
 local SYMBOL, SYMBOL_SIZE = "<I4I4I4BBI2", 16
 local CHUNK = 1 << 16
 local WRONG_TARGET = "is it built for the chip?"
-local MAX_NAME = 1024              -- of a section
 local KINDS = { [0] = "none", "object", "function", "section", "file" }
 local BINDINGS = { [0] = "local", "global", "weak" }
 
@@ -72,6 +71,22 @@ local function read_header(self)
   return ph, ph_count, sh, sh_count, names
 end
 
+-- Names may share their ends, so all of them together can have more bytes than the table; not many times more.
+local function names_of(self, text, table_offset)
+  local known, budget = {}, 8 * #text + CHUNK
+  return function(at)
+    local name = known[at]
+    if name then return name end
+    if at >= #text then bad(self, table_offset, ("a name is at %d of %d bytes"):format(at, #text)) end
+    local stop = text:find("\0", at + 1, true) or #text + 1
+    budget = budget - (stop - at)
+    if budget < 0 then bad(self, table_offset, "the names overlap") end
+    name = text:sub(at + 1, stop - 1)
+    known[at] = name
+    return name
+  end
+end
+
 local function read_sections(self, offset, count, names_index)
   if count == 0 then return end
   local bytes = range(self, offset, count * SECTION_SIZE, ("table of %d sections"):format(count))
@@ -89,19 +104,9 @@ local function read_sections(self, offset, count, names_index)
   end
   self.names_type = names.type
   local text = range(self, names.offset, names.size, "section names")
+  local name_at = names_of(self, text, names.offset)
   for _, s in ipairs(list) do
-    local stop = text:find("\0", s.name_offset + 1, true)
-    if not stop and s.name_offset >= #text then
-      if s.type ~= 0 or s.name_offset ~= 0 then
-        bad(self, s.header, ("section %d: its name is at %d, the names have %d bytes")
-          :format(s.index, s.name_offset, #text))
-      end
-      s.name = ""
-    else
-      local n = (stop or #text + 1) - 1 - s.name_offset
-      if n > MAX_NAME then bad(self, s.header, ("section %d: its name has %d characters"):format(s.index, n)) end
-      s.name = text:sub(s.name_offset + 1, s.name_offset + n)
-    end
+    s.name = s.type == 0 and "" or name_at(s.name_offset)
     s.name_offset = nil
   end
   self.sections = list
@@ -194,22 +199,6 @@ function M:sha256()
   return self.digest
 end
 
--- Names may share their ends, so all of them together can have more bytes than the table; not many times more.
-local function names_of(self, text, table_offset)
-  local known, budget = {}, 8 * #text + CHUNK
-  return function(at)
-    local name = known[at]
-    if name then return name end
-    if at >= #text then bad(self, table_offset, ("a symbol's name is at %d of %d bytes"):format(at, #text)) end
-    local stop = text:find("\0", at + 1, true) or #text + 1
-    budget = budget - (stop - at)
-    if budget < 0 then bad(self, table_offset, "the names of the symbols overlap") end
-    name = text:sub(at + 1, stop - 1)
-    known[at] = name
-    return name
-  end
-end
-
 --- All symbols, in the order of the file.
 -- @return list of { name, address, size, kind ("function", "object", ...), binding, section (index) };
 --   empty when the file is stripped
@@ -260,7 +249,7 @@ function M:symbol_at(address)
   if not self.by_address then
     local list = {}
     for _, s in ipairs(self:symbols()) do
-      if s.kind == "function" or s.kind == "object" then list[#list + 1] = s end
+      if s.section ~= 0 and (s.kind == "function" or s.kind == "object") then list[#list + 1] = s end
     end
     table.sort(list, function(a, b)
       if a.address ~= b.address then return a.address < b.address end

@@ -10,6 +10,7 @@ local write = require "esp.flash_write"
 
 local Flash = { flash = write.flash, read = read.read, verify = read.verify, erase = erase.region,
                 erase_all = erase.all }
+for name, method in pairs(require "esp.partition_chip".methods) do Flash[name] = method end
 
 --- Attach flash and tell the loader its size. The other methods do this themselves.
 -- @param opts { spi_connection = nil, "SPI", "HSPI" or "CLK,Q,D,HD,CS", flash_size = "keep", "detect" or a size,

@@ -19,6 +19,17 @@ function M.encrypted(region, opts)
   return opts.encrypt == true
 end
 
+--- A build with flash encryption says which files it concerns; they are written plain as long as the chip has it off.
+function M.encrypt_if_on(chip, regions)
+  local on
+  for _, r in ipairs(regions) do
+    if r.encrypt_if_on and r.encrypt == nil then
+      if on == nil then on = chip.data.security.flash_crypt_cnt ~= nil and identity.flash_encryption(chip) end
+      r.encrypt = on or nil
+    end
+  end
+end
+
 --- Regions below the address where writing breaks a chip that is secured.
 local function check_protected(chip, regions)
   if chip.sdm then return end

@@ -1,9 +1,34 @@
 --- Writing only what changed: given the file that flash is believed to hold, the sectors that differ are sent.
 -- Whether flash holds that file is asked of the chip's digest first, unless it is to be trusted; the digest of the
 -- whole region comes last as always, and what then differs is written again.
+local fail = require "esp.error"
 local input = require "esp.input"
 local util = require "esp.flash_util"
 local M = {}
+
+--- The old files that go with new ones, from words of a command line: paths, or "skip" where there is none.
+-- @param words list of strings
+-- @param n how many new files there are
+-- @return table: index of the new file = path
+-- @raise usage, file_missing
+function M.files(words, n)
+  local list = {}
+  if #words > n then
+    fail { code = "usage", message = ("%d old files for %d new ones"):format(#words, n) }
+  end
+  for i, word in ipairs(words) do
+    local f, why = io.open(word, "rb")
+    if f then f:close() end
+    if word:lower() ~= "skip" then
+      if not f then fail { code = "file_missing", message = why } end
+      list[i] = word
+    elseif f then
+      fail { code = "usage", message = ("there is a file called '%s', which stands for no file here"):format(word),
+             hint = "rename it" }
+    end
+  end
+  return list
+end
 
 --- Load the old file of a region, prepared as the new one.
 -- @param region with `old` (path or spec, as for esp.input) and `extra`
@@ -61,8 +86,6 @@ function M.needed(chip, region, job, old, opts)
   end
   local runs = M.runs(old.payload, job.payload)
   if #runs == 0 then return runs, false end
-  -- What stands before the file in its first sector is erased with it; a part begins behind it.
-  if runs[1][1] == 0 and job.before > 0 and runs[1][2] < size then return nil end
   return runs
 end
 

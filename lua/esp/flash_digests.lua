@@ -83,8 +83,6 @@ function M.needed(chip, job)
   local runs = compare(chip, job, 0, size)
   local first = runs[1]
   if first and first[1] == 0 and first[2] == size then return nil end
-  -- What stands before the file in its first sector is erased with it; a part begins behind it.
-  if first and first[1] == 0 and job.before > 0 then return nil end
   return runs
 end
 

@@ -74,9 +74,8 @@ end
 local function check_empty(chip, address, size, opts)
   local write = require "esp.flash_write"
   if opts.verify == false or not write.has_md5(chip) then return false end
-  for _ = 1, 2 do
-    if require "esp.flash_repair".is_empty(write.md5(chip, address, size), size) then return true end
-  end
+  local empty = require "esp.flash_repair".empty_md5(size)
+  if write.md5_compared(chip, address, size, empty) == empty then return true end
   fail { code = "erase_failed",
          message = ("0x%X to 0x%X is not empty after erasing"):format(address, address + size - 1),
          hint = "is flash write-protected? see its status registers" }

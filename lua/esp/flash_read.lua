@@ -3,6 +3,7 @@ local fail = require "esp.error"
 local attach = require "esp.flash_attach"
 local checks = require "esp.flash_checks"
 local input = require "esp.input"
+local inputs = require "esp.inputs"
 local spiflash = require "esp.spiflash"
 local util = require "esp.flash_util"
 local M = {}
@@ -190,11 +191,7 @@ local function compare(chip, region, opts)
   local result = { address = region.address, name = region.name, size = region.payload:size() }
   if write.has_md5(chip) then
     local file = util.ask(region.payload, "md5")
-    local flash
-    for _ = 1, 2 do
-      flash = write.md5(chip, region.address, result.size)
-      if flash == file then break end
-    end
+    local flash = write.md5_compared(chip, region.address, result.size, file)
     result.equal, result.file_md5, result.flash_md5 = flash == file, hex(file), hex(flash)
     if result.equal or not opts.diff then return result end
   end
@@ -205,16 +202,20 @@ end
 
 --- Compare flash with a file or bytes. Nothing is written; an image at the bootloader's place is compared as
 -- chip:flash with the same settings would have written it.
--- @param address where; not used for Intel HEX
+-- @param address where; nil for what has its own addresses, see esp.inputs. Or a list as chip:flash takes it, and
+--   opts as the next parameter
 -- @param spec path or { data = }, see esp.input
 -- @param opts { diff = true for addresses that differ, limit = how many (64), flash_mode, flash_freq, flash_size,
---   spi_connection, progress, on_event }
+--   spi_connection, progress, on_event, each = function(region), called as soon as one is compared }
 -- @return true, or false; and a list per region { address, name, size, equal, file_md5, flash_md5, differences =
 --   { {address, flash, file}, ..., count = } }
 function M.verify(chip, address, spec, opts)
+  local list = { { address or false, spec } }
+  if type(address) == "table" then list, opts = address, spec end
   opts = opts or {}
   refuse_sdm(chip, "verifying flash")
-  local regions = input.load_all { { address, spec } }
+  local regions = inputs.load_all(list, util.about_chip(chip, opts))
+  opts = util.with_settings(opts, regions.settings)
   local details, equal = {}, true
   local ok, err = pcall(function()
     checks.header_settings(chip, opts, nil)
@@ -228,6 +229,7 @@ function M.verify(chip, address, spec, opts)
       util.stage(chip, opts, "verify", ("%s: comparing %d bytes at 0x%X"):format(r.name, r.size, r.address))
       details[i] = compare(chip, r, opts)
       equal = equal and details[i].equal
+      if opts.each then opts.each(details[i]) end
     end
   end)
   input.close(regions)

@@ -30,7 +30,8 @@ function M.digest(payload, from, to)
   return h:final()
 end
 
-local function empty_md5(size)
+--- Digest of erased flash.
+function M.empty_md5(size)
   local h = require "esp.core.digest".new "md5"
   local blank = ("\xFF"):rep(math.min(CHUNK, size))
   while size > 0 do
@@ -42,7 +43,7 @@ end
 
 --- Whether this is the digest of erased flash.
 function M.is_empty(digest, size)
-  return digest == empty_md5(size)
+  return digest == M.empty_md5(size)
 end
 
 -- A function telling whether sectors [from, to) of a job's region are right, as far as it goes.

@@ -142,4 +142,20 @@ function M.progress(opts, done, total, info)
   end
 end
 
+--- What esp.inputs must know of a chip.
+function M.about_chip(chip, opts)
+  return { chip = chip.id, device = chip, force = opts.force, table = opts.partition_table,
+           table_offset = opts.partition_table_offset, flash_mode = opts.flash_mode, flash_freq = opts.flash_freq,
+           flash_size = opts.flash_size, spi_connection = opts.spi_connection }
+end
+
+--- Options with the flash parameters of a build, where none were given.
+function M.with_settings(opts, settings)
+  return settings and setmetatable({}, { __index = function(_, k)
+    local v = opts[k]
+    if v == nil then return settings[k] end
+    return v
+  end }) or opts
+end
+
 return M

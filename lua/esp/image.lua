@@ -52,16 +52,7 @@ end
 -- @param bytes string
 -- @param sum integer to begin with, M.CHECKSUM_SEED for a whole image
 function M.xor(bytes, sum)
-  local n, at, wide = #bytes, 1, 0
-  while n - at >= 63 do
-    local a, b, c, d, e, f, g, h, next = ("<i8i8i8i8i8i8i8i8"):unpack(bytes, at)
-    wide = wide ~ a ~ b ~ c ~ d ~ e ~ f ~ g ~ h
-    at = next
-  end
-  for i = at, n do sum = sum ~ bytes:byte(i) end
-  wide = wide ~ (wide >> 32)
-  wide = wide ~ (wide >> 16)
-  return sum ~ ((wide ~ (wide >> 8)) & 0xFF)
+  return require "esp.core.digest".xor(bytes, sum)
 end
 
 local function xor_range(reader, offset, size, sum)
@@ -203,7 +194,10 @@ function M.check(image, source)
     if s.checked then sum = xor_range(reader, s.offset, s.size, sum) or -1 end
   end
   image.checksum_valid, image.calculated_checksum = sum == image.checksum, sum
-  if image.digest then image.digest_valid = sha256_range(reader, 0, image.data_length) == image.digest end
+  if image.digest then
+    image.calculated_digest = sha256_range(reader, 0, image.data_length)
+    image.digest_valid = image.calculated_digest == image.digest
+  end
   if not image.checksum_valid then
     return nil, broken(image.name, image.checksum_offset,
       ("checksum 0x%02X, calculated 0x%02X: the contents are damaged"):format(image.checksum, sum))
@@ -230,8 +224,9 @@ end
 --- Look for an image at the start of source.
 -- @param source string, payload or reader
 -- @param name for messages
+-- @param family "esp8266" or "esp32" when it is known; both kinds can begin alike
 -- @return the image, or nil, a fault (see broken) and as much as could be read of the image
-function M.probe(source, name)
+function M.probe(source, name, family)
   local reader = M.reader(source)
   name = name or "image"
   if reader.size == 0 then return nil, broken(name, 0, "the file is empty") end
@@ -240,8 +235,9 @@ function M.probe(source, name)
   if magic ~= M.MAGIC then
     return nil, broken(name, 0, ("no image: first byte 0x%02X, should be 0xE9"):format(magic or 0))
   end
+  if family == "esp32" then return parse_esp32(reader, name) end
   local old, old_fault, old_part = parse_esp8266(reader, name, 0)
-  if plausible_esp8266(old) then return old end
+  if family == "esp8266" or plausible_esp8266(old) then return old, old_fault, old_part end
   local image, fault, part = parse_esp32(reader, name)
   if image then return image end
   if plausible_esp8266(old_part) then return nil, old_fault, old_part end
@@ -254,9 +250,10 @@ end
 -- @return table: format, version, entry, mode, size_code, freq_code, segments (address, size, offset),
 --   checksum, checksum_valid, data_length, length; with an extended header also chip_id, wp_pin, drive,
 --   min_rev, min_rev_full, max_rev_full, hash_appended, digest, digest_valid
+-- @param family as for M.probe
 -- @raise bad_image, with file and offset
-function M.parse(source, name)
-  local image, fault = M.probe(source, name)
+function M.parse(source, name, family)
+  local image, fault = M.probe(source, name, family)
   if not image then fail(fault) end
   M.check(image, source)
   return image

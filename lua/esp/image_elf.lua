@@ -16,6 +16,7 @@ local DEFAULT_PAGE = 0x10000
 local ELF_DIGEST_OFFSET = 0xB0         -- header, extended header, segment header, then 144 bytes into the descriptor
 local IMAGE_START = 24 + 8             -- headers before the first byte of the first segment
 local SLACK = 0x10000
+local MOST_PADDING = 0x1000000         -- no segment is that long
 
 local PROGRAM = { [elf_file.PROGBITS] = true, [elf_file.INIT_ARRAY] = true, [elf_file.FINI_ARRAY] = true,
                   [elf_file.PREINIT_ARRAY] = true }
@@ -27,7 +28,7 @@ end
 
 --- A size in bytes from what a user writes.
 -- @param v integer, or "64KB", "4MB", "64k", "2M"
-local function bytes_of(v, what)
+function M.size(v, what)
   if math.type(v) == "integer" and v > 0 then return v end
   local n, unit = tostring(v):match "^(%d+)([kKmM])[bB]?$"
   n = n and #n < 10 and tonumber(n) << (unit:lower() == "k" and 10 or 20)
@@ -114,7 +115,7 @@ local function merge(list, data, opts, note)
       -- Frameworks of others may bring parts together that were aligned differently.
       local stop = before.address + #before.data
       local aligned = stop + -stop % part.align
-      if aligned ~= stop and aligned == part.address then
+      if aligned ~= stop and aligned == part.address and aligned - stop < MOST_PADDING then
         note("note", "padding", ("Inserting %d bytes padding between %s and %s")
           :format(aligned - stop, before.name, part.name))
         before.data = before.data .. ("\0"):rep(aligned - stop)
@@ -131,7 +132,7 @@ local function merge(list, data, opts, note)
     last_kind = kind
   end
   for _, s in ipairs(merged) do
-    s.data = table.concat(s)
+    s.data = #s == 1 and s[1] or table.concat(s)
     for i = #s, 1, -1 do s[i] = nil end
   end
   if #merged ~= #list then
@@ -243,7 +244,7 @@ local function make_plan(data, elf, opts, note)
     min_rev = number(opts, "min_rev", 0, 0xFF), min_rev_full = number(opts, "min_rev_full", 0, 0xFFFF),
     max_rev_full = number(opts, "max_rev_full", 0xFFFF, 0xFFFF),
     digest = not opts.dont_append_digest or not extended,
-    pad_to_size = opts.pad_to_size and bytes_of(opts.pad_to_size, "pad_to_size"),
+    pad_to_size = opts.pad_to_size and M.size(opts.pad_to_size, "pad_to_size"),
   }
   if extended then
     if opts.ram_only_header then plan.ram_only_header, plan.digest = true, false end
@@ -257,7 +258,7 @@ local function make_plan(data, elf, opts, note)
     if opts.secure_pad_v2 then plan.secure_pad = 2 end
   end
   if opts.flash_mmu_page_size then
-    local size = bytes_of(opts.flash_mmu_page_size, "flash_mmu_page_size")
+    local size = M.size(opts.flash_mmu_page_size, "flash_mmu_page_size")
     if plan.plain then
       note("warning", "page_size", "Changing MMU page size is not supported on " .. data.name .. "!")
     else
@@ -279,7 +280,7 @@ function result:bytes(i)
   return f and table.concat(f.pieces)
 end
 
---- Write the files; each appears whole or not at all.
+--- Write the files; each appears whole or not at all. They are not forced to the disk: they can be made again.
 -- @param output as in the options of M.convert
 -- @return list of paths
 function result:save(output)
@@ -288,7 +289,7 @@ function result:save(output)
     local path = self:path(i, output)
     local file <close> = fail.check(nil, nil, require "esp.core.fs".create(path))
     for _, piece in ipairs(f.pieces) do fail.check(nil, nil, file:write(piece)) end
-    fail.check(nil, nil, file:commit())
+    fail.check(nil, nil, file:commit(false))
     f.path = path
     paths[i] = path
   end
@@ -334,6 +335,8 @@ function M.convert(source, opts)
   if plan.ram_only_header then
     note("info", "ram_only",
          "Image has only RAM segments visible. ROM segments are hidden and SHA256 digest is not appended.")
+  end
+  if opts.ram_only_header then
     for i, s in ipairs(plan.segments) do s.order = i end
     table.sort(plan.segments, function(a, b)
       if a.address ~= b.address then return a.address < b.address end
@@ -357,7 +360,7 @@ function M.convert(source, opts)
     files = require "esp.image_esp8266"["write_v" .. plan.version](plan)
   end
   if plan.elf_digest and not plan.elf_digest.done then
-    note("warning", "elf_digest", ("No segment has offset 0x%X: the SHA-256 of the ELF file is not in the image.")
+    note("warning", "elf_digest", ("No segment has offset 0x%X: the SHA256 digest of the ELF file is not in the image.")
       :format(plan.elf_digest.offset))
   end
   return setmetatable({ files = files, notes = notes, chip = data, version = plan.version, page = plan.page,

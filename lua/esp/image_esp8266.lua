@@ -45,8 +45,9 @@ function M.write_v1(plan)
   return list
 end
 
--- The SDK's bootloader wants this number behind the image, made from the usual CRC-32.
-local function sdk_crc(pieces)
+--- The number that the SDK's bootloader wants behind an image of version 2, made from the usual CRC-32.
+-- @param pieces list of strings: the image
+function M.sdk_crc(pieces)
   local crc = 0
   for _, piece in ipairs(pieces) do crc = require "esp.core.digest".crc32(piece, crc) end
   return crc & 0x80000000 ~= 0 and crc ~ 0xFFFFFFFF or crc + 1
@@ -63,7 +64,7 @@ function M.write_v2(plan)
     plan.note("warning", "no_mapped_part", "The ELF file has no part that runs from flash (irom0).")
   end
   version1(o, rest)
-  o:put(("<I4"):pack(sdk_crc(o.pieces)))
+  o:put(("<I4"):pack(M.sdk_crc(o.pieces)))
   return { { pieces = o.pieces, size = o.at, address = offset or 0 } }
 end
 

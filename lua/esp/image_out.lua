@@ -41,7 +41,7 @@ local function put_digest(self, data, name)
   if first + DIGEST <= 0 or first >= #data then return data end
   local function refuse(text)
     fail { code = "bad_image", file = name,
-           message = ("the SHA-256 of the ELF file cannot be placed at 0x%X: %s"):format(digest.offset, text),
+           message = ("the SHA256 digest of the ELF file cannot be placed at 0x%X: %s"):format(digest.offset, text),
            hint = "elf_sha256_offset must point at 32 zero bytes inside one segment" }
   end
   if first < 0 or first + DIGEST > #data then
@@ -60,7 +60,8 @@ function M:segment(segment, unchecked)
   local what = ("segment at 0x%08X%s"):format(segment.address, segment.name and " (" .. segment.name .. ")" or "")
   local data = put_digest(self, segment.data, segment.name)
   if #data % 4 ~= 0 then
-    fail { code = "bad_image", message = ("%s: invalid segment length 0x%X, it has to be a multiple of 4"):format(what, #data),
+    fail { code = "bad_image",
+           message = ("%s: invalid segment length 0x%X, it has to be a multiple of 4"):format(what, #data),
            hint = "are the addresses in the linker script multiples of 4?" }
   end
   if #data >= TOO_LARGE then

@@ -60,7 +60,9 @@ local function check_address(region)
 end
 
 --- Regions of one hex file that share a sector become one, the gap filled as erased flash would be.
-local function join_sectors(list)
+-- @param list of { address, data }, sorted
+-- @return new list
+function M.join_sectors(list)
   local joined, stop = {}, nil
   for _, r in ipairs(list) do
     local last = joined[#joined]
@@ -87,7 +89,7 @@ local function load_hex(spec, path, name)
   else
     list = hex.decode(spec.data, name)
   end
-  return join_sectors(list)
+  return M.join_sectors(list)
 end
 
 --- Load one input.
@@ -207,15 +209,17 @@ function M.prepare(region, extra)
 end
 
 --- A part of a prepared region: the rest after a break, or what changed.
--- @param from offset in the prepared payload, behind what was put in front
+-- @param from offset in the prepared payload
 -- @param size bytes; nil to the end
 -- @return payload, for the caller to close
 function M.part(region, from, size)
   local extra = region.extra or {}
   local skip = from - (extra.before or 0)          -- bytes of the file that are left out
-  assert(skip >= 0 and skip < region.size, "part outside of the file")
+  local before = math.max(-skip, 0)                -- of what was put in front that belongs to the part
+  skip = math.max(skip, 0)
   local n, pad = region.size - skip, extra.pad
-  if size and size < n then n, pad = size, nil end
+  if size and size < before + n then n, pad = size - before, nil end
+  assert(skip < region.size and n > 0, "part outside of the file")
   local patches = {}
   for _, p in ipairs(extra.patches or {}) do
     local at, bytes = p[1] - skip, p[2]
@@ -224,7 +228,7 @@ function M.part(region, from, size)
     if #bytes > 0 then patches[#patches + 1] = { at, bytes } end
   end
   local part = setmetatable({ offset = (region.offset or 0) + skip, size = n }, { __index = region })
-  return open_payload(part, { pad = pad, patches = patches })
+  return open_payload(part, { before = before > 0 and before or nil, pad = pad, patches = patches })
 end
 
 return M

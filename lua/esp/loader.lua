@@ -19,6 +19,8 @@ local ALLOWED_IN_SDM = {
   [OP.FLASH_DEFL_DATA] = true, [OP.FLASH_DEFL_END] = true, [OP.GET_SECURITY_INFO] = true,
 }
 
+local SDC_FIRST, SDC_LAST = 0x19, 0x1E     -- certificates for debugging, where the ROM has them
+
 local RUN_USER_CODE, REBOOT = 1, 0        -- argument of FLASH_END
 local WRITES_IN_A_PACKET = 32             -- 16 bytes each; the smallest ROM's buffer holds more
 local GARBAGE = 0.05                      -- seconds until the line is quiet after both sides changed their rate
@@ -37,7 +39,8 @@ end
 -- @param opts table or nil: as esp.core.link's command takes, and what = words for a message
 -- @return value, body | nil, message, code, details
 function M:try_command(op, data, opts)
-  if self.sdm and not ALLOWED_IN_SDM[op] then
+  local sdc = op >= SDC_FIRST and op <= SDC_LAST and self.data and self.data.rom.sdc
+  if self.sdm and not ALLOWED_IN_SDM[op] and not sdc then
     return nil, ("the chip is in secure download mode and refuses command 0x%02X"):format(op), "unsupported",
       { op = op }
   end
@@ -217,7 +220,7 @@ end
 -- The image that a file or bytes hold, and what its segments' bytes are read from.
 local function read_image(self, source)
   local image_file = require "esp.image"
-  local regions = require("esp.input").load(source, 0)
+  local regions = require("esp.inputs").load_all({ { 0, source } }, { chip = self.id, device = self })
   local name, payload = regions[1].name, regions[1].payload
   local image = image_file.parse(payload, name)
   local target = image_file.target(image)
@@ -231,7 +234,7 @@ local function read_image(self, source)
 end
 
 --- Load an image into RAM and run it. The chip is not reset afterwards.
--- @param source path, or { data = bytes }: an image, or Intel HEX with one
+-- @param source path, or { data = bytes }: an image, Intel HEX with one, or an ELF file
 -- @param opts table or nil: progress = function(done, total)
 -- @return list of { address, size } that were loaded; entry address
 -- @raise wrong_chip, bad_image and what the file layer raises
@@ -295,6 +298,7 @@ function M:leave_stub()
   self:try_command(OP.FLASH_END, ("<I4"):pack(REBOOT), { timeout = self.config.mem_end_rom_timeout })
   self.stub, self.status_bytes = false, self.data.rom.status_bytes
   self.link:set_status_bytes(self.status_bytes)
+  self.link:set_guard(false)
 end
 
 -- How the rate that is asked for differs from the one wanted, while a ROM listens that mistakes its crystal.

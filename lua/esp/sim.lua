@@ -97,8 +97,9 @@ local OPTIONS = {
   chip = text, flash = text, efuse = text, flash_size = size, flash_id = integer, mac = text, revision = revision,
   crystal = number, link = choice("uart", "usj", "otg"), boot = choice("download", "flash"),
   rate = choice("fast", "real"), timing = choice("none", "real"), latency = number, stall_time = number,
-  unplug = integer, seed = integer, vanish = integer, en_delay = number, spi_connection = integer,
-  sdm = flag, secure_boot = flag, flash_encryption = flag, dl_encrypt_disabled = flag, keys = purposes,
+  rom = text, unplug = integer, faults_from = integer, seed = integer, vanish = integer, en_delay = number,
+  spi_connection = integer, sdm = flag, secure_boot = flag, flash_encryption = flag, dl_encrypt_disabled = flag,
+  keys = purposes,
   fields = function(_, value) return value end,
 }
 for _, name in ipairs(FAULTS) do
@@ -148,7 +149,10 @@ local UARTS = { esp8266 = 0, esp32 = 1, plain = 2, synced = 3 }
 local TRAPS = {                 -- what the C core calls the functions of data.stub.rom
   attach = 0, pads = 1, configure = 1, write_encrypted = 2, uart_device = 4, reset = 5, boot = 6,
 }
+local USB_TRAPS = { poll = 1, callback = 1, read = 7, write = 8 }        -- of data.stub.rom.usb
 local SECURITY_INFO = 3
+local IRQS = { matrix = 1, plic = 2, clic = 3, direct = 4 }
+local CACHES = { table = 1, indexed = 2 }
 
 local function regions(data)
   local list, aliases = {}, {}
@@ -163,11 +167,23 @@ local function regions(data)
   return list, aliases
 end
 
+-- data.stub.rom with what the revision adds.
+local function stub_rom(data, rev)
+  local all, file = {}, chips.for_revision(data.stub.files, rev)
+  for _, t in ipairs { data.stub.rom or {}, file and file.rom or {} } do
+    for k, v in pairs(t) do all[k] = v end
+  end
+  return all
+end
+
 -- Functions of the ROM that a program finds although the ROM's code is not there.
 local function traps(rom, api_version)
   local list = {}
   for name, kind in pairs(TRAPS) do
     if rom[name] then list[#list + 1] = { rom[name], kind } end
+  end
+  for name, kind in pairs(USB_TRAPS) do
+    if rom.usb then list[#list + 1] = { rom.usb[name], kind } end
   end
   for _, entry in ipairs(rom.security_info or {}) do
     if entry.from <= api_version then list[#list + 1] = { entry[1], SECURITY_INFO } end
@@ -183,6 +199,41 @@ local function core_layout(data, crystal)
     kind = CORES[sim.core] or 0, clock = crystal * 1e6, stack = data.memory.dram[2] - 0x1000,
     reset_addr = reset[1], reset_mask = 1 << reset[2],
   }
+end
+
+-- What a chip needs to run its ROM, from sim.machine.
+local function machine_layout(data, crystal)
+  local m = data.sim.machine
+  local irq, cache, timg, cause = m.interrupts or {}, m.cache or {}, m.timers or {}, m.reset_cause or {}
+  local sources = irq.sources or {}
+  return {
+    unaligned = m.unaligned or false, elf = data.arch == "riscv" and 243 or 94, id_addr = m.id and m.id[1] or 0, id_value = m.id and m.id[2] or 0,
+    sha = m.sha or 0, cause_addr = cause[1], cause_lsb = cause[2], cause_width = cause[3],
+    irq = {
+      kind = IRQS[irq.kind] or 0, matrix = irq.matrix, control = irq.control or irq.matrix, enable = irq.enable,
+      priority = irq.priority, threshold = irq.threshold,
+      ["source[0]"] = sources.uart0 or 0xFFFF, ["source[1]"] = sources.usj or 0xFFFF,
+    },
+    cache = {
+      kind = CACHES[cache.kind] or 0, base = cache.base, index = cache.index, content = cache.content,
+      entries = cache.entries, page = cache.page, page_mask = cache.page_mask, valid = cache.valid,
+      valid_value = cache.valid_value,
+    },
+    timg = {
+      ["base[0]"] = timg[1] or 0, ["base[1]"] = timg[2] or 0, clock = crystal * 1e6, crystal = crystal * 1e6,
+      slow_clock = 136e3, calibrated = timg[1] and (data.sim.registers or {})[timg[1] + 0x6C] or 0,
+    },
+  }
+end
+
+local function machine_registers(m)
+  local list = {}
+  for address, r in pairs(m.registers or {}) do
+    list[#list + 1] = { address, r.reset or 0, r.set or 0, r.clear or 0, r.echo and r.echo[1] or 0,
+                        r.echo and r.echo[2] or 0, r.keep or false, r.forget or false }
+  end
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+  return list
 end
 
 local function commands(rom, security_info)
@@ -354,7 +405,7 @@ function M.describe(given)
   local spi, wdt = data.spi, data.watchdog.rtc or {}
   local d = {
     regions = memory, aliases = aliases, core = core_layout(data, crystal), usj_base = data.stub.usj or 0,
-    traps = traps(data.stub.rom or {}, sim.api_version or 0), systimer_base = sim.systimer or 0,
+    traps = traps(stub_rom(data, rev), sim.api_version or 0), systimer_base = sim.systimer or 0,
     presets = presets, fuses = fuses, efuse_blocks = efuse_blocks(data.efuse),
     rom = {
       status_bytes = rom.status_bytes, commands = all, sdm_commands = secure, encrypted_word = rom.encrypted_word,
@@ -365,6 +416,7 @@ function M.describe(given)
     spi = {
       base = spi.base, usr = spi.usr, usr1 = spi.usr1, usr2 = spi.usr2, mosi_dlen = spi.mosi_dlen or 0,
       miso_dlen = spi.miso_dlen or 0, w0 = spi.w0, addr_msb = spi.addr_msb,
+      status = spi.usr == 0x18 and 0x2C or 0x10,
     },
     uart = {
       base = data.uart.base, clkdiv = data.uart.clkdiv - data.uart.base, date = data.uart.date - data.uart.base,
@@ -393,8 +445,26 @@ function M.describe(given)
       paced = options.rate == "real", latency = options.latency or 0, stall_time = options.stall_time or 0.5,
     },
     faults_to_host = {}, faults_to_chip = {}, seed = options.seed or 1, unplug = options.unplug or 0,
+    faults_from = options.faults_from or 0,
     en_delay = options.en_delay or 0.002, start_download = options.boot ~= "flash", timing = options.timing == "real",
   }
+  if options.rom then
+    if not sim.machine then
+      bad(("%s: it is not known how to run its ROM"):format(data.name), "without rom= its loader is modelled")
+    end
+    d.rom_file, d.machine = options.rom, machine_layout(data, crystal)
+    d.machine_registers = machine_registers(sim.machine)
+    local auto = sim.machine.autobaud
+    if auto then
+      d.uart.auto_conf, d.uart.auto_bit, d.uart.auto_short = auto.enable[1], auto.enable[2], auto.short or 1
+      d.uart.rx_reset = 1 << (auto.rx_reset or 17)
+      d.uart.auto_low, d.uart.auto_high, d.uart.auto_count = auto.low, auto.high, auto.edges
+    end
+    for _, m in ipairs(sim.machine.memory or {}) do
+      d.regions[#d.regions + 1] = { m[1], m[2] - 1, KINDS[m.kind or "ram"] }
+    end
+    for _, m in ipairs(sim.machine.mirrors or {}) do d.aliases[#d.aliases + 1] = { m[1], m[2] - 1, m[3] } end
+  end
   for _, name in ipairs(FAULTS) do
     d.faults_to_host[name], d.faults_to_chip[name] = options[name], options["in_" .. name]
   end

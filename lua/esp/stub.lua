@@ -6,6 +6,7 @@ local M = {}
 
 local CAPABILITIES, MEM_END = 0xF0, 0x06
 local GREETING = "OHAI"
+local OURS = "ours"                       -- instead of a file's name
 local LARGEST = 256 * 1024                -- bytes of a file's segment; no chip has room for more
 local STARTS = 2                          -- seconds until a stub that was started has said something
 local BITS = { window = 1, digests = 2, packed = 4, resume = 8, crc = 16, encrypt = 32, sum = 64 }
@@ -91,15 +92,23 @@ local function listed(list, value)
   return false
 end
 
-local PROVEN = { rom = true, board = true }
+-- The fact without which our stub is not started on a real chip unasked, nil when all are established.
+local function missing(chip)
+  local unproven = chip.data.stub.unproven
+  if not unproven or unproven.below and chip.revision_number >= unproven.below then return nil end
+  return unproven.fact
+end
 
--- Why no stub is used: words for a warning, or false for silently.
+-- Why no stub is used: words for a warning and a hint, or false for silently.
 local function hindrance(chip, o)
-  local data, info = chip.data.stub, chip.port:info()
+  local data = chip.data.stub
   if o.no_stub or data.default == "none" and not o.stub then return false end
-  -- Ours runs by itself only where it has been seen to run: on a board, or on the chip's real ROM.
-  if not o.stub and not PROVEN[chip.data.checked.stub] then return false end
+  if o.after == "soft-reset" and not data.soft_reset then return "only the ROM loader can do a soft reset" end
   if chip.sdm then return "the chip is in secure download mode" end
+  local fact = not o.stub and chip.port:info().kind ~= "sim" and missing(chip)
+  if fact then
+    return ("not established for %s is %s"):format(chip.name, fact), "--stub ours tries it all the same"
+  end
   if listed(data.skip_revisions, chip.revision_number) then
     return ("it does not run on revision %s"):format(tostring(chip.revision))
   end
@@ -110,17 +119,18 @@ local function hindrance(chip, o)
 end
 
 --- The stub that is to be used with a chip.
--- @param o options of esp.connect: no_stub, stub = path
+-- @param o options of esp.connect: no_stub, stub = path or "ours"
 -- @return as parse gives it, or nil; a warning event says why when it is not what was to be expected
 function M.choose(chip, o)
-  local why = hindrance(chip, o)
+  local why, hint = hindrance(chip, o)
   if why == false then return nil end
   if not why then
-    local stub = o.stub and M.load(o.stub) or M.built_in(chip)
+    local stub
+    if o.stub and o.stub ~= OURS then stub = M.load(o.stub) else stub = M.built_in(chip) end
     if stub then return stub end
     why = "there is none for this chip"
   end
-  chip:tell { type = "warning", code = "no_stub",
+  chip:tell { type = "warning", code = "no_stub", hint = hint,
               text = ("no flasher stub, the ROM loader does the work: %s"):format(why) }
   return nil
 end
@@ -137,6 +147,7 @@ function M.recognise(chip)
   can.window = can.window and can.crc and credit >= LEAST_CREDIT and block >= BLOCK
   can.ahead_block = BLOCK
   chip.stub_can = can
+  chip.link:set_guard(can.crc)
 end
 
 -- Starts what has been loaded. Returns whether it has said its word.

@@ -57,13 +57,19 @@ static bool miss(void *ctx, struct cpu_bus *b, uint32_t address) {
   return address >> 16 == 0x5000 && !cpu_bus_map(b, address & ~0xFFFu, &p->ram, 0, CPU_PAGE, 7);
 }
 
+static bool choose(void *ctx, struct cpu *c, struct cpu_irq *irq) {
+  struct play *p = ctx;
+  *irq = (struct cpu_irq){p->noise & 0xFFF, (uint8_t)(p->noise >> 12), p->noise >> 20 & 1};
+  return (p->noise >> 21 ^ c->cycles) & 1;
+}
+
 static struct cpu *make(struct cpu_bus *bus, uint8_t kind) {
   static const struct xtensa_config *const cores[] = {&xtensa_lx106, &xtensa_esp32, &xtensa_esp32s2,
                                                       &xtensa_esp32s3};
   if (kind & 1)
     return cpu_new_xtensa(bus, cores[kind >> 1 & 3], 0xCDCD);
   struct rv32_config k = {
-      .reset_pc = RAM, .atomics = kind & 2, .floats = kind & 4, .unaligned = kind & 8, .mie = kind & 16};
+      .reset_pc = RAM, .atomics = kind & 2, .floats = kind & 4, .unaligned = kind & 8, .mie = kind & 16, .clic = kind & 64};
   return cpu_new_rv32(bus, &k);
 }
 
@@ -83,10 +89,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     (void)cpu_bus_map(p.bus, (uint32_t)TOP, &p.ram, 0, CPU_PAGE, 7);
     (void)cpu_bus_map_device(p.bus, DEVICE, CPU_PAGE, &device);
     p.cpu->guest_exceptions = data[0] & 32;
+    p.cpu->choose = data[0] & 128 ? choose : NULL;
+    p.cpu->choose_ctx = &p;
     for (int i = 0; i < 16; i++) {
       uint32_t v = cpu_get_le(data + 8 + 4 * i, 4);
       cpu_set(p.cpu, i, i & 1 ? v : (i & 2 ? RAM : i & 4 ? DEVICE : ALIAS) + (v & 0x3FFF));
     }
+    cpu_set(p.cpu, cpu_find(p.cpu, data[0] & 1 ? "cpenable" : "mstatus"), data[6] & 1 ? 0 : UINT32_MAX);
     size_t n = size - 72 < PAGES * CPU_PAGE ? size - 72 : PAGES * CPU_PAGE;
     for (size_t at = 0; at < PAGES * CPU_PAGE; at += n) /* also where the vectors are */
       (void)cpu_bus_poke(p.bus, RAM + (uint32_t)at, data + 72,

@@ -23,6 +23,11 @@ static unsigned idle;
 static int anything; /* registers were written by hand: the flash may hold anything */
 static uint32_t from, to, erase_from, erase_to; /* what was announced: a write, an erase */
 
+static void put32(uint8_t *p, uint32_t v) {
+  for (int i = 0; i < 4; i++, v >>= 8)
+    p[i] = (uint8_t)v;
+}
+
 static void feed(const uint8_t *p, size_t n) {
   if (in_end + n <= ROOM) {
     memcpy(in + in_end, p, n);
@@ -42,7 +47,8 @@ static void feed_frame(const uint8_t *p, size_t n) {
   feed(&c, 1);
 }
 
-static void feed_command(uint8_t op, const uint8_t *data, size_t n, uint8_t checksum) {
+enum { GUARD = 0x100 }; /* in place of a checksum: the CRC-32 of the frame */
+static void feed_command(uint8_t op, const uint8_t *data, size_t n, uint32_t checksum) {
   static uint8_t f[8 + FRAME_MAX];
   if (n > FRAME_MAX)
     n = FRAME_MAX;
@@ -50,8 +56,8 @@ static void feed_command(uint8_t op, const uint8_t *data, size_t n, uint8_t chec
   f[1] = op;
   f[2] = (uint8_t)n;
   f[3] = (uint8_t)(n >> 8);
-  f[4] = checksum;
   memcpy(f + 8, data, n);
+  put32(f + 4, checksum == GUARD ? crc_add(0, f, (uint32_t)n + 8) : checksum);
   feed_frame(f, n + 8);
 }
 
@@ -62,15 +68,11 @@ static void feed_block(uint8_t op, const uint8_t *p, size_t n, uint32_t sequence
   memset(d, 0, 16);
   put32(d, (uint32_t)n);
   put32(d + 4, sequence);
-  if (crc) {
-    put32(d + 8, 1);
-    put32(d + 12, crc_add(0, p, (uint32_t)n));
-  }
   memcpy(d + 16, p, n);
   uint8_t sum = 0xEF;
   for (size_t i = 0; i < n; i++)
     sum ^= p[i];
-  feed_command(op, d, n + 16, sum);
+  feed_command(op, d, n + 16, crc ? GUARD : sum);
 }
 
 static void inside(uint32_t address, uint32_t n) {
@@ -101,10 +103,12 @@ static void spi_command(void) {
   }
   for (uint32_t i = 0; i < 64; i++)
     data[i] = (uint8_t)(spi[(SPI_W0 + i) / 4] >> (8 * (i & 3)));
-  if (!anything && ((user & USR_ADDRESS) != 0) != (op != 0x05 && op != 0x06 && op != 0xC7))
+  if (!anything && ((user & USR_ADDRESS) != 0) != (op != 0x04 && op != 0x05 && op != 0x06 && op != 0xC7))
     abort();
   if (op == 0x06) {
     enabled = !sick;
+  } else if (op == 0x04) {
+    enabled = 0;
   } else if (op == 0x05) {
     data[0] = (uint8_t)(sick ? (sick == 1 ? 0xFF : 0) : (enabled ? 2 : 0) | (busy > 0));
     busy -= busy > 0;
@@ -271,7 +275,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
     if (kind == 0) {
       feed(p, size);
     } else if (kind == 1) {
-      feed_command(ops[op], p, size, 0);
+      feed_command(ops[op], p, size, size & 1 ? GUARD : 0);
     } else if (kind == 2) {
       feed_block((uint8_t)(op & 1   ? FLASH_DATA
                            : op & 2 ? MEM_DATA

@@ -2,7 +2,9 @@
 -- Whatever comes in, the result is an image whose parts lie inside of the bytes, or an error object; and changing
 -- the flash parameters of a sound image gives a sound image.
 local fail = require "esp.error"
+local edit = require "esp.image_edit"
 local image = require "esp.image"
+local image_info = require "esp.image_info"
 
 local count, seed = tonumber(arg[1]) or 1000, tonumber(arg[2]) or 1
 math.randomseed(seed)
@@ -79,5 +81,11 @@ for i = 1, count do
     local _, _, part = image.probe(bytes, "fuzz.bin")
     image.clearly_meant(part, function() return true end)
   end
+  local known = { chip = ({ false, "esp32", "esp32c6", "esp8266" })[math.random(4)] or nil, name = "fuzz.bin" }
+  local described, info = pcall(image_info.describe, bytes, known)
+  assert(described or fail.is(info), "not an error object: " .. tostring(info))
+  if described then image_info.lines(info, function(_, line) assert(not line:find "%c", "odd characters") end) end
+  local patched, new = pcall(edit.patch, bytes, { flash_mode = "dio", entry = 0x40100000, repair = true }, "fuzz.bin")
+  assert(patched and image.parse(new).checksum_valid or fail.is(new), "not sound after patching: " .. tostring(new))
 end
 print(("%d inputs"):format(count))

@@ -6,7 +6,7 @@ local task = require "esp.core.task"
 
 --- @param behaviour table: stub = SYNC answers 0 and status is 2 bytes; words = { [address] = word }; security = bytes
 --   of GET_SECURITY_INFO; refuse = { [op] = error }; silent = { [op] = true }; rename = { [op] = op in the answer };
---   deaf = number of frames not heard
+--   answers = { [op] = bytes before the status }; deaf = number of frames not heard
 -- @return port for the host, list of { op, data } as received, function to stop
 return function(behaviour)
   local near, far = port.pair()
@@ -38,7 +38,7 @@ return function(behaviour)
       if behaviour.security then return answer(op, 0, behaviour.security) end
       answer(op, 0, "", behaviour.stub and 0xFF or 1, 5)
     else
-      answer(op, 0)
+      answer(op, 0, behaviour.answers and behaviour.answers[op])
     end
   end
 

@@ -63,8 +63,9 @@ end
 
 --- Run with arguments.
 -- @param argv list of words
--- @param o table or nil: input text, env table, cwd folder; interrupt = seconds after which the program gets
---   SIGINT, again = true: twice; out = file instead of the result's `out`
+-- @param o table or nil: as = path of a link to the binary, made when missing, to call it by; input text, env table,
+--   cwd folder; interrupt = seconds after which the program gets SIGINT, again = true: twice; out = file instead of
+--   the result's `out`
 -- @return { status, out, err, command }; status is 128 + n for signal n
 function M.run(argv, o)
   o = o or {}
@@ -74,6 +75,10 @@ function M.run(argv, o)
   for name, value in pairs(o.env or {}) do words[#words + 1] = quote(name .. "=" .. value) end
   local name = binary()
   if not name:find "^/" then name = require "esp.core.fs".cwd() .. "/" .. name end
+  if o.as then
+    os.execute(("ln -sf %s %s"):format(quote(name), quote(o.as)))
+    name = o.as
+  end
   words[#words + 1] = quote(name)
   for _, a in ipairs(argv) do words[#words + 1] = quote(a) end
   local out, err, input = o.out or os.tmpname(), os.tmpname(), o.input and os.tmpname()

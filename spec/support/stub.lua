@@ -48,10 +48,9 @@ end
 
 function Stub:take(op, data)
   local w = self.write
-  local n, number, mark, crc = ("<I4I4I4I4"):unpack(data)
+  local n, number = ("<I4I4"):unpack(data)
   local bytes = data:sub(17)
   if n ~= #bytes then return 0xC0 end
-  if mark == 1 and digest.crc32(bytes) ~= crc then return 0xC1 end
   if not w then return 0xC6 end
   if w.failed then return w.failed end
   if number < w.next then return nil end
@@ -155,6 +154,10 @@ function Stub:frame(frame)
     self.reading = nil
     if #frame < 8 or frame:byte(1) ~= 0 or ("<I2"):unpack(frame, 3) ~= #frame - 8 then
       return self:answer(frame:byte(2) or 0, self.write and self.write.next or 0, "", 0xE5)
+    end
+    local sum = ("<I4"):unpack(frame, 5)
+    if sum > 0xFF and sum ~= digest.crc32(frame:sub(1, 4) .. "\0\0\0\0" .. frame:sub(9)) then
+      return self:answer(frame:byte(2), self.write and self.write.next or 0, "", 0xE5)
     end
     self:command(frame:byte(2), frame:sub(9))
   end

@@ -39,17 +39,25 @@ static int read_only(const struct sim_bus *b, uint32_t addr) {
   return r && (r->kind == SIM_ROM || r->kind == SIM_MAPPED_FLASH);
 }
 
-uint32_t sim_bus_read(struct sim_bus *b, uint32_t addr) {
+int sim_bus_device_read(struct sim_bus *b, uint32_t addr, uint32_t *value) {
   struct sim_dev *d = device_at(b, addr);
+  return d && d->read && d->read(d->ctx, addr - d->base, value);
+}
+
+int sim_bus_device_write(struct sim_bus *b, uint32_t addr, uint32_t value) {
+  struct sim_dev *d = device_at(b, addr);
+  return d && d->write && d->write(d->ctx, addr - d->base, value);
+}
+
+uint32_t sim_bus_read(struct sim_bus *b, uint32_t addr) {
   uint32_t value;
-  if (d && d->read && d->read(d->ctx, addr - d->base, &value))
+  if (sim_bus_device_read(b, addr, &value))
     return value;
   return sim_mem_read32(&b->mem, sim_bus_home(b, addr));
 }
 
 void sim_bus_write(struct sim_bus *b, uint32_t addr, uint32_t value) {
-  struct sim_dev *d = device_at(b, addr);
-  if (d && d->write && d->write(d->ctx, addr - d->base, value))
+  if (sim_bus_device_write(b, addr, value))
     return;
   if (!read_only(b, addr))
     sim_mem_write32(&b->mem, sim_bus_home(b, addr), value);

@@ -27,7 +27,7 @@ struct sim_alias {
   uint32_t home;        /* where first really is; a multiple of SIM_PAGE, like first */
 };
 
-enum { SIM_BUS_DEVS = 16, SIM_BUS_REGIONS = 48, SIM_BUS_ALIASES = 8 };
+enum { SIM_BUS_DEVS = 32, SIM_BUS_REGIONS = 48, SIM_BUS_ALIASES = 8 };
 
 struct sim_bus {
   struct sim_dev dev[SIM_BUS_DEVS];
@@ -45,6 +45,10 @@ void sim_bus_attach(struct sim_bus *b, struct sim_dev dev);
 /* Words. What is neither a peripheral nor read-only keeps what was written; the rest reads as zero. */
 uint32_t sim_bus_read(struct sim_bus *b, uint32_t addr);
 void sim_bus_write(struct sim_bus *b, uint32_t addr, uint32_t value);
+
+/* The same, for peripherals only: 0 when none of them knows the address. */
+int sim_bus_device_read(struct sim_bus *b, uint32_t addr, uint32_t *value);
+int sim_bus_device_write(struct sim_bus *b, uint32_t addr, uint32_t value);
 
 /* Sets a word also where software cannot write (ROM constants, read-only registers). */
 void sim_bus_preset(struct sim_bus *b, uint32_t addr, uint32_t value);

@@ -61,6 +61,7 @@ static void presets(struct sim_chip *c) {
 }
 
 void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
+  uint32_t kept[SIM_REGISTERS_MAX];
   int forced =
       cause != SIM_RST_POWER_ON && cause != SIM_RST_EXTERNAL && sim_field_get(c, &c->config.force_download);
   c->resets++;
@@ -70,8 +71,10 @@ void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
     mode = SIM_BOOT_DOWNLOAD;
   c->busy_until = 0;
   sim_line_flush(&c->line, SIM_TO_CHIP);
+  sim_machine_keep(c, cause, kept);
   sim_mem_free(&c->bus.mem);
   presets(c);
+  sim_machine_restore(c, cause, kept);
   if (forced)
     sim_field_set(c, &c->config.force_download);
   if (c->config.strap_addr)
@@ -82,6 +85,10 @@ void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
   sim_uart_divide(&c->uart, c->config.uart.clock, c->config.boot_baud);
   c->flash_connected = 0;
   sim_loader_reset(c);
+  if (c->machine.on) {
+    sim_machine_reset(c, cause, c->boot_mode);
+    return;
+  }
   if (mode == SIM_BOOT_DOWNLOAD && sim_field_get(c, &c->config.download_disabled))
     mode = SIM_BOOT_FLASH;
   c->state = mode == SIM_BOOT_DOWNLOAD ? SIM_STATE_DOWNLOAD : SIM_STATE_APP;
@@ -112,7 +119,7 @@ static void attach(struct sim_chip *c) {
                                              sim_wdt_read, sim_wdt_write, &c->wdt});
   const struct sim_uart_layout *u = &g->uart;
   if (u->fifo)
-    sim_bus_attach(&c->bus, (struct sim_dev){u->fifo, 4, sim_fifo_read, sim_fifo_write, &c->uart});
+    sim_bus_attach(&c->bus, (struct sim_dev){u->fifo, 0x80, sim_uart_read, sim_uart_write, &c->uart});
   if (g->usj_base)
     sim_bus_attach(&c->bus, (struct sim_dev){g->usj_base, 0x80, sim_usj_read, sim_usj_write, &c->usj});
   if (g->systimer_base)
@@ -120,6 +127,24 @@ static void attach(struct sim_chip *c) {
                                              &c->systimer});
   if (g->core.reset_addr)
     sim_bus_attach(&c->bus, (struct sim_dev){g->core.reset_addr, 4, NULL, reset_write, c});
+  const struct sim_machine_layout *m = &g->machine;
+  if (m->irq.kind) {
+    sim_bus_attach(&c->bus,
+                   (struct sim_dev){m->irq.control, 0x200, sim_irq_read, sim_irq_write, &c->machine.irq});
+    if (m->irq.control != m->irq.matrix)
+      sim_bus_attach(&c->bus, (struct sim_dev){m->irq.matrix, 4 * SIM_IRQ_SOURCES, sim_irq_map_read,
+                                               sim_irq_map_write, &c->machine.irq});
+  }
+  if (m->cache.kind)
+    sim_bus_attach(&c->bus, (struct sim_dev){m->cache.base,
+                                             m->cache.kind == SIM_CACHE_TABLE ? 4 * m->cache.entries : 8,
+                                             sim_cache_read, sim_cache_write, &c->machine.cache});
+  if (m->sha)
+    sim_bus_attach(&c->bus, (struct sim_dev){m->sha, 0x100, sim_sha_read, sim_sha_write, &c->machine.sha});
+  for (int i = 0; i < SIM_TIMGS; i++)
+    if (m->timg.base[i])
+      sim_bus_attach(&c->bus, (struct sim_dev){m->timg.base[i], 0x100, sim_timg_read, sim_timg_write,
+                                               &c->machine.timg.one[i]});
   c->bus.aliases = g->aliases;
   memcpy(c->bus.alias, g->alias, sizeof c->bus.alias);
   c->bus.regions = g->regions;
@@ -140,7 +165,7 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
     sim_chip_free(c);
     return NULL;
   }
-  c->config.flash_file = c->config.efuse_file = NULL;
+  c->config.flash_file = c->config.efuse_file = c->config.rom_file = NULL;
   if (fresh) {
     for (int i = 0; i < config->fuses; i++)
       sim_efuse_set(&c->efuse, config->fuse[i].block, config->fuse[i].word, config->fuse[i].bits);
@@ -157,7 +182,12 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
   sim_uart_init(&c->uart, &config->uart, c);
   sim_wdt_init(&c->wdt, &config->wdt, &c->now);
   sim_line_init(&c->line, &config->line_model);
+  c->machine.irq.chip = c->machine.cache.chip = c->machine.timg.chip = c;
   attach(c);
+  if (config->rom_file && sim_machine_load(c, config->rom_file, error, error_size) != 0) {
+    sim_chip_free(c);
+    return NULL;
+  }
   c->host_baud = 115200;
   c->en_delay = config->en_delay;
   c->en = c->io0 = 1;
@@ -172,6 +202,7 @@ void sim_chip_free(struct sim_chip *c) {
     return;
   sim_core_stop(c);
   sim_loader_free(c);
+  sim_machine_free(c);
   sim_line_free(&c->line);
   sim_flash_close(&c->flash);
   sim_efuse_close(&c->efuse);
@@ -188,7 +219,7 @@ static void clock_to(struct sim_chip *c, double now) {
 /* Waiting for SYNC, the ROM measures the rate of what it hears. */
 static void autobaud(struct sim_chip *c) {
   if (c->config.link == SIM_LINK_UART && c->state == SIM_STATE_DOWNLOAD && !c->loader.connected &&
-      c->host_baud > 0)
+      !c->machine.on && c->host_baud > 0)
     sim_uart_divide(&c->uart, c->config.uart.clock, c->host_baud);
 }
 
@@ -196,7 +227,7 @@ void sim_chip_input(struct sim_chip *c, const uint8_t *data, size_t n, double no
   clock_to(c, now);
   sim_chip_run(c, now);
   autobaud(c);
-  double chip_baud = sim_chip_baud(c);
+  double chip_baud = c->machine.on && sim_uart_measures(&c->uart) ? 0 : sim_chip_baud(c);
   sim_line_send(&c->line, SIM_TO_CHIP, data, n, c->host_baud, chip_baud, c->now);
   sim_chip_run(c, now);
 }

@@ -34,6 +34,7 @@ struct sim_chip {
   struct sim_usj usj;
   struct sim_systimer systimer;
   struct sim_core core;
+  struct sim_machine machine;
   struct sim_wdt wdt;
   struct sim_line line;
   struct sim_loader loader;

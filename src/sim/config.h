@@ -7,6 +7,7 @@
 #include "sim/core.h"
 #include "sim/efuse.h"
 #include "sim/line.h"
+#include "sim/machine.h"
 #include "sim/spi.h"
 #include "sim/uart.h"
 #include "sim/wdt.h"
@@ -52,6 +53,7 @@ struct sim_config {
   struct sim_uart_layout uart;
   struct sim_wdt_layout wdt;
   struct sim_efuse_layout efuse;
+  struct sim_machine_layout machine;
   struct {
     uint32_t addr, value;
   } preset[SIM_PRESETS];
@@ -93,6 +95,7 @@ struct sim_config {
   uint32_t jedec_id;
   uint32_t flash_size; /* bytes; 0: the size of the file */
   const char *flash_file, *efuse_file;
+  const char *rom_file; /* NULL: the loader's model answers */
   uint32_t bootloader_offset;
   uint32_t spi_connection; /* SPI_ATTACH with this word finds the flash; 0: the default pads */
   /* the line */

@@ -17,11 +17,14 @@ enum {
 static const double QUANTUM = 0.0005;                   /* seconds that a paced program may be late */
 static const double NAP = 0.0002, LONGEST_NAP = 0.0256; /* seconds */
 
-static struct cpu *make(struct cpu_bus *bus, int kind) {
+static struct cpu *make(const struct sim_chip *c, struct cpu_bus *bus) {
+  const struct sim_machine_layout *m = &c->config.machine;
+  int kind = c->config.core.kind, irq = c->machine.on ? m->irq.kind : SIM_IRQ_NONE;
   struct rv32_config rv = {.reset_pc = 0x40000000,
                            .atomics = kind != SIM_CPU_RV32IMC,
                            .floats = kind == SIM_CPU_RV32IMAFC,
-                           .mie = kind == SIM_CPU_RV32IMC};
+                           .unaligned = c->machine.on && m->unaligned,
+                           .mie = irq ? irq == SIM_IRQ_PLIC : kind == SIM_CPU_RV32IMC};
   switch (kind) {
   case SIM_CPU_LX106:
     return cpu_new_xtensa(bus, &xtensa_lx106, 0);
@@ -49,18 +52,18 @@ static void enter(struct sim_chip *c, uint32_t entry) {
   cpu_set(cpu, CPU_REG_PC, entry);
 }
 
-void sim_core_start(struct sim_chip *c, uint32_t entry) {
+static int begin(struct sim_chip *c) {
   struct sim_core *core = &c->core;
   sim_core_stop(c);
   core->fault[0] = 0;
   if (c->config.core.kind == SIM_CPU_NONE)
-    return;
+    return 0;
   if (sim_core_map(c) == 0)
-    core->cpu = make(core->bus, c->config.core.kind);
+    core->cpu = make(c, core->bus);
   if (!core->cpu) {
     sim_core_stop(c);
     snprintf(core->fault, sizeof core->fault, "no memory to run a program");
-    return;
+    return 0;
   }
   core->time = 0;
   core->from = c->now;
@@ -72,7 +75,19 @@ void sim_core_start(struct sim_chip *c, uint32_t entry) {
   c->nor.timing = c->spi.timing = c->config.timing;
   sim_uart_start(&c->uart);
   sim_usj_start(&c->usj);
-  enter(c, entry);
+  return 1;
+}
+
+void sim_core_start(struct sim_chip *c, uint32_t entry) {
+  if (begin(c))
+    enter(c, entry);
+}
+
+void sim_core_power(struct sim_chip *c, uint32_t vector) {
+  if (!begin(c))
+    return;
+  c->core.cpu->guest_exceptions = true;
+  cpu_set(c->core.cpu, CPU_REG_PC, vector);
 }
 
 void sim_core_stop(struct sim_chip *c) {
@@ -190,7 +205,9 @@ static int skip(struct sim_chip *c, uint64_t last) {
 static void carry_out(struct sim_chip *c, int what) {
   uint32_t entry;
   c->core.wants = SIM_WANTS_NOTHING;
-  if (what == SIM_WANTS_RESET) {
+  if (what == SIM_WANTS_BITE) {
+    sim_chip_reset(c, SIM_RST_WATCHDOG, c->boot_mode);
+  } else if (what == SIM_WANTS_RESET) {
     sim_chip_reset(c, SIM_RST_SOFTWARE, c->boot_mode); /* the pins are not looked at again */
   } else if (what == SIM_WANTS_BOOT) {
     sim_core_stop(c);
@@ -212,7 +229,12 @@ void sim_core_run(struct sim_chip *c) {
   enum cpu_stop why = CPU_BUDGET;
   while (core->cpu->cycles < last) {
     uint64_t first = core->cpu->cycles;
-    why = cpu_run(core->cpu, last - first);
+    uint64_t stretch = last - first;
+    if (c->machine.on) {
+      uint64_t most = sim_machine_tick(c);
+      stretch = stretch < most ? stretch : most;
+    }
+    why = cpu_run(core->cpu, stretch);
     core->executed += core->cpu->cycles - first;
     if (why == CPU_FAULT && core->cpu->fault.code == CPU_FAULT_BREAK && sim_core_trap(c))
       why = CPU_YIELD;

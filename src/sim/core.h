@@ -16,7 +16,7 @@
 
 struct sim_chip;
 
-enum { SIM_TRAPS = 8, SIM_FAULT_TEXT = 2048 };
+enum { SIM_TRAPS = 12, SIM_FAULT_TEXT = 2048 };
 
 /* The kinds of processors; NONE: code is not run. */
 enum {
@@ -38,7 +38,9 @@ enum {
   SIM_TRAP_SECURITY_INFO,   /* (?, ?, where to) */
   SIM_TRAP_UART_DEVICE,     /* returns a structure; the link in use is at 0x18 */
   SIM_TRAP_RESET,
-  SIM_TRAP_BOOT /* goes on as after a reset with the boot pin high */
+  SIM_TRAP_BOOT,     /* goes on as after a reset with the boot pin high */
+  SIM_TRAP_USB_READ, /* USB-OTG: (device, where to, n), returns how many */
+  SIM_TRAP_USB_WRITE /* (device, bytes, n), returns how many */
 };
 
 struct sim_trap {
@@ -73,6 +75,9 @@ struct sim_core {
 
 /* Starts a program. Nothing happens on a chip whose processor is not modelled. */
 void sim_core_start(struct sim_chip *c, uint32_t entry);
+
+/* Lets the processor begin at its reset vector, as after power-on: the ROM's own code is there. */
+void sim_core_power(struct sim_chip *c, uint32_t vector);
 void sim_core_stop(struct sim_chip *c);
 
 /* Loads the image at the bootloader's place into RAM. Returns whether it is whole; *entry is where it starts.
@@ -102,7 +107,7 @@ void sim_core_set_traps(struct sim_chip *c, uint32_t addr, uint8_t *page);
 int sim_core_trap(struct sim_chip *c);
 int sim_core_in_rom(const struct sim_chip *c, uint32_t addr);
 
-enum { SIM_WANTS_NOTHING, SIM_WANTS_RESET, SIM_WANTS_BOOT };
+enum { SIM_WANTS_NOTHING, SIM_WANTS_RESET, SIM_WANTS_BOOT, SIM_WANTS_BITE };
 void sim_core_want(struct sim_chip *c, int what);
 
 #endif

@@ -8,11 +8,41 @@
 
 #include <string.h>
 
+/* A word of a peripheral. Registers that are described by data only are known here; the rest is storage. */
+static uint32_t read_word(struct sim_chip *c, uint32_t at) {
+  if (!c->machine.on)
+    return sim_bus_read(&c->bus, at);
+  uint32_t value;
+  const struct sim_register *r = sim_machine_register(c, at);
+  if (!sim_bus_device_read(&c->bus, at, &value)) {
+    value = sim_mem_read32(&c->bus.mem, at);
+    if (!r)
+      sim_machine_note(c, at, 0, value);
+  }
+  return r ? sim_register_value(r, value) : value;
+}
+
+static void write_word(struct sim_chip *c, uint32_t at, uint32_t value) {
+  if (!c->machine.on) {
+    sim_bus_write(&c->bus, at, value);
+    return;
+  }
+  if (!sim_bus_device_write(&c->bus, at, value)) {
+    sim_mem_write32(&c->bus.mem, at, value);
+    const struct sim_register *r = sim_machine_register(c, at);
+    if (!r)
+      sim_machine_note(c, at, 1, value);
+    else if (r->forget)
+      sim_cache_invalidate(c);
+  }
+  sim_irq_written(c);
+}
+
 static int device_read(void *ctx, uint32_t address, unsigned width, uint32_t *value) {
   struct sim_chip *c = ctx;
   struct sim_core *core = &c->core;
   core->time = (double)core->cpu->cycles / c->config.core.clock;
-  uint32_t word = sim_bus_read(&c->bus, address & ~3u) >> (address & 3) * 8;
+  uint32_t word = read_word(c, address & ~3u) >> (address & 3) * 8;
   *value = width == 4 ? word : word & ((1u << 8 * width) - 1);
   return CPU_BUS_OK;
 }
@@ -24,9 +54,9 @@ static int device_write(void *ctx, uint32_t address, unsigned width, uint32_t va
   core->time = (double)core->cpu->cycles / c->config.core.clock;
   if (width < 4) {
     uint32_t mask = ((1u << 8 * width) - 1) << shift;
-    value = (sim_bus_read(&c->bus, at) & ~mask) | (value << shift & mask);
+    value = (read_word(c, at) & ~mask) | (value << shift & mask);
   }
-  sim_bus_write(&c->bus, at, value);
+  write_word(c, at, value);
   if (at - c->config.spi.base < 4) /* a command to the flash */
     sim_core_active(c);
   return CPU_BUS_OK;
@@ -63,17 +93,31 @@ static int block_of(struct sim_chip *c, uint32_t page, struct cpu_block *block) 
                                     CPU_BUS_READ | CPU_BUS_WRITE | CPU_BUS_EXEC);
 }
 
+/* A page of the window onto flash, as flash is now. */
+static int map_flash(struct sim_chip *c, struct cpu_bus *b, uint32_t page) {
+  uint32_t at;
+  struct cpu_block block;
+  uint8_t *host;
+  if (!c->machine.on || !sim_cache_where(c, page, &at) || !(host = sim_mem_page(&c->bus.mem, page, 1)) ||
+      cpu_bus_block(b, &block, host, CPU_PAGE) != CPU_BUS_OK)
+    return -1;
+  sim_flash_read(&c->flash, at, host, SIM_PAGE);
+  return cpu_bus_map(b, page, &block, 0, CPU_PAGE, CPU_BUS_READ | CPU_BUS_EXEC);
+}
+
 static int map_page(struct sim_chip *c, struct cpu_bus *b, uint32_t page) {
   const struct sim_region *r = region_of_page(&c->bus, page);
   struct cpu_block block;
   unsigned allow = CPU_BUS_READ | CPU_BUS_EXEC;
   if (has_device(&c->bus, page) || (r && r->kind == SIM_REGISTERS))
     return cpu_bus_map_device(b, page, CPU_PAGE, &c->core.device);
-  if (!r || r->kind == SIM_MAPPED_FLASH || block_of(c, page, &block) != 0)
+  if (r && r->kind == SIM_MAPPED_FLASH)
+    return map_flash(c, b, page);
+  if (!r || block_of(c, page, &block) != 0)
     return -1;
-  if (r->kind == SIM_ROM)
+  if (r->kind == SIM_ROM && !c->machine.on)
     sim_core_set_traps(c, page, block.host);
-  else
+  if (r->kind != SIM_ROM)
     allow |= CPU_BUS_WRITE;
   return cpu_bus_map(b, page, &block, 0, CPU_PAGE, r->kind == SIM_RAM_WORDS ? allow | CPU_BUS_WORDS : allow);
 }

@@ -83,6 +83,36 @@ static uint32_t security(struct sim_chip *c, uint32_t to) {
   return cpu_bus_poke(c->core.bus, to, info, n) == n ? 0 : 1;
 }
 
+enum {
+  USB_PACKET = 64,
+  USB_BACKLOG = 65536
+}; /* a host that leaves more than that unread counts as one that does not */
+
+static uint32_t usb_read(struct sim_chip *c, uint32_t to, uint32_t n) {
+  uint8_t part[USB_PACKET];
+  if (c->config.link != SIM_LINK_OTG)
+    return 0;
+  size_t size = n < sizeof part ? n : sizeof part;
+  size = sim_line_take(&c->line, SIM_TO_CHIP, part, size, sim_core_time(c));
+  if (size == 0)
+    sim_core_idle(c);
+  else
+    sim_core_active(c);
+  return (uint32_t)cpu_bus_poke(c->core.bus, to, part, size);
+}
+
+static uint32_t usb_write(struct sim_chip *c, uint32_t from, uint32_t n) {
+  uint8_t part[USB_PACKET];
+  if (c->config.link != SIM_LINK_OTG)
+    return n;
+  if (sim_line_pending(&c->line, SIM_TO_HOST) >= USB_BACKLOG)
+    return 0;
+  size_t size = cpu_bus_peek(c->core.bus, from, part, n < sizeof part ? n : sizeof part);
+  sim_line_send(&c->line, SIM_TO_HOST, part, size, 0, 0, sim_core_time(c));
+  sim_core_active(c);
+  return (uint32_t)size;
+}
+
 static uint32_t serve(struct sim_chip *c, int kind, const struct call *call) {
   uint32_t a = argument(c, call, 0), b = argument(c, call, 1), n = argument(c, call, 2);
   switch (kind) {
@@ -101,6 +131,10 @@ static uint32_t serve(struct sim_chip *c, int kind, const struct call *call) {
   case SIM_TRAP_BOOT:
     sim_core_want(c, SIM_WANTS_BOOT);
     return 0;
+  case SIM_TRAP_USB_READ:
+    return usb_read(c, b, n);
+  case SIM_TRAP_USB_WRITE:
+    return usb_write(c, b, n);
   default:
     return 0;
   }

@@ -125,8 +125,9 @@ static void after_device(struct cpu *c) {
     cpu_look(c);
 }
 
-static bool is_memory(const struct cpu *c, uint32_t address, unsigned width) {
-  return cpu_bus_page(c->bus, address)->host && cpu_bus_page(c->bus, address + width - 1)->host;
+static bool is_memory(struct cpu *c, uint32_t address, unsigned width) {
+  uint8_t byte; /* looking at it maps a page that was not touched yet */
+  return cpu_bus_peek(c->bus, address, &byte, 1) == 1 && cpu_bus_peek(c->bus, address + width - 1, &byte, 1) == 1;
 }
 
 int cpu_load_slow(struct cpu *c, uint32_t address, unsigned width, bool unaligned, uint32_t *value) {

@@ -40,6 +40,15 @@ struct cpu_fault {
   uint32_t pc;
 };
 
+/* What an interrupt controller offers to a RISC-V core: the number that mcause will show. Level and vectored
+ * are for cores with a CLIC: taken when level is above the current one and above mintthresh; vectored through
+ * mtvt. */
+struct cpu_irq {
+  uint16_t id;
+  uint8_t level;
+  bool vectored;
+};
+
 /* What an instruction set provides. */
 struct cpu_ops {
   const char *name;
@@ -75,11 +84,16 @@ struct cpu {
   const struct cpu_ops *ops;
   struct cpu_bus *bus;
   uint32_t pc;
-  uint32_t at;           /* the instruction under way */
-  uint64_t cycles;       /* time base, counts instructions; may be set forward between runs (sleep) */
-  uint64_t limit;        /* run returns when cycles reaches it */
-  uint32_t lines;        /* interrupt inputs, one bit each: cpu_lines */
-  uint32_t raised;       /* inputs that rose since the core looked */
+  uint32_t at;     /* the instruction under way */
+  uint64_t cycles; /* time base, counts instructions; may be set forward between runs (sleep) */
+  uint64_t limit;  /* run returns when cycles reaches it */
+  uint32_t lines;  /* interrupt inputs, one bit each: cpu_lines */
+  uint32_t raised; /* inputs that rose since the core looked */
+  /* RISC-V: a controller in front of the core. It stores the first of what is pending and enabled and returns
+   * true, or returns false. Called often: when something changes it calls cpu_look. Without one, lines count.
+   */
+  bool (*choose)(void *ctx, struct cpu *c, struct cpu_irq *irq);
+  void *choose_ctx;
   bool guest_exceptions; /* deliver exceptions to guest code instead of stopping with CPU_FAULT */
   bool waiting;          /* inside wfi or waiti */
   bool stopped;
@@ -100,6 +114,7 @@ struct rv32_config {
   bool atomics, floats;
   bool unaligned; /* loads and stores need no alignment */
   bool mie;       /* interrupts are enabled by mie and standard; else lines come gated from a controller */
+  bool clic;      /* mtvec mode 3, levels, mtvt */
 };
 struct cpu *cpu_new_rv32(struct cpu_bus *bus, const struct rv32_config *config);
 

@@ -11,6 +11,7 @@ struct rv32 {
   uint32_t x[33];
   uint32_t f[32];
   struct rv32_config config;
+  uint8_t level; /* of the interrupt under way, CLIC only */
   bool reserved; /* lr.w was done and nothing was stored since by sc.w */
   uint32_t reservation;
   uint64_t cycle_base, instret_base, counter_base; /* counter = cycles + base */
@@ -25,14 +26,19 @@ enum rv_csr {
   CSR_MISA = 0x301,
   CSR_MIE = 0x304,
   CSR_MTVEC = 0x305,
+  CSR_MTVT = 0x307, /* the CLIC's */
   CSR_MSCRATCH = 0x340,
   CSR_MEPC = 0x341,
   CSR_MCAUSE = 0x342,
   CSR_MTVAL = 0x343,
   CSR_MIP = 0x344,
+  CSR_MINTSTATUS_OLD = 0x346, /* where drafts of the CLIC have it */
+  CSR_MINTTHRESH = 0x347,
   CSR_MPCER = 0x7E0, /* Espressif's performance counter: events, mode, count */
   CSR_MPCMR = 0x7E1,
   CSR_MPCCR = 0x7E2,
+  CSR_UPCER = 0x800, /* the same for user mode */
+  CSR_UPCCR = 0x802,
   CSR_MCYCLE = 0xB00,
   CSR_MINSTRET = 0xB02,
   CSR_MCYCLEH = 0xB80,
@@ -43,11 +49,13 @@ enum rv_csr {
   CSR_CYCLEH = 0xC80,
   CSR_TIMEH = 0xC81,
   CSR_INSTRETH = 0xC82,
+  CSR_MINTSTATUS = 0xFB1,
   CSR_MVENDORID = 0xF11,
   CSR_MHARTID = 0xF14
 };
 
 enum { MSTATUS_MIE = 1 << 3, MSTATUS_MPIE = 1 << 7, MSTATUS_MPP = 3 << 11, MSTATUS_FS = 3 << 13 };
+enum { RV_VENDOR = 0x612 }; /* Espressif, as the manuals say */
 
 enum rv_cause {
   RV_FETCH_ALIGN = 0,

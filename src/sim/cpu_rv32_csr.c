@@ -18,6 +18,9 @@ static const struct {
     {CSR_MTVEC, "mtvec"},
     {0x306, "mcounteren"},
     {0x320, "mcountinhibit"},
+    {CSR_MTVT, "mtvt"},
+    {CSR_MINTTHRESH, "mintthresh"},
+    {CSR_MINTSTATUS, "mintstatus"},
     {CSR_MSCRATCH, "mscratch"},
     {CSR_MEPC, "mepc"},
     {CSR_MCAUSE, "mcause"},
@@ -110,7 +113,22 @@ static bool is_float_csr(unsigned csr) {
   return csr >= CSR_FFLAGS && csr <= CSR_FCSR;
 }
 
+/* With a CLIC in its own mode mcause shows MPP and MPIE of mstatus as well. */
+static bool in_clic(const struct rv32 *h) {
+  return h->config.clic && (h->csr[CSR_MTVEC] & 3) == 3;
+}
+
+static uint32_t status_in_cause(const struct rv32 *h) {
+  return 3u << 28 | (h->csr[CSR_MSTATUS] & MSTATUS_MPIE ? 1u << 27 : 0);
+}
+
+/* Espressif's counter shows at the numbers of user mode, too. */
+static unsigned own_number(unsigned csr) {
+  return csr >= CSR_UPCER && csr <= CSR_UPCCR ? csr - CSR_UPCER + CSR_MPCER : csr;
+}
+
 bool rv_csr_read(struct rv32 *h, unsigned csr, uint32_t *value) {
+  csr = own_number(csr);
   if (is_float_csr(csr) && (!h->config.floats || !(h->csr[CSR_MSTATUS] & MSTATUS_FS)))
     return false;
   switch (csr) {
@@ -140,6 +158,13 @@ bool rv_csr_read(struct rv32 *h, unsigned csr, uint32_t *value) {
   case CSR_MIP:
     *value = h->cpu.lines;
     return true;
+  case CSR_MCAUSE:
+    *value = in_clic(h) ? (h->csr[csr] & ~(7u << 27)) | status_in_cause(h) : h->csr[csr];
+    return true;
+  case CSR_MINTSTATUS_OLD:
+  case CSR_MINTSTATUS:
+    *value = h->config.clic ? (uint32_t)h->level << 24 : h->csr[csr];
+    return true;
   default:
     *value = h->csr[csr];
     return true;
@@ -162,6 +187,7 @@ static void write_status(struct rv32 *h, uint32_t value) {
 }
 
 bool rv_csr_write(struct rv32 *h, unsigned csr, uint32_t value) {
+  csr = own_number(csr);
   if (csr >> 10 == 3) /* read only by its number */
     return false;
   if (is_float_csr(csr)) {
@@ -198,10 +224,20 @@ bool rv_csr_write(struct rv32 *h, unsigned csr, uint32_t value) {
   case CSR_MISA:
   case CSR_MIP:
     break;
+  case CSR_MCAUSE:
+    h->csr[csr] = value;
+    if (in_clic(h))
+      write_status(h, (h->csr[CSR_MSTATUS] & ~(uint32_t)MSTATUS_MPIE) | (value >> 27 & 1) << 7);
+    break;
+  case CSR_MINTSTATUS_OLD:
+    if (!h->config.clic)
+      h->csr[csr] = value;
+    break;
   case CSR_MEPC:
     h->csr[csr] = value & ~1u;
     break;
   case CSR_MIE:
+  case CSR_MINTTHRESH:
     h->csr[csr] = value;
     cpu_look(&h->cpu);
     break;
@@ -213,6 +249,10 @@ bool rv_csr_write(struct rv32 *h, unsigned csr, uint32_t value) {
 
 static void trap(struct rv32 *h, uint32_t pc, uint32_t cause, uint32_t value) {
   uint32_t status = h->csr[CSR_MSTATUS], vector = h->csr[CSR_MTVEC];
+  if (in_clic(h)) {
+    cause |= (uint32_t)h->level << 16;
+    vector &= ~63u;
+  }
   h->csr[CSR_MEPC] = pc;
   h->csr[CSR_MCAUSE] = cause;
   h->csr[CSR_MTVAL] = value;
@@ -240,6 +280,8 @@ void rv_illegal(struct rv32 *h) {
 void rv_mret(struct rv32 *h) {
   uint32_t status = h->csr[CSR_MSTATUS];
   h->cpu.pc = h->csr[CSR_MEPC];
+  if (in_clic(h))
+    h->level = h->csr[CSR_MCAUSE] >> 16 & 0xFF;
   uint32_t mie = status & MSTATUS_MPIE ? MSTATUS_MIE : 0;
   h->csr[CSR_MSTATUS] = (status & ~(uint32_t)MSTATUS_MIE) | mie | MSTATUS_MPIE;
   cpu_look(&h->cpu);
@@ -254,8 +296,39 @@ static int first_line(uint32_t pending) {
   return __builtin_ctz(pending);
 }
 
+/* The place of a handler in the CLIC's table; reading it may fail like a fetch. */
+static void vector_through_table(struct rv32 *h, uint32_t id) {
+  uint32_t at = (h->csr[CSR_MTVT] & ~63u) + 4 * id, target;
+  int error = cpu_bus_load(h->cpu.bus, at, 4, &target);
+  h->cpu.at = at;
+  if (error)
+    rv_raise(h, RV_FETCH_FAULT, at, CPU_FAULT_FETCH, error);
+  else
+    h->cpu.pc = target & ~1u;
+}
+
+static bool from_controller(struct rv32 *h) {
+  struct cpu_irq irq = {0};
+  if (!h->cpu.choose(h->cpu.choose_ctx, &h->cpu, &irq))
+    return false;
+  bool clic = in_clic(h);
+  if (clic && (irq.level <= h->level || irq.level <= (h->csr[CSR_MINTTHRESH] & 0xFF)))
+    return false;
+  if (!(h->csr[CSR_MSTATUS] & MSTATUS_MIE))
+    return true;
+  trap(h, h->cpu.pc, 0x80000000u | (irq.id & 0xFFF), 0);
+  if (clic) {
+    h->level = irq.level;
+    if (irq.vectored)
+      vector_through_table(h, irq.id);
+  }
+  return true;
+}
+
 bool rv_interrupt(struct cpu *c) {
   struct rv32 *h = (struct rv32 *)c;
+  if (c->choose)
+    return from_controller(h);
   uint32_t pending = c->lines & (h->config.mie ? h->csr[CSR_MIE] : UINT32_MAX);
   if (!pending)
     return false;

@@ -20,7 +20,8 @@ enum xt_option {
   XT_THREADPTR = 1 << 9,
   XT_UNALIGNED = 1 << 10, /* loads and stores need no alignment */
   XT_LITBASE = 1 << 11,
-  XT_FLOAT = 1 << 12 /* single precision */
+  XT_FLOAT = 1 << 12, /* single precision */
+  XT_SALT = 1 << 13   /* comparisons into a register */
 };
 
 struct xtensa_config {

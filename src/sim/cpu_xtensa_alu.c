@@ -72,6 +72,8 @@ MOVE_IF(x_movnez, t != 0)
 MOVE_IF(x_movltz, XT_S32(t) < 0)
 MOVE_IF(x_movgez, XT_S32(t) >= 0)
 
+ALU(x_salt, XT_S32(s) < XT_S32(t))
+ALU(x_saltu, s < t)
 ALU(x_min, XT_S32(s) < XT_S32(t) ? s : t)
 ALU(x_max, XT_S32(s) > XT_S32(t) ? s : t)
 ALU(x_minu, s < t ? s : t)
@@ -143,6 +145,7 @@ const struct xt_op xt_alu_ops[] = {
     {0xA30000, RRR, "movltz", "r,s,t", x_movltz, 0},    {0xB30000, RRR, "movgez", "r,s,t", x_movgez, 0},
     {0x430000, RRR, "min", "r,s,t", x_min, XT_MINMAX},  {0x530000, RRR, "max", "r,s,t", x_max, XT_MINMAX},
     {0x630000, RRR, "minu", "r,s,t", x_minu, XT_MINMAX}, {0x730000, RRR, "maxu", "r,s,t", x_maxu, XT_MINMAX},
+    {0x720000, RRR, "salt", "r,s,t", x_salt, XT_SALT},  {0x620000, RRR, "saltu", "r,s,t", x_saltu, XT_SALT},
     {0x230000, RRR, "sext", "r,s,7", x_sext, XT_MINMAX}, {0x330000, RRR, "clamps", "r,s,7", x_clamps, XT_MINMAX},
     {0x40E000, 0xFFF00F, "nsa", "t,s", x_nsa, 0},       {0x40F000, 0xFFF00F, "nsau", "t,s", x_nsau, 0},
     {0xC10000, RRR, "mul16u", "r,s,t", x_mul16u, 0},    {0xD10000, RRR, "mul16s", "r,s,t", x_mul16s, 0},

@@ -22,11 +22,11 @@ const struct xtensa_config xtensa_esp32 = {.name = "esp32",
                                            LX_INTERRUPTS};
 
 const struct xtensa_config xtensa_esp32s2 = {
-    .name = "esp32s2", .options = LX_COMMON, .configid = {0xC2ECFAFE, 0x22075F76}, LX_INTERRUPTS};
+    .name = "esp32s2", .options = LX_COMMON | XT_SALT, .configid = {0xC2ECFAFE, 0x22075F76}, LX_INTERRUPTS};
 
 const struct xtensa_config xtensa_esp32s3 = {.name = "esp32s3",
                                              .options = LX_COMMON | XT_LOOPS | XT_S32C1I | XT_MAC16 |
-                                                        XT_BOOLEAN | XT_FLOAT,
+                                                        XT_BOOLEAN | XT_FLOAT | XT_SALT,
                                              .configid = {0xC2F0FFFE, 0x23088EF1},
                                              LX_INTERRUPTS};
 

@@ -159,6 +159,11 @@ static void command(struct sim_efuse *e, uint32_t value) {
   }
 }
 
+static void begin(struct sim_efuse *e, uint32_t value) {
+  command(e, value);
+  e->busy = e->shows_busy ? value & (CMD_READ | CMD_PROGRAM) : 0;
+}
+
 /* The register behind an offset, or NULL. */
 static uint32_t *named(struct sim_efuse *e, uint32_t offset, int *read_only) {
   uint32_t w;
@@ -190,11 +195,13 @@ int sim_efuse_read(void *ctx, uint32_t offset, uint32_t *value) {
   int read_only;
   uint32_t *r = named(e, offset, &read_only);
   if (e->at.kind != SIM_EFUSE_OTP && (offset == e->at.cmd || offset == e->at.status))
-    *value = 0; /* idle: every command is over at once */
+    *value = offset == e->at.cmd ? e->busy : 0; /* every command is over at once, but seen under way */
   else if (r)
     *value = *r;
   else
     return 0;
+  if (offset == e->at.cmd)
+    e->busy = 0;
   return 1;
 }
 
@@ -203,7 +210,7 @@ int sim_efuse_write(void *ctx, uint32_t offset, uint32_t value) {
   int read_only;
   uint32_t *r = named(e, offset, &read_only);
   if (e->at.kind != SIM_EFUSE_OTP && offset == e->at.cmd)
-    command(e, value);
+    begin(e, value);
   else if (r && !read_only)
     *r = value;
   else if (!r)

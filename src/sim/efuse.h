@@ -39,6 +39,8 @@ struct sim_efuse {
   uint32_t pgm[SIM_EFUSE_PGM_WORDS];
   uint32_t to_write[SIM_EFUSE_BLOCKS][SIM_EFUSE_WORDS];
   uint32_t conf;
+  int shows_busy; /* a command is seen under way once */
+  uint32_t busy;
   int burned; /* how many burn commands were obeyed */
   char *path; /* the file, or NULL */
   int save_failed;

@@ -76,6 +76,11 @@ static uint8_t flip_bit(struct sim_pipe *p, uint8_t byte) {
   return byte ^ (uint8_t)(1u << (int)(draw(p) * 8));
 }
 
+/* Whether the line is still sound. */
+static int sound(const struct sim_line *l) {
+  return l->bytes <= l->config.faults_from && l->config.faults_from;
+}
+
 static void deliver_frame(struct sim_line *l, int direction, double step, double now) {
   struct sim_pipe *p = &l->pipe[direction];
   const struct sim_faults *f = &l->config.faults[direction];
@@ -83,6 +88,10 @@ static void deliver_frame(struct sim_line *l, int direction, double step, double
   double drop = draw(p), flip = draw(p), dup = draw(p), stall = draw(p), where = draw(p), bit = draw(p);
   p->frame_len = 0;
   p->in_frame = 0;
+  if (sound(l)) {
+    enqueue(l, p, p->frame, n, step, now);
+    return;
+  }
   if (drop < f->drop)
     return;
   if (flip < f->flip)
@@ -132,8 +141,8 @@ static void through_noise(struct sim_line *l, int direction, uint8_t *data, size
                           double now) {
   struct sim_pipe *p = &l->pipe[direction];
   const struct sim_faults *f = &l->config.faults[direction];
-  size_t kept = 0;
-  for (size_t i = 0; i < n; i++) {
+  size_t kept = sound(l) ? n : 0;
+  for (size_t i = kept; i < n; i++) {
     if (f->loss > 0 && draw(p) < f->loss)
       continue;
     data[kept++] = f->noise > 0 && draw(p) < f->noise ? flip_bit(p, data[i]) : data[i];

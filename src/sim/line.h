@@ -18,10 +18,11 @@ struct sim_faults {
 struct sim_line_config {
   struct sim_faults faults[2]; /* by direction */
   uint64_t seed;
-  double latency;    /* seconds, each way */
-  double stall_time; /* seconds */
-  uint64_t unplug;   /* bytes on the line, both ways together, after which it is cut; 0: never */
-  int paced;         /* bytes take as long as the baud rate says */
+  double latency;       /* seconds, each way */
+  double stall_time;    /* seconds */
+  uint64_t unplug;      /* bytes on the line, both ways together, after which it is cut; 0: never */
+  uint64_t faults_from; /* bytes likewise, before which there are no faults */
+  int paced;            /* bytes take as long as the baud rate says */
 };
 
 /* Bytes on their way in one direction. */

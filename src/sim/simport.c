@@ -43,7 +43,7 @@ static int sim_read(struct port *p, void *buf, size_t max) {
 }
 
 static int sim_write(struct port *p, const void *buf, size_t n) {
-  return p->fd < 0 ? port_fail(p, PORT_EGONE, "the simulated device has gone") : port_fd_write(p, buf, n);
+  return p->fd < 0 ? port_fail(p, PORT_EGONE, "the simulated device has gone") : port_socket_write(p, buf, n);
 }
 
 static int wait_until(struct port_request *rq, double when) {

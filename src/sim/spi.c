@@ -13,7 +13,7 @@ enum { CMD = 0x00, ADDR = 0x04 };
 static const double CLOCK = 20e6; /* Hz on the flash's clock line, as the ROM sets it up */
 
 void sim_spi_init(struct sim_spi *spi, const struct sim_spi_layout *at, struct sim_nor *nor) {
-  *spi = (struct sim_spi){.at = *at, .nor = nor};
+  *spi = (struct sim_spi){.at = *at, .nor = nor, .usr = USR_COMMAND, .usr1 = 23u << 26, .usr2 = 7u << 28};
 }
 
 static void words_to_bytes(const uint32_t *w, uint8_t *b, size_t n) {
@@ -69,12 +69,19 @@ static void ready_made(struct sim_spi *s, uint32_t bits) {
     s->w[0] = 0;
     run(s, 0x9F, 0, 0, 0, 24);
   }
-  if (bits & 1u << 27) {
+  if (bits & 1u << 27) { /* into its own register; what is to be programmed stays where it is */
+    uint32_t kept = s->w[0];
     s->w[0] = 0;
     run(s, 0x05, 0, 0, 0, 8);
+    s->status = (s->status & ~0xFFu) | (s->w[0] & 0xFF);
+    if (s->at.status)
+      s->w[0] = kept;
   }
-  if (bits & 1u << 26)
-    run(s, 0x01, 0, 0, 8, 0);
+  if (bits & 1u << 26) {
+    if (s->at.status)
+      s->w[0] = s->status;
+    run(s, 0x01, 0, 0, s->status & 0xFF00 ? 16 : 8, 0);
+  }
   if (bits & 1u << 25)
     run(s, 0x02, addr, 3, len ? len : 512, 0);
   if (bits & 1u << 24)
@@ -98,6 +105,8 @@ static uint32_t *named(struct sim_spi *s, uint32_t offset) {
     return &s->usr1;
   if (offset == s->at.usr2)
     return &s->usr2;
+  if (s->at.status && offset == s->at.status)
+    return &s->status;
   if (s->at.mosi_dlen && offset == s->at.mosi_dlen)
     return &s->mosi_dlen;
   if (s->at.miso_dlen && offset == s->at.miso_dlen)

@@ -10,12 +10,13 @@ struct sim_spi_layout {
   uint32_t mosi_dlen, miso_dlen; /* 0: the lengths are fields of usr1 (ESP8266) */
   uint32_t w0;                   /* first of 16 data words */
   int addr_msb;                  /* the address register is sent from its top bit on */
+  uint32_t status;               /* what the ready-made commands read of and write to the status register */
 };
 
 struct sim_spi {
   struct sim_spi_layout at;
   struct sim_nor *nor;
-  uint32_t addr, usr, usr1, usr2, mosi_dlen, miso_dlen;
+  uint32_t addr, usr, usr1, usr2, mosi_dlen, miso_dlen, status;
   uint32_t w[16];
   int timing; /* commands take their time: busy_until, on the clock of nor */
   double busy_until;

@@ -18,6 +18,10 @@ struct sim_uart_layout {
   int layout;    /* SIM_UART_... */
   uint32_t fsm;  /* offset of the state of the transmitter; 0: in the status register */
   uint32_t fifo; /* a second address of the FIFO; 0: none */
+  /* measuring the rate: the word and bit that switch it on, the shortest pulses, the edges; count 0: none */
+  uint32_t auto_conf, auto_bit, auto_low, auto_high, auto_count;
+  uint32_t auto_short; /* cycles by which pulses are measured too short */
+  uint32_t rx_reset;   /* bits of the same word that empty the FIFO */
 };
 
 struct sim_uart {
@@ -26,6 +30,9 @@ struct sim_uart {
   uint32_t clkdiv;         /* bits 0..19 whole part, 20..23 sixteenths */
   uint32_t clkdiv_written; /* takes effect when asked for (SIM_UART_SYNCED) */
   uint32_t raw;            /* interrupts that have happened */
+  uint32_t enabled;        /* interrupts that reach the processor */
+  uint32_t conf0, conf1, auto_word;
+  uint32_t edges; /* seen since measuring was switched on */
   uint8_t rx[SIM_UART_FIFO];
   uint32_t rx_head, rx_count;
   uint64_t pulled;          /* cycle up to which bytes were taken off a line that is not paced */
@@ -43,6 +50,9 @@ double sim_uart_baud(const struct sim_uart *u);
 /* Sets the divider so that the line runs at baud by a divided clock of clock Hz. */
 void sim_uart_divide(struct sim_uart *u, double clock, double baud);
 
+/* Whether it is measuring the rate of what it hears, which it understands then at any. */
+int sim_uart_measures(const struct sim_uart *u);
+
 /* For a program that begins: the FIFOs are empty. */
 void sim_uart_start(struct sim_uart *u);
 
@@ -55,11 +65,8 @@ double sim_uart_drained(struct sim_chip *c);
 /* When the next byte can be taken by the program: of whichever link it has; < 0: none is under way. */
 double sim_link_waiting(struct sim_chip *c);
 
-/* Register access for the bus: 0 when the offset is none of ours. sim_fifo_... are for the FIFO's other
- * address. */
+/* Register access for the bus: 0 when the offset is none of ours. */
 int sim_uart_read(void *uart, uint32_t offset, uint32_t *value);
 int sim_uart_write(void *uart, uint32_t offset, uint32_t value);
-int sim_fifo_read(void *uart, uint32_t offset, uint32_t *value);
-int sim_fifo_write(void *uart, uint32_t offset, uint32_t value);
 
 #endif

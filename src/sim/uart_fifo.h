@@ -9,6 +9,12 @@ uint32_t sim_uart_get(struct sim_uart *u);
 void sim_uart_put(struct sim_uart *u, uint8_t byte);
 uint32_t sim_uart_status(struct sim_uart *u);
 uint32_t sim_uart_events(struct sim_uart *u);
+
+/* For a chip that runs its ROM: edges heard, bits of the word that resets the FIFOs, whether an interrupt is
+ * wanted. */
+uint32_t sim_uart_edges(struct sim_uart *u);
+void sim_uart_control(struct sim_uart *u, uint32_t word);
+int sim_uart_interrupt(struct sim_uart *u);
 int sim_uart_sending(const struct sim_uart *u);
 
 #endif

@@ -16,12 +16,16 @@ struct sim_usj {
   size_t in_len;
   uint8_t out[SIM_USJ_FIFO]; /* from the host */
   size_t out_at, out_len;
+  uint32_t enabled; /* interrupts that reach the processor */
 };
 
 void sim_usj_start(struct sim_usj *u);
 
 /* Sends what the program has handed over. */
 void sim_usj_flush(struct sim_chip *c);
+
+/* Whether an interrupt is wanted. */
+int sim_usj_interrupt(const struct sim_usj *u);
 
 /* Register access for the bus: 0 when the offset is none of ours. */
 int sim_usj_read(void *usj, uint32_t offset, uint32_t *value);

@@ -192,11 +192,24 @@ local function no_nand()
 end
 M["read-nand-spare"], M["write-nand-spare"], M["dump-bbm"] = no_nand, no_nand, no_nand
 
-local function no_sdc()
+M["verify-sdc-certificate"] = function(self, args)
+  local certificate = require "esp.file_reader".bytes(args.filename)
   return function(chip)
-    fail { code = "unsupported", message = ("%s: certificates for debugging are not supported"):format(chip.name) }
+    self.screen:print "Verifying SDC certificate..."
+    require "esp.sdc".verify(chip, certificate)
+    self.screen:print "SDC certificate verified successfully."
   end
 end
-M["verify-sdc-certificate"], M["read-sdc-chip-info"] = no_sdc, no_sdc
+
+M["read-sdc-chip-info"] = function(self, args)
+  return function(chip)
+    self.screen:print "Reading SDC chip info..."
+    local info, nonce = require "esp.sdc".chip_info(chip)
+    local f <close> = fail.check(nil, nil, require "esp.core.fs".create(args.output))
+    fail.check(nil, nil, f:write(info .. nonce))
+    fail.check(nil, nil, f:commit())
+    self.screen:print(("Wrote chip info and nonce, %d bytes, to '%s'."):format(#info + #nonce, args.output))
+  end
+end
 
 return M

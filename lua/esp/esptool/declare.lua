@@ -3,6 +3,8 @@
 -- spellings of version 4 as in its migration guide. An entry is as esp.cli.parser describes it; besides:
 --   eat    the option takes all words up to the next option
 --   pairs  words are taken as ADDRESS FILE, by twos
+--   rom    the command is the ROM's: no stub is loaded
+--   sdc    the command only talks to the ROM: no stub, no other rate, no reset, no look at the chip
 --   removed  what to say of an option that is no more
 local M = {}
 
@@ -86,7 +88,8 @@ end
 --- Commands in the order of the help.
 M.commands = {
   { name = "write-flash", chip = true, summary = "Write files to flash.",
-    files,
+    { "addr-filename", type = "string", many = true, pairs = true, optional = true, metavar = "ADDRESS FILE",
+      help = "where to, and what" },
     { "--erase-all", "-e", help = "erase all of flash first" },
     no_progress,
     { "--encrypt", excludes = "--encrypt-files", help = "let the chip encrypt what is written" },
@@ -154,7 +157,7 @@ M.commands = {
   { name = "version", summary = "Show the version." },
   { name = "verify-flash", chip = true, advanced = true, summary = "Compare files with flash.",
     files, { "--diff", "-d", help = "list what differs" }, header, spi, nand },
-  { name = "load-ram", chip = true, advanced = true, summary = "Load an image to RAM and run it.",
+  { name = "load-ram", chip = true, rom = true, advanced = true, summary = "Load an image to RAM and run it.",
     { "filename", type = "file", help = "image for RAM" } },
   { name = "dump-mem", chip = true, advanced = true, summary = "Read memory into a file.",
     { "address", type = "address", help = "where to begin" },
@@ -179,10 +182,12 @@ M.commands = {
     header, spi },
   { name = "get-security-info", chip = true, advanced = true, summary = "Show the security state of the chip." },
   { name = "chip-id", chip = true, advanced = true, summary = "Show the id of the chip." },
-  { name = "run", chip = true, advanced = true, summary = "Start the program in flash." },
-  { name = "verify-sdc-certificate", chip = true, advanced = true, summary = "Hand a certificate to the chip.",
+  { name = "run", chip = true, rom = true, advanced = true, summary = "Start the program in flash." },
+  { name = "verify-sdc-certificate", chip = true, rom = true, sdc = true, advanced = true,
+    summary = "Hand a certificate to the chip.",
     { "filename", type = "file", help = "the certificate" } },
-  { name = "read-sdc-chip-info", chip = true, advanced = true, summary = "Read the chip's part of a certificate.",
+  { name = "read-sdc-chip-info", chip = true, rom = true, sdc = true, advanced = true,
+    summary = "Read the chip's part of a certificate.",
     { "--output", "-o", type = "output", default = "chip_info.bin", metavar = "FILE", help = "file to write" } },
   { name = "read-nand-spare", chip = true, hidden = true, summary = "NAND: read a bad-block mark.",
     { "page", type = "int", min = 0, help = "number of the page" }, spi },

@@ -44,32 +44,17 @@ local function tell_size(self, chip, args)
   end
 end
 
--- write-flash ---------------------------------------------------------------------------------------------
-
--- The old files that go with the new ones, in order.
-local function diff_of(words, n)
-  local list = {}
-  for i = 1, math.min(n, #words) do
-    local word = words[i]
-    if word:lower() == "skip" then
-      local f = io.open(word, "rb")
-      if f then
-        f:close()
-        fail { code = "usage", message = ("a file is called '%s', which --diff-with takes for no file"):format(word),
-               hint = "rename it" }
-      end
-    else
-      local f, why = io.open(word, "rb")
-      if not f then fail { code = "file_missing", message = why } end
-      f:close()
-      list[i] = word
-    end
-  end
-  return list
+-- How large flash is, where ALL of it is meant.
+local function tell_all(self, chip, args)
+  if args.size ~= "all" or chip.sdm then return end
+  local id = chip:flash_id { spi_connection = args.spi_connection }
+  if id.size_name then self.screen:print("Detected flash size: " .. id.size_name) end
 end
 
+-- write-flash ---------------------------------------------------------------------------------------------
+
 local function load_files(self, args)
-  local list, diff = {}, diff_of(args.diff_with, #args.addr_filename)
+  local list, diff = {}, require "esp.flash_diff".files(args.diff_with, #args.addr_filename)
   local function add(pair, encrypt, old)
     local f = io.open(pair[2], "rb")
     local empty = f and f:seek "end" == 0
@@ -87,11 +72,7 @@ local function load_files(self, args)
   local ok, err = pcall(input.check_overlap, regions)
   if not ok then
     input.close(regions)
-    if fail.is(err) and err.code == "overlap" and err.regions then
-      local b = err.regions[2]
-      err.message = ("Detected overlap at address: 0x%x for file: %s (%s)"):format(b.address, b.name, err.message)
-    end
-    error(err, 0)
+    require "esp.esptool.images".overlap(err)
   end
   return regions
 end
@@ -108,6 +89,10 @@ local function writer(self, args)
   local function wrote()
     if not current or current.told then return end
     current.told = true
+    -- Where only parts were sent the last of them may have ended before the end.
+    if w.bar and not args.no_progress then
+      w.bar(("Writing at 0x%08x"):format(current.address + current.size), current.size, current.size)
+    end
     local seconds = now() - current.started
     screen:finish()
     screen:print(("Wrote %d bytes%s at 0x%08x in %.1f seconds%s."):format(current.size,
@@ -115,10 +100,23 @@ local function writer(self, args)
       speed(current.size, seconds)))
   end
 
+  -- That all is erased is told by what comes next.
+  local function erased()
+    if not w.erasing then return end
+    screen:finish()
+    screen:print(("Flash memory erased successfully in %.1f seconds."):format(now() - w.erasing))
+    w.erasing = nil
+  end
+
   function on.write(e)
     local region = e.region
+    erased()
     current = { size = region.size, address = region.address, name = region.name, started = now(),
-                packed = e.packed ~= nil, wire = 0, kept = current and current.kept_for == e.index and current.kept }
+                packed = e.packed ~= nil, wire = 0 }
+    if #args.diff_with > 0 and e.parts then
+      local n = w.changed
+      screen:print(("Reflashing %d changed sector%s at 0x%08x..."):format(n, n == 1 and "" or "s", region.address))
+    end
     if not args.erase_all then
       screen:print(("Flash will be erased from 0x%08x to 0x%08x..."):format(e.erase_from, e.erase_to))
     end
@@ -128,7 +126,7 @@ local function writer(self, args)
 
   function on.neighbour_lost(e)
     local over = e.region.address % input.SECTOR
-    screen:note(("Flash address 0x%08x is not the start of a flash sector (0x%x bytes): "
+    screen:note(("Flash address 0x%08x is not aligned to a 0x%x byte flash sector. "
       .. "0x%x bytes before this address will be erased."):format(e.region.address, input.SECTOR, over))
   end
 
@@ -145,12 +143,15 @@ local function writer(self, args)
   end
 
   function on.kept(e)
-    local text = ("'%s': %d of %d bytes are in flash already, only the rest is sent."):format(e.region.name, e.kept,
-                                                                                              e.region.size)
-    if #args.diff_with > 0 then
-      screen:print "Diff data in flash matches, will reflash changed sectors only..."
+    erased()
+    w.changed = (e.region.size - e.kept + input.SECTOR - 1) // input.SECTOR
+    if #args.diff_with == 0 then
+      screen:note(("'%s': %d of %d bytes are in flash already, only the rest is sent."):format(e.region.name, e.kept,
+                                                                                           e.region.size))
+    elseif args.trust_flash_content then
+      screen:print "No diff verification enabled, will reflash changed sectors without pre-verification..."
     else
-      screen:note(text)
+      screen:print "Diff data in flash matches, will reflash changed sectors only..."
     end
   end
 
@@ -177,12 +178,11 @@ local function writer(self, args)
     screen:note "Diff data in flash has changed, flashing all of the new data..."
   end
 
-  function on.erase(e)
+  function on.erase()
+    w.erasing = now()
     screen:stage()
-    screen:print(e.text:gsub("^%l", string.upper) .. "...")
+    screen:print "Erasing flash memory (this may take a while)..."
   end
-
-  function on.erased() screen:finish() end
 
   function on.written(e)
     local r = e.region
@@ -260,10 +260,7 @@ M["read-flash"] = function(self, args)
     local screen = self.screen
     M.attach(self, chip, args)
     tell_size(self, chip, args)
-    local state = chip:attach { spi_connection = args.spi_connection }
-    if args.size == "all" and state.size then
-      screen:print("Detected flash size: " .. require "esp.flash_util".size_name(state.size))
-    end
+    tell_all(self, chip, args)
     screen:stage()
     local bar = screen:bar()
     self.hook = function(e) return e.code == "read" end
@@ -321,6 +318,7 @@ local function erase(self, chip, args, what, call)
   local screen = self.screen
   refuse_nand(args)
   tell_attach(self, chip, args.spi_connection)
+  tell_all(self, chip, args)
   screen:stage()
   screen:print(("Erasing %s (this may take a while)..."):format(what))
   self.hook = function(e) return e.code == "erase" end

@@ -54,14 +54,16 @@ local function perform(self, values)
 end
 
 local function run(argv, state)
+  local out = state.out
   local expanded = parser.expand(argv)
   for _, word in ipairs(expanded) do state.exit_classes = state.exit_classes or word == "--exit-classes" end
   local global, command, values = args.parse(expanded)
   if global.help or values.help then
-    io.stdout:write(require "esp.esptool.help".text(PROGRAM, command))
+    out:write(require "esp.esptool.help".text(PROGRAM, command))
     return
   end
   check_verbosity(global)
+  global.out, global.err = out, state.err
   local screen = require "esp.esptool.screen".new(global)
   state.screen = screen
   for _, list in ipairs { global.deprecated or {}, values.deprecated or {} } do
@@ -81,7 +83,7 @@ local function run(argv, state)
 end
 
 local function report(err, state)
-  local screen = state.screen or require "esp.esptool.screen".new()
+  local screen = state.screen or require "esp.esptool.screen".new { out = state.out, err = state.err }
   if type(err) == "table" and err.code == "interrupted" then
     return screen:error "\nStopped by Ctrl-C."
   end
@@ -92,7 +94,7 @@ local function report(err, state)
     text = "\nA fatal error occurred: " .. text
   end
   screen:error(text)
-  if type(err) == "table" and err.hint then io.stderr:write("  hint: ", err.hint, "\n") end
+  if type(err) == "table" and err.hint then state.err:write("  hint: ", err.hint, "\n") end
 end
 
 -- The status esptool ends with: one for nearly everything.
@@ -105,9 +107,12 @@ end
 
 --- Run a command line.
 -- @param argv list of words
+-- @param streams { out =, err = } instead of standard output and error: anything with write and flush
 -- @return exit status
-function M.main(argv)
-  local state = {}
+function M.main(argv, streams)
+  local state = { out = streams and streams.out or io.stdout, err = streams and streams.err or io.stderr }
+  local asked = not streams and os.getenv "_ESPTOOL_COMPLETE"
+  if asked then return require "esp.esptool.complete".answer(asked, PROGRAM, state.out) end
   local ok, err = xpcall(run, function(e)
     if type(e) == "string" then return debug.traceback(e, 2) end      -- a fault of ours: say where
     return e

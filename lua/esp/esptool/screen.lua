@@ -131,7 +131,8 @@ function M:bar()
     if complete and last_percent == 100 then return end
     last_percent = percent
     local line = ("%s [%s] %5.1f%% %d/%d bytes... "):format(prefix, picture(share), share * 100, done, total)
-    if not self.smart then return self:print(line) end
+    -- The percentage once more as version 4 wrote it: programs look for either.
+    if not self.smart then return self:print(("%s(%d %%)"):format(line, percent)) end
     self.out:write("\r\27[K", line)
     self.partial = true
     if complete then end_partial(self) end

@@ -14,6 +14,8 @@ local IN_SDM = { ["get-security-info"] = true, ["write-flash"] = true, ["erase-r
 
 local CONNECT = { nothing_received = true, no_reply = true, wrong_boot_mode = true, garbage = true, no_sync = true }
 
+local DOTS = "....."                       -- of an attempt, one for each time it was called without an answer
+
 local USB = { usj = "USB-Serial/JTAG", otg = "USB-OTG" }
 
 local function absolute(path)
@@ -74,6 +76,7 @@ local function listener(self)
   end
 
   function on.reset() end                                -- M.finish says it
+  function on.no_watchdog_reset() end
 
   function on.not_reset(e)
     screen:warning("Chip was NOT reset. " .. e.text:gsub("^the chip was NOT reset: ", ""):gsub("^%l", string.upper))
@@ -93,7 +96,7 @@ local function listener(self)
 
   return function(e)
     if self.hook and self.hook(e) then return end
-    if e.type == "attempt" and e.code ~= "waiting_for_port" then return screen:part "." end
+    if e.type == "attempt" and e.code ~= "waiting_for_port" then return screen:part(DOTS) end
     if on[e.code] then return on[e.code](e) end
     if e.type == "warning" or e.type == "note" then
       local hint = e.hint and ("%s (%s)"):format(e.text, e.hint) or e.text
@@ -121,6 +124,8 @@ local function banner(self, chip)
   screen:print(("Connected to %s on %s:"):format(chip.name, chip.url))
   if chip.sdm then
     row(screen, "Chip type", chip.name .. " in Secure Download Mode")
+  elseif self.command.sdc then
+    row(screen, "Chip type", chip.name)
   else
     local info = chip:info()
     row(screen, "Chip type", info.description)
@@ -163,10 +168,16 @@ function M.connect(self)
   screen:stage()
   local on_event = listener(self)
   self.on_event = on_event
+  local given = global.port or config.environment().port
+  if given then
+    self.port_named = true
+    screen:print(("Serial port %s:"):format(given))
+  end
   local ok, chip = pcall(require "esp".connect, {
-    port = global.port, baud = global.baud, chip = global.chip, before = global.before, after = global.after,
+    port = given, baud = self.command.sdc and 115200 or global.baud, chip = global.chip,
+    before = global.before, after = self.command.sdc and "no-reset" or global.after,
     attempts = global.connect_attempts, port_filter = #global.port_filter > 0 and global.port_filter or nil,
-    no_stub = global.no_stub or self.command.name == "run" or self.command.rom_only, stub = global.stub,
+    no_stub = global.no_stub or self.command.rom, stub = global.stub,
     override_vddsdio = global.override_vddsdio,
     config = self.settings, trace = global.trace and function(p) screen:packet(p) end or nil, on_event = on_event })
   if not ok then
@@ -211,7 +222,13 @@ function M.finish(self, chip)
     chip.left = true
   elseif not chip.left then
     screen:print "Leaving..."
-    screen:print(LEAVING[chip.after])
+    local how = chip.after
+    if how == "watchdog-reset" and (chip.sdm or not chip.data.watchdog.reset) then
+      screen:warning(("Watchdog hard reset is not supported %s; a reset by the RTS line takes its place.")
+        :format(chip.sdm and "in Secure Download Mode" or "on " .. chip.name))
+      how = "hard-reset"
+    end
+    screen:print(LEAVING[how])
     local ok, err = pcall(chip.reset, chip, chip.after)
     chip:close()
     if not ok then error(err, 0) end

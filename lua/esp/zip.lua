@@ -1,0 +1,179 @@
+--- ZIP archives: a reader that trusts nothing and writes nothing. What is inside is only ever bytes under a name.
+-- Source: PKWARE, APPNOTE.TXT 6.3.10. Stored and deflated files; no encryption, no parts on other disks, no ZIP64.
+local fail = require "esp.error"
+local M = {}
+
+local END_SIZE, LONGEST_COMMENT = 22, 0xFFFF
+local CENTRAL, CENTRAL_SIZE = 0x02014B50, 46
+local LOCAL, LOCAL_SIZE = 0x04034B50, 30
+local STORED, DEFLATED = 0, 8
+local ENCRYPTED, STRONG, MASKED = 0x1, 0x40, 0x2000
+local MAX_ENTRIES, MAX_DIRECTORY, LONGEST_NAME = 10000, 8 << 20, 1024
+
+M.MAX_FILE = 256 << 20                   -- bytes that one file may have, whatever its size in the archive
+
+local Zip = {}
+Zip.__index = Zip
+
+--- Whether bytes begin like an archive (also an empty one).
+function M.looks_like(head)
+  return head:find "^PK\3\4" ~= nil or head:find "^PK\5\6" ~= nil
+end
+
+local function bad(self, offset, text, hint)
+  fail { code = "bad_zip", message = ("%s: 0x%X: %s"):format(self.name, offset, text), file = self.name,
+         offset = offset, hint = hint or "is the archive complete?" }
+end
+
+local function take(self, offset, n, what)
+  local bytes = self.reader.read(offset, n)
+  if #bytes ~= n then bad(self, offset, what .. " is cut short") end
+  return bytes
+end
+
+local function find_end(self)
+  local size = self.reader.size
+  local n = math.min(size, END_SIZE + LONGEST_COMMENT)
+  local tail = take(self, size - n, n, "the end")
+  for at = n - END_SIZE + 1, 1, -1 do
+    if tail:find("^PK\5\6", at) and ("<I2"):unpack(tail, at + 20) == n - at - END_SIZE + 1 then
+      return size - n + at - 1, tail:sub(at, at + END_SIZE - 1)
+    end
+  end
+  bad(self, size, "no directory at the end", "an archive that was not copied whole has none")
+end
+
+--- A name that can only mean a file of this archive, with / between folders.
+local function clean(self, name, offset)
+  if #name == 0 or #name > LONGEST_NAME or name:find "[%z\\]" or name:find "^/" or name:find "^%a:" then
+    bad(self, offset, ("a file name that is not allowed: %q"):format(name:sub(1, 60)))
+  end
+  for part in name:gmatch "[^/]+" do
+    if part == ".." then
+      bad(self, offset, ("a file name that leads out of the archive: %q"):format(name:sub(1, 60)))
+    end
+  end
+  return (name:gsub("^%./", ""))
+end
+
+local function read_entry(self, directory, at, base)
+  local offset = base + at - 1
+  if #directory - at + 1 < CENTRAL_SIZE then bad(self, offset, "the directory is cut short") end
+  local magic, _, _, flags, method, _, _, crc, packed, size, name_n, extra_n, comment_n, disk, _, _, where =
+    ("<I4I2I2I2I2I2I2I4I4I4I2I2I2I2I2I4I4"):unpack(directory, at)
+  if magic ~= CENTRAL then bad(self, offset, "no entry of the directory begins here") end
+  local stop = at + CENTRAL_SIZE + name_n + extra_n + comment_n
+  if stop - 1 > #directory then bad(self, offset, "the directory is cut short") end
+  if disk ~= 0 then bad(self, offset, "part of an archive on several disks") end
+  local raw = directory:sub(at + CENTRAL_SIZE, at + CENTRAL_SIZE + name_n - 1)
+  local name = clean(self, raw, offset)
+  local entry = { name = name, raw = raw, flags = flags, method = method, crc = crc, packed = packed, size = size,
+                  where = where, entry_at = offset }
+  if name:sub(-1) == "/" then return nil, stop end
+  if packed == 0xFFFFFFFF or size == 0xFFFFFFFF or where == 0xFFFFFFFF then
+    bad(self, offset, name .. ": ZIP64 is not supported")
+  end
+  if where + LOCAL_SIZE + name_n + packed > self.directory_at then
+    bad(self, offset, name .. ": lies outside of the archive")
+  end
+  return entry, stop
+end
+
+-- Files that share bytes are how small archives become enormous.
+local function check_overlap(self)
+  local sorted = table.move(self.entries, 1, #self.entries, 1, {})
+  table.sort(sorted, function(a, b)
+    if a.where ~= b.where then return a.where < b.where end
+    return a.entry_at < b.entry_at
+  end)
+  for i = 2, #sorted do
+    local a, b = sorted[i - 1], sorted[i]
+    if a.where + LOCAL_SIZE + #a.raw + a.packed > b.where then
+      bad(self, b.entry_at, ("%s and %s overlap"):format(a.name, b.name))
+    end
+  end
+end
+
+--- Read the directory of an archive.
+-- @param reader { size =, read = function(offset, n) }
+-- @param name for messages
+-- @return object: entries = list of { name, size }; methods find(name), bytes(entry)
+-- @raise bad_zip, with file and offset
+function M.read(reader, name)
+  local self = setmetatable({ reader = reader, name = name, entries = {}, by_name = {} }, Zip)
+  if reader.size < END_SIZE then bad(self, 0, "too short for an archive") end
+  local at, record = find_end(self)
+  local _, disk, first_disk, here, count, size, start = ("<I4I2I2I2I2I4I4"):unpack(record)
+  if disk ~= 0 or first_disk ~= 0 or here ~= count then bad(self, at, "part of an archive on several disks") end
+  if count == 0xFFFF or size == 0xFFFFFFFF or start == 0xFFFFFFFF then bad(self, at, "ZIP64 is not supported") end
+  if start + size > at then bad(self, at, "the directory is not where it should be") end
+  if count > MAX_ENTRIES or size > MAX_DIRECTORY then bad(self, at, ("%d files are too many"):format(count)) end
+  self.directory_at = start
+  local directory, next_at = take(self, start, size, "the directory"), 1
+  for _ = 1, count do
+    local entry
+    entry, next_at = read_entry(self, directory, next_at, start)
+    if entry then
+      if self.by_name[entry.name] then bad(self, entry.entry_at, entry.name .. ": is there twice") end
+      self.by_name[entry.name] = entry
+      self.entries[#self.entries + 1] = entry
+    end
+  end
+  check_overlap(self)
+  return self
+end
+
+--- The entry of that name, or nil.
+function Zip:find(name)
+  return self.by_name[name]
+end
+
+local function check_local(self, entry)
+  local head = take(self, entry.where, LOCAL_SIZE, entry.name)
+  local magic, _, flags, method, _, _, _, _, _, name_n, extra_n = ("<I4I2I2I2I2I2I4I4I4I2I2"):unpack(head)
+  if magic ~= LOCAL then bad(self, entry.where, entry.name .. ": does not begin here") end
+  if method ~= entry.method or name_n ~= #entry.raw or (flags ~ entry.flags) & ENCRYPTED ~= 0
+     or take(self, entry.where + LOCAL_SIZE, name_n, entry.name) ~= entry.raw then
+    bad(self, entry.where, entry.name .. ": the directory says something else about it")
+  end
+  local start = entry.where + LOCAL_SIZE + name_n + extra_n
+  if start + entry.packed > self.directory_at then
+    bad(self, entry.where, entry.name .. ": lies outside of the archive")
+  end
+  return start
+end
+
+local function inflate(self, entry, packed)
+  local inflater <close> = require "esp.core.zlib".inflater(entry.size)
+  inflater:update "\x78\x9C"                -- the head of a zlib stream; its end never comes, the CRC-32 is checked
+  local bytes, message = inflater:update(packed)
+  if not bytes then bad(self, entry.where, ("%s: %s"):format(entry.name, message)) end
+  return bytes
+end
+
+--- The bytes of a file.
+-- @param entry of entries
+-- @raise bad_zip
+function Zip:bytes(entry)
+  if entry.flags & (ENCRYPTED | STRONG | MASKED) ~= 0 then
+    bad(self, entry.where, entry.name .. ": is encrypted", "unpack it, or make the archive without a password")
+  end
+  if entry.method ~= STORED and entry.method ~= DEFLATED then
+    bad(self, entry.where, ("%s: compression method %d is not supported"):format(entry.name, entry.method),
+        "stored and deflated files are")
+  end
+  if entry.size > M.MAX_FILE then
+    bad(self, entry.where, ("%s: %d bytes are too many"):format(entry.name, entry.size))
+  end
+  local packed = take(self, check_local(self, entry), entry.packed, entry.name)
+  local bytes = entry.method == STORED and packed or inflate(self, entry, packed)
+  if #bytes ~= entry.size then
+    bad(self, entry.where, ("%s: %d bytes came out, expected %d"):format(entry.name, #bytes, entry.size))
+  end
+  if require "esp.core.digest".crc32(bytes) ~= entry.crc then
+    bad(self, entry.where, entry.name .. ": the checksum (CRC-32) is wrong")
+  end
+  return bytes
+end
+
+return M

@@ -1,0 +1,166 @@
+-- Defects seen in esptool that we do not have. Those of the command line (spellings, environment, exit status) are in
+-- esptool_args_spec.lua and esptool_upload_spec.lua, those of images in the specs of images.
+local chips = require "esp.chips"
+local config = require "esp.config"
+local esptool = require "spec.support.esptool"
+local program = require "spec.support.program"
+
+local HELLO = "examples/hello/hello-esp32c3.bin"
+
+local folder
+local function path(name) return folder .. "/" .. name end
+
+local function noise(n)
+  local parts, x = {}, 7
+  for i = 1, n do
+    x = (x * 1103515245 + 12345) & 0x7FFFFFFF
+    parts[i] = string.char(x >> 16 & 0xFF)
+  end
+  return table.concat(parts)
+end
+
+local function run(port, ...)
+  return esptool { "--before", "no-reset", "--after", "no-reset", "-p", port, ... }
+end
+
+local function good(...)
+  local r = run(...)
+  assert.equal(0, r.status, r.command .. "\n" .. r.out .. r.err)
+  return r.out
+end
+
+local function bad(text, ...)
+  local r = run(...)
+  assert.equal(2, r.status, r.command .. "\n" .. r.out)
+  assert.matches(text, r.err, 1, true)
+  return r
+end
+
+-- An image for the ESP8266 as its documentation describes it: one segment of four bytes, checksum.
+local function esp8266_image()
+  local data = "\1\2\3\4"
+  local head = ("<BBBBI4I4I4"):pack(0xE9, 1, 0, 0, 0x40100000, 0x40100000, #data)
+  local sum = 0xEF ~ 1 ~ 2 ~ 3 ~ 4
+  local image = head .. data
+  return image .. ("\0"):rep(15 - #image % 16) .. string.char(sum)
+end
+
+describe("write-flash", function()
+  local random, zero
+  setup(function()
+    folder = program.folder()
+    random, zero = program.write(path "random.bin", noise(6000)), program.write(path "zero.bin", ("\0"):rep(6000))
+  end)
+  teardown(program.clean)
+
+  local KEY = "sim:esp32c3?keys=4"
+
+  it("checks the files that are to be encrypted like the others", function()
+    program.write(path "other.bin", program.read "examples/hello/hello-esp32.bin")
+    bad("image is for ESP32", KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x0", path "other.bin")
+    bad("do not fit", KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x3FF000", random)
+    bad("Detected overlap", KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x21000", random)
+    local image = program.read(HELLO)
+    local late = image:sub(1, 15) .. ("<I2I2"):pack(9900, 9999) .. image:sub(20)       -- chip v99.0 at least
+    program.write(path "late.bin", late)
+    bad("image wants chip", KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x0", path "late.bin")
+  end)
+
+  it("looks at the addresses of those that are encrypted, and only at them", function()
+    bad("multiple of 16", KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x10008", random)
+    local out = good(KEY, "--no-stub", "write-flash", "0x20004", zero, "--encrypt-files", "0x10000", random)
+    assert.matches("Cannot verify written data", out, 1, true)       -- the one
+    assert.matches("\nHash of data verified.\n", out, 1, true)       -- the other
+  end)
+
+  it("leaves the loader in one piece whichever file is the encrypted one", function()
+    for _, last in ipairs { "0x10000", "0x40000" } do
+      local out = good(KEY, "--no-stub", "write-flash", "0x20000", zero, "--encrypt-files", last, random)
+      assert.matches("\nStaying in bootloader.\n$", out)
+    end
+  end)
+
+  it("compresses the next file although one did not get smaller", function()
+    local out = good("sim:esp32c3", "write-flash", "0x10000", random, "0x20000", zero)
+    assert.matches("\nWrote 6000 bytes at 0x00010000 in ", out, 1, true)
+    assert.matches("\nWrote 6000 bytes %(%d+ compressed%) at 0x00020000 in ", out)
+  end)
+
+  it("does not let --force write past the end of flash", function()
+    bad("do not fit", "sim:esp32c3", "write-flash", "--force", "0x3FF000", random)
+    bad("do not fit", "sim:esp32c3", "write-flash", "--force", "-fs", "16MB", "0x3FF000", random)
+  end)
+
+  it("does not look for a digest in an image of the ESP8266", function()
+    local file = program.write(path "esp8266.bin", esp8266_image())
+    local out = good("sim:esp8266?flash=" .. path "esp8266.flash", "--no-stub", "write-flash", "-fm", "dout", "0", file)
+    assert.matches("\nFlash parameters set to 0x0300.\n", out, 1, true)
+    assert.is_nil(out:find("SHA", 1, true))
+    local written = program.read(path "esp8266.flash"):sub(1, 32)
+    assert.equal(esp8266_image():sub(5), written:sub(5))
+  end)
+end)
+
+describe("verify-flash", function()
+  setup(function() folder = program.folder() end)
+  teardown(program.clean)
+
+  it("expects the header as write-flash left it where secure boot is on", function()
+    local port = "sim:esp32c3?secure_boot=1&flash=" .. path "secure.flash"
+    local out = good(port, "write-flash", "-fm", "dout", "0", HELLO)
+    assert.matches("Security features enabled, so not changing any flash settings", out, 1, true)
+    out = good(port, "verify-flash", "-fm", "dout", "0", HELLO)
+    assert.matches("Verification successful", out, 1, true)
+  end)
+end)
+
+describe("flash beyond 16 MB", function()
+  setup(function() folder = program.folder() end)
+  teardown(program.clean)
+
+  -- Those whose ROM functions take 32-bit addresses, by the documentation of each.
+  local REACH = { esp32s3 = true, esp32p4 = true, esp32c5 = true, esp32c61 = true, esp32s31 = true }
+
+  for _, id in ipairs(chips.list()) do
+    it("is written by the stub on " .. id .. " or refused, by one list for note and refusal", function()
+      if chips.get(id).flash.sizes["32MB"] == nil then return end
+      local file = program.write(path "f", ("x"):rep(100))
+      local port = ("sim:%s?flash_size=32MB&flash_id=0xEF4019"):format(id)
+      local r = bad("16 MB cannot be reached", port, "--no-stub", "write-flash", "0x1000000", file)
+      assert.matches("Only the first 16 MB", r.out, 1, true)
+      r = run(port, "write-flash", "0x1000000", file)
+      if r.out:find("Stub flasher running.", 1, true) and REACH[id] then
+        assert.equal(0, r.status, r.out .. r.err)
+        assert.is_nil(r.out:find("first 16 MB", 1, true))
+      else
+        assert.equal(2, r.status, r.out)
+        assert.matches("Only the first 16 MB", r.out, 1, true)
+      end
+    end)
+  end
+end)
+
+describe("XMC flash that starts wrongly and cannot be cured", function()
+  it("is not said to have been cured", function()
+    local attach, spiflash = require "esp.flash_attach", require "esp.spiflash"
+    local told, cure = {}, spiflash.cure_xmc
+    local chip <close> = require "esp".connect { port = "sim:esp32c3", env = {}, config = config.from_text "[esptool]",
+      before = "no-reset", after = "no-reset", no_stub = true, on_event = function(e) told[e.code or 0] = e end }
+    spiflash.cure_xmc = function() return "failed" end
+    local ok, err = pcall(attach.attach, chip, {})
+    spiflash.cure_xmc = cure
+    assert.is_true(ok, tostring(err))
+    assert.equal("warning", told.xmc_failed.type)
+    assert.is_nil(told.xmc_cured)
+  end)
+end)
+
+describe("get-security-info", function()
+  it("names the counter as the chip has it", function()
+    local r = run("sim:esp32s2", "--no-stub", "get-security-info")
+    assert.matches("\nSPI Boot Crypt Count (SPI_BOOT_CRYPT_CNT): 0x0\n", r.out, 1, true)
+    assert.equal("FLASH_CRYPT_CNT", chips.get "esp32".security.crypt_cnt_name)
+    r = run("sim:esp32c3?flash_encryption=1", "--no-stub", "get-security-info")
+    assert.matches("\nFlash Encryption: Enabled\n", r.out, 1, true)
+  end)
+end)

@@ -1,0 +1,203 @@
+-- The expected digests are SHA-256 of what esptool 5.2.0 made of the same files:
+--   python3 -m esptool --chip CHIP merge-bin OPTIONS -o OUT ADDRESS FILE ...
+-- boot.bin is the image of spec/support/image_fixtures.lua's bootloader (spec/image_elf_spec.lua compares it with
+-- esptool's), a.bin and b.bin are 3000 and 70000 of its bytes (seeds 20 and 21), c.hex is a.bin at 0x9000 as esptool
+-- wrote it.
+local digest = require "esp.core.digest"
+local fixtures = require "spec.support.image_fixtures"
+local hex = require "esp.hex"
+local image_elf = require "esp.image_elf"
+local image_merge = require "esp.image_merge"
+local uf2 = require "esp.uf2"
+
+local function boot(chip)
+  local source = chip == "esp8266" and fixtures.esp8266 { irom = false } or fixtures.bootloader(chip)
+  return image_elf.convert({ data = source, name = "boot.elf" }, { chip = chip }):bytes()
+end
+
+local function c_hex()
+  local out = {}
+  hex.encode(function(s) out[#out + 1] = s end, { { address = 0x9000, data = fixtures.bytes(3000, 20) } })
+  return table.concat(out)
+end
+
+local FILES = {
+  boot = boot,
+  a = function() return fixtures.bytes(3000, 20) end,
+  b = function() return fixtures.bytes(70000, 21) end,
+  c = c_hex,
+}
+
+local CASES = {
+  { "esp32", { 0x1000, "boot", 0x8000, "a", 0x10000, "b" }, {},
+    "e8b8bd0532c3fb367dad72f3f080efabee6f11e105d6703471f42056104d33ed" },
+  { "esp32", { 0x1000, "boot", 0x8000, "a", 0x10000, "b" },
+    { flash_freq = "80m", flash_mode = "dio", flash_size = "4MB", pad_to_size = "256KB", target_offset = 0x1000 },
+    "56890f032f507dff1ddd10e9939e634a208723db905f737abaefb739515a12ca" },
+  { "esp32", { 0x10000, "b", 0x1000, "boot" }, { flash_mode = "dout", format = "hex" },
+    "12f690743ad4ce4611ab12aacd1564885000387b5a22d634e0eb19bda06268cf" },
+  { "esp32", { 0x10000, "b", 0x1000, "boot" }, { flash_mode = "dout", format = "uf2" },
+    "a1d74dcf5e511521e8aa332dd155586341987783d2cad578d6dd979fa75e765d" },
+  { "esp32", { 0x0, "c", 0x10000, "b" }, {},
+    "ed516de1d6a06792030b442b538e1d350f88f75fa04dd2973772c9c7d27fc5c5" },
+  { "esp32", { 0x0, "c", 0xFFFE0, "b" }, { format = "hex" },
+    "a821288ebbb2a7b2735d7bb9b5a80b3fcf8ba86cd19445cffedd467c5ea066ff" },
+  { "esp32", { 0x8000, "a" }, { format = "hex" },
+    "969325dfdb09c00c7f797f47052d1a08a9bf5c42300e176dca6f98fd4d769b05" },
+  { "esp32s2", { 0x1000, "boot", 0x10000, "b" }, { flash_mode = "qout", flash_size = "8MB" },
+    "0813a0ce1ae788351ba26a4fb50e7d29b1797ae741befbee26e9bcd2db3a8210" },
+  { "esp32s2", { 0x1000, "boot", 0x10000, "b" }, { chunk_size = 256, format = "uf2" },
+    "d39e4e1a06ea868b42a67fdaf3f0a78ccecf4b5334046953eba150c7bc54c355" },
+  { "esp32s3", { 0x0, "boot", 0x10000, "b" }, { flash_mode = "qout", flash_size = "8MB" },
+    "9661d59caeddf4902f43fcb308e749a15dd7bb87f7717a2d445fb47bcbfbb1d3" },
+  { "esp32s3", { 0x0, "boot", 0x10000, "b" }, { chunk_size = 256, format = "uf2" },
+    "56ea056bd2afae5892b5e0cd184e8866ada808901c19e93256d24a9c0953682d" },
+  { "esp32c3", { 0x0, "boot", 0x10000, "b" }, { flash_mode = "qout", flash_size = "8MB" },
+    "7c6727f9777fac2bcbcb78794aa35e307dc1176f5aa00b4abba9665b82db54b3" },
+  { "esp32c3", { 0x0, "boot", 0x10000, "b" }, { chunk_size = 256, format = "uf2" },
+    "47cc195cd651049a66c014148a735c1fd968e29b6c280dc5a290e4336475010e" },
+  { "esp32c6", { 0x0, "boot", 0x10000, "b" }, { flash_mode = "qout", flash_size = "8MB" },
+    "226ce82f555b571007707a4713491575580d9a235a42a62d4d600594815a990d" },
+  { "esp32c6", { 0x0, "boot", 0x10000, "b" }, { chunk_size = 256, format = "uf2" },
+    "0c996433966785c747e20ee79e5fe3d5a9df48daea37b49a9529a325b0615db0" },
+  { "esp32h2", { 0x0, "boot", 0x10000, "b" }, { flash_mode = "qout", flash_size = "8MB" },
+    "c1b4495c8dff2bf6ec8cbef7fc653e3490167ec85d53c573f8d35e26402079c8" },
+  { "esp32h2", { 0x0, "boot", 0x10000, "b" }, { chunk_size = 256, format = "uf2" },
+    "c7422dbd05f6b1e909e5ab97205e42fc6eb2287944f5c7b38089467a1f728d1c" },
+  { "esp32c3", { 0x0, "boot", 0x10000, "b" }, { flash_freq = "20m", format = "uf2", md5_disable = true },
+    "c8b443420578848784900d4efad8f84b89c99da471b1ef6522d89ff0f7ff3402" },
+  { "esp32c6", { 0x0, "boot" }, { flash_freq = "20m", pad_to_size = "1MB" },
+    "3b09417eb01448c9a9813114d067197e6d023326c92d878611c4b7b7d07a8dd3" },
+  { "esp8266", { 0x0, "boot", 0x10000, "b" }, { flash_freq = "26m", flash_mode = "dio", flash_size = "2MB-c1" },
+    "82d4b70867b50c9139da67e2c1d809b7869a94b13b5d93a7cbc368fc26ade1fd" },
+  { "esp8266", { 0x0, "boot", 0x10000, "b" }, { format = "uf2" },
+    "38d75906336fa4fb0f3042a5497905d2138d2af1aa40a98a7e8930e2d544d6ca" },
+}
+
+local function merge(case)
+  local inputs, opts = {}, { chip = case[1] }
+  for i = 1, #case[2], 2 do
+    local name = case[2][i + 1]
+    inputs[#inputs + 1] = { case[2][i], { data = FILES[name](case[1]), name = name .. ".bin" } }
+  end
+  for k, v in pairs(case[3]) do opts[k] = v end
+  return image_merge.merge(inputs, opts)
+end
+
+local function described(opts)
+  local words = {}
+  for k, v in pairs(opts) do words[#words + 1] = k .. "=" .. tostring(v) end
+  table.sort(words)
+  return table.concat(words, " ")
+end
+
+describe("merged files have the bytes of esptool's:", function()
+  for _, case in ipairs(CASES) do
+    it(("%s %s %s"):format(case[1], table.concat(case[2], " "), described(case[3])), function()
+      assert.equal(case[4], digest.hex(digest.sha256(merge(case).data)))
+    end)
+  end
+end)
+
+describe("merging files", function()
+  local function refused(code, pattern, case)
+    local ok, err = pcall(merge, case)
+    assert.is_false(ok)
+    assert.equal(code, err.code, tostring(err))
+    assert.matches(pattern, err.message, 1, true)
+  end
+
+  it("is refused when something does not fit", function()
+    refused("overlap", "overlap at address 0x1000", { "esp32", { 0, "b", 0x1000, "a" }, {} })
+    refused("overlap", "overlap at address 0xbb8", { "esp32", { 0, "a", 3000, "a" }, {} })
+    refused("bad_argument", "is before this", { "esp32", { 0, "a" }, { target_offset = 0x1000 } })
+    refused("bad_argument", "format 'zip'", { "esp32", { 0, "a" }, { format = "zip" } })
+    refused("bad_argument", "no input data", { "esp32", {}, {} })
+    refused("bad_argument", "chunk of 456 bytes", { "esp32", { 0, "a" }, { format = "uf2", chunk_size = 456 } })
+    refused("bad_argument", "is not possible", { "esp32", { 0xFFFFFFFF, "a" }, {} })
+    refused("bad_argument", "flash size '3MB'", { "esp32", { 0x1000, "boot" }, { flash_size = "3MB" } })
+    refused("unknown_chip", "esp99", { "esp99", { 0, "a" }, {} })
+  end)
+
+  it("leaves what is no image as it is, and says so", function()
+    local merged = merge { "esp32c3", { 0, "a" }, { flash_mode = "dio" } }
+    assert.equal(fixtures.bytes(3000, 20), merged.data)
+    assert.matches("doesn't look like an image file", merged.notes[1].text, 1, true)
+  end)
+
+  it("says when a chip has no UF2 family", function()
+    local merged = merge { "esp32e22", { 0, "a" }, { format = "uf2" } }
+    assert.matches("No UF2 family ID", merged.notes[1].text, 1, true)
+    assert.equal("\0\0\0\0", merged.data:sub(29, 32))
+  end)
+
+  it("writes a file whole or not at all", function()
+    local folder = os.tmpname()
+    os.remove(folder)
+    local path = folder .. ".bin"
+    merge { "esp32", { 0, "a" }, { output = path } }
+    assert.is_false(pcall(merge, { "esp32", { 0, "a", 0x1000, "a" }, { output = path, pad_to_size = "x" } }))
+    local f <close> = assert(io.open(path, "rb"))
+    assert.equal(fixtures.bytes(3000, 20), f:read "a")
+    os.remove(path)
+  end)
+end)
+
+describe("a UF2 file", function()
+  local DATA = fixtures.bytes(1000, 22)
+  local function encode(opts, data)
+    local out = {}
+    uf2.encode(function(b) out[#out + 1] = b end, require "esp.image".reader(data or DATA), 0x10000, opts)
+    return table.concat(out)
+  end
+  local ONE = encode({ family = 1 }, "one block")
+  local WITH, WITHOUT = encode { family = 0x12345678 }, encode { family = 0x12345678, md5 = false }
+  local function put(at, new) return WITH:sub(1, at) .. new .. WITH:sub(at + #new + 1) end
+
+  it("is read back", function()
+    for _, bytes in ipairs { WITH, WITHOUT } do
+      local list, family = uf2.decode(bytes, "a.uf2")
+      assert.equal(1, #list)
+      assert.same({ address = 0x10000, data = DATA }, list[1])
+      assert.equal(0x12345678, family)
+    end
+    assert.is_true(uf2.looks_like(WITH))
+    assert.is_false(uf2.looks_like "UF2\n")
+  end)
+
+  it("may hold several files", function()
+    local other = {}
+    uf2.encode(function(b) other[#other + 1] = b end, require "esp.image".reader "xyz", 0x8000, { family = 0x12345678 })
+    local list = uf2.decode(WITH .. table.concat(other), "a.uf2")
+    assert.equal(2, #list)
+    assert.same({ address = 0x8000, data = "xyz" }, list[1])
+    assert.same({ address = 0x10000, data = DATA }, list[2])
+  end)
+
+  for _, case in ipairs {
+    { "is empty", "", "nothing in it is for flash" },
+    { "is cut in a block", WITH:sub(1, 1000), "0x200: 488 bytes are left" },
+    { "has no first word", put(0, "x"), "0x0: no block begins here" },
+    { "has no last word", put(1023, "x"), "0x3FC: the block does not end as it should" },
+    { "has a block of nothing", put(16, "\0\0\0\0"), "0x10: 0 data bytes" },
+    { "has a block that is too long", put(16, "\255\255\255\255"), "0x10: 4294967295 data bytes" },
+    { "has blocks in odd order", WITH:sub(513) .. WITH:sub(1, 512), "0x14: block 1 of 3, expected block 0 of 3" },
+    { "lacks a block", WITH:sub(1, 1024), "block 2 of 3 is missing" },
+    { "changes its family", put(512 + 28, "\1"), "it holds images for 2 chips" },
+    { "has other data than its MD5 says", put(32 + 5, "\0\1\2"), "0x0: MD5 of the block is wrong" },
+    { "ends beyond 32 bits", WITHOUT:sub(1, 12) .. "\255\255\255\255" .. WITHOUT:sub(17), "beyond address 0xFFFFFFFF" },
+    { "gives bytes twice", WITH .. WITH, "address 0x10000 is given a second time" },
+    { "has nothing for flash", ONE:sub(1, 8) .. "\1" .. ONE:sub(10), "nothing in it is for flash" },
+  } do
+    it("is refused when it " .. case[1], function()
+      local ok, err = pcall(uf2.decode, case[2], "a.uf2")
+      assert.is_false(ok)
+      assert.equal("bad_file", err.code)
+      assert.matches(case[3], err.message, 1, true)
+    end)
+  end
+
+  it("that was mutated gives regions or an error object", function()
+    assert.equal("200 inputs\n", require "spec.support.fuzzer".run("uf2_fuzz", 200, 7))
+  end)
+end)

@@ -1,0 +1,23 @@
+-- Runs esptool's command line inside of the interpreter that runs the specs.
+local main = require "esp.esptool".main
+
+local function sink()
+  return { write = function(self, ...)
+             for _, s in ipairs { ... } do self[#self + 1] = s end
+             return self
+           end, flush = function() end }
+end
+
+--- Run a command line.
+-- @param words list, or one text that is split at blanks
+-- @return { status, out, err, command }
+return function(words)
+  local argv = words
+  if type(words) == "string" then
+    argv = {}
+    for word in words:gmatch "%S+" do argv[#argv + 1] = word end
+  end
+  local out, err = sink(), sink()
+  local status = main(argv, { out = out, err = err })
+  return { status = status, out = table.concat(out), err = table.concat(err), command = table.concat(argv, " ") }
+end

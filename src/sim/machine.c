@@ -1,0 +1,153 @@
+/* machine.c - a chip that runs its own mask ROM: loading it, and what a reset leaves behind. */
+#include "sim/machine.h"
+
+#include "sim/chip.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILE_MAX = 16 << 20 };
+enum { TICK = 2000, LATENCY = 12 }; /* instructions */
+
+static int is_rom(void *ctx, uint32_t addr) {
+  struct sim_chip *c = ctx;
+  const struct sim_region *r = sim_bus_region(&c->bus, addr);
+  return r && r->kind == SIM_ROM;
+}
+
+static uint8_t *read_all(const char *path, size_t *n, char *error, size_t error_size) {
+  FILE *f = fopen(path, "rb");
+  uint8_t *data = NULL;
+  *n = 0;
+  if (!f) {
+    snprintf(error, error_size, "ROM file %s: %s", path, strerror(errno));
+    return NULL;
+  }
+  if (fseek(f, 0, SEEK_END) == 0) {
+    long size = ftell(f);
+    rewind(f);
+    if (size < 0 || size > FILE_MAX)
+      snprintf(error, error_size, "ROM file %s: is no ROM image, it is too large", path);
+    else if (!(data = malloc(size > 0 ? (size_t)size : 1)))
+      snprintf(error, error_size, "ROM file %s: no memory", path);
+    else if ((*n = fread(data, 1, (size_t)size, f)) != (size_t)size) {
+      snprintf(error, error_size, "ROM file %s: cannot be read", path);
+      free(data);
+      data = NULL;
+    }
+  } else {
+    snprintf(error, error_size, "ROM file %s: %s", path, strerror(errno));
+  }
+  fclose(f);
+  return data;
+}
+
+int sim_machine_load(struct sim_chip *c, const char *path, char *error, size_t error_size) {
+  struct sim_machine *m = &c->machine;
+  const struct sim_machine_layout *l = &c->config.machine;
+  char why[160];
+  int found;
+  m->file = read_all(path, &m->size, error, error_size);
+  if (!m->file)
+    return -1;
+  if (sim_elf_parse(m->file, m->size, l->elf, is_rom, c, &m->elf, why, sizeof why) != 0) {
+    snprintf(error, error_size, "ROM file %s: %s", path, why);
+    return -1;
+  }
+  uint32_t id = sim_elf_word(&m->elf, m->file, l->id_addr, &found);
+  if (!found || id != l->id_value) {
+    snprintf(error, error_size,
+             "ROM file %s: is that of another chip (0x%08x at 0x%08x, this chip's has 0x%08x)", path,
+             (unsigned)id, (unsigned)l->id_addr, (unsigned)l->id_value);
+    return -1;
+  }
+  m->on = 1;
+  c->efuse.shows_busy = 1;
+  return 0;
+}
+
+void sim_machine_free(struct sim_chip *c) {
+  free(c->machine.file);
+  c->machine.file = NULL;
+}
+
+const struct sim_register *sim_machine_register(const struct sim_chip *c, uint32_t addr) {
+  const struct sim_machine_layout *l = &c->config.machine;
+  int low = 0, high = l->regs;
+  while (low < high) {
+    int middle = (low + high) / 2;
+    if (l->reg[middle].addr < addr)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < l->regs && l->reg[low].addr == addr ? &l->reg[low] : NULL;
+}
+
+void sim_machine_note(struct sim_chip *c, uint32_t addr, int write, uint32_t value) {
+  struct sim_machine *m = &c->machine;
+  struct sim_unmodelled *u = NULL;
+  for (int i = 0; i < m->seen_n && !u; i++)
+    if (m->seen[i].addr == addr)
+      u = &m->seen[i];
+  if (!u && m->seen_n < SIM_UNMODELLED) {
+    u = &m->seen[m->seen_n++];
+    *u = (struct sim_unmodelled){.addr = addr, .pc = c->core.cpu ? c->core.cpu->at : 0};
+  }
+  if (!u)
+    return;
+  if (write)
+    u->writes++, u->value = value;
+  else
+    u->reads++;
+}
+
+/* A reset by software leaves the domain that is always on as it is. */
+static int keeps(int cause) {
+  return cause == SIM_RST_SOFTWARE || cause == SIM_RST_USB;
+}
+
+void sim_machine_keep(struct sim_chip *c, int cause, uint32_t *to) {
+  const struct sim_machine_layout *l = &c->config.machine;
+  for (int i = 0; i < l->regs && keeps(cause); i++)
+    to[i] = l->reg[i].keep ? sim_mem_read32(&c->bus.mem, l->reg[i].addr) : 0;
+}
+
+void sim_machine_restore(struct sim_chip *c, int cause, const uint32_t *from) {
+  const struct sim_machine_layout *l = &c->config.machine;
+  for (int i = 0; i < l->regs; i++)
+    sim_bus_preset(&c->bus, l->reg[i].addr, l->reg[i].keep && keeps(cause) ? from[i] : l->reg[i].reset);
+}
+
+void sim_machine_reset(struct sim_chip *c, int cause, int mode) {
+  struct sim_machine *m = &c->machine;
+  const struct sim_machine_layout *l = &c->config.machine;
+  for (int i = 0; i < m->elf.parts; i++)
+    sim_mem_write(&c->bus.mem, sim_bus_home(&c->bus, m->elf.part[i].addr), m->file + m->elf.part[i].offset,
+                  m->elf.part[i].size);
+  if (l->cause_addr) {
+    uint32_t mask = ((1u << l->cause_width) - 1) << l->cause_lsb,
+             old = sim_mem_read32(&c->bus.mem, l->cause_addr);
+    sim_bus_preset(&c->bus, l->cause_addr,
+                   (old & ~mask) | (c->config.reset[cause].code << l->cause_lsb & mask));
+  }
+  sim_irq_reset(&m->irq);
+  sim_cache_reset(&m->cache);
+  sim_timg_reset(&m->timg);
+  c->flash_connected = 1; /* its pads are those that the flash sits at */
+  c->state = mode == SIM_BOOT_DOWNLOAD ? SIM_STATE_DOWNLOAD : SIM_STATE_APP;
+  sim_core_power(c, m->elf.entry);
+}
+
+uint64_t sim_machine_tick(struct sim_chip *c) {
+  int soon = c->machine.irq.soon;
+  c->machine.irq.soon = 0;
+  c->core.time = (double)c->core.cpu->cycles / c->config.core.clock;
+  if (!soon)
+    sim_irq_update(c);
+  if (sim_timg_bites(&c->machine.timg, c->core.time))
+    sim_core_want(c, SIM_WANTS_BITE);
+  return soon ? LATENCY : TICK;
+}

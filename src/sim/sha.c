@@ -1,0 +1,92 @@
+/* sha.c - the SHA accelerator. Source: Technical Reference Manuals, "SHA Accelerator". Blocks are handed over
+ * by software; the mode in which they come by DMA is not there. */
+#include "sim/sha.h"
+
+#include <mbedtls/sha1.h>
+#include <mbedtls/sha256.h>
+#include <mbedtls/sha512.h>
+#include <string.h>
+
+enum { MODE = 0x00, START = 0x10, CONTINUE = 0x14, BUSY = 0x18, H = 0x40, M = 0x80 };
+enum { SHA1 = 0, SHA224 = 1, SHA256 = 2, SHA384 = 3, SHA512 = 4 };
+
+static uint32_t swap(uint32_t v) {
+  return __builtin_bswap32(v);
+}
+
+static void sha1(struct sim_sha *s, int first) {
+  mbedtls_sha1_context c;
+  mbedtls_sha1_init(&c);
+  mbedtls_sha1_starts_ret(&c);
+  for (int i = 0; i < 5 && !first; i++)
+    c.state[i] = swap(s->h[i]);
+  mbedtls_internal_sha1_process(&c, (const unsigned char *)s->m);
+  for (int i = 0; i < 5; i++)
+    s->h[i] = swap(c.state[i]);
+  mbedtls_sha1_free(&c);
+}
+
+static void sha256(struct sim_sha *s, int first) {
+  mbedtls_sha256_context c;
+  mbedtls_sha256_init(&c);
+  mbedtls_sha256_starts_ret(&c, s->mode == SHA224);
+  for (int i = 0; i < 8 && !first; i++)
+    c.state[i] = swap(s->h[i]);
+  mbedtls_internal_sha256_process(&c, (const unsigned char *)s->m);
+  for (int i = 0; i < 8; i++)
+    s->h[i] = swap(c.state[i]);
+  mbedtls_sha256_free(&c);
+}
+
+static void sha512(struct sim_sha *s, int first) {
+  mbedtls_sha512_context c;
+  mbedtls_sha512_init(&c);
+  mbedtls_sha512_starts_ret(&c, s->mode == SHA384);
+  for (int i = 0; i < 8 && !first; i++)
+    c.state[i] = (uint64_t)swap(s->h[2 * i]) << 32 | swap(s->h[2 * i + 1]);
+  mbedtls_internal_sha512_process(&c, (const unsigned char *)s->m);
+  for (int i = 0; i < 8; i++) {
+    s->h[2 * i] = swap((uint32_t)(c.state[i] >> 32));
+    s->h[2 * i + 1] = swap((uint32_t)c.state[i]);
+  }
+  mbedtls_sha512_free(&c);
+}
+
+static void process(struct sim_sha *s, int first) {
+  if (s->mode == SHA1)
+    sha1(s, first);
+  else if (s->mode == SHA224 || s->mode == SHA256)
+    sha256(s, first);
+  else if (s->mode == SHA384 || s->mode == SHA512)
+    sha512(s, first);
+}
+
+int sim_sha_read(void *ctx, uint32_t offset, uint32_t *value) {
+  struct sim_sha *s = ctx;
+  if (offset == MODE)
+    *value = s->mode;
+  else if (offset == BUSY)
+    *value = 0;
+  else if (offset >= H && offset < H + sizeof s->h)
+    *value = s->h[(offset - H) / 4];
+  else if (offset >= M && offset < M + sizeof s->m)
+    *value = s->m[(offset - M) / 4];
+  else
+    return 0;
+  return 1;
+}
+
+int sim_sha_write(void *ctx, uint32_t offset, uint32_t value) {
+  struct sim_sha *s = ctx;
+  if (offset == MODE)
+    s->mode = value & 7;
+  else if (offset == START || offset == CONTINUE)
+    process(s, offset == START);
+  else if (offset >= H && offset < H + sizeof s->h)
+    s->h[(offset - H) / 4] = value;
+  else if (offset >= M && offset < M + sizeof s->m)
+    s->m[(offset - M) / 4] = value;
+  else
+    return 0;
+  return 1;
+}

@@ -1,0 +1,17 @@
+/* sha.h - the SHA accelerator, block by block. */
+#ifndef SIM_SHA_H
+#define SIM_SHA_H
+
+#include <stdint.h>
+
+struct sim_sha {
+  uint32_t mode;
+  uint32_t h[16]; /* as software reads them: the digest's bytes in order */
+  uint32_t m[32];
+};
+
+/* Register access for the bus: 0 when the offset is none of ours. */
+int sim_sha_read(void *sha, uint32_t offset, uint32_t *value);
+int sim_sha_write(void *sha, uint32_t offset, uint32_t value);
+
+#endif
