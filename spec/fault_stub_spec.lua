@@ -9,7 +9,8 @@ local task = require "esp.core.task"
 local LONGEST = 60                         -- seconds; a hang, not a slow machine
 local AT_ONCE = 6
 local FIRST, SECOND, ERASED = 0x10000, 0x20100, 0x30000
--- 504 runs take forty seconds of processor time: `make check` sets ESPLUA_FAULTS for its first round. With the collector always running or under a sanitizer some will do.
+-- 504 runs take forty seconds of processor time: `make check` sets ESPLUA_FAULTS for its first round. With the
+-- collector always running or under a sanitizer some will do.
 local STEP = os.getenv "ESPLUA_GC_STRESS" and 37 or os.getenv "ASAN_OPTIONS" and 11
   or os.getenv "ESPLUA_FAULTS" and 1 or 3
 
