@@ -1,6 +1,7 @@
 #!/usr/bin/env esplua
 -- Serves serial ports over the network.
 local cli = require "esp.cli"
+local fs = require "esp.core.fs"
 local serve = require "esp.serve"
 
 local args = cli.parse {
@@ -50,7 +51,7 @@ local function warn(report)
   local whom = #args.allow > 0 and "everyone in the networks of --allow" or "everyone who reaches this machine"
   report:warning(("%s can use these ports: there is no password, and nothing is encrypted"):format(whom))
   if #args.allow == 0 then
-    report:detail "--allow NETWORK lets only some in; without --listen, an SSH tunnel does the same"
+    report:say "--allow NETWORK lets only some in; without --listen, an SSH tunnel does the same"
   end
 end
 
@@ -75,6 +76,9 @@ cli.run(args, function(report)
   for _, served in ipairs(server.list) do
     report:emit("serving", { url = served:client_url(), port = served.url })
     report:say(("%s is served at %s"):format(served.url, served:client_url()))
+    if served.url:find "^/" and not fs.exists(served.url) then
+      report:note(("%s is not there now; it is opened when a client comes"):format(served.url))
+    end
   end
   if not args.raw then
     report:detail(("for example: esplua info --port %s"):format(server.list[1]:client_url()))
