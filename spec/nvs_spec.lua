@@ -426,7 +426,7 @@ describe("the command nvs", function()
     good { "nvs", "decode", path "t.bin", "-o", path "back.csv" }
     assert.equal(text, program.read(path "back.csv"))
     assert.matches('quoted,data,string,"a ""b"", c\nsecond line"\n', text, 1, true)
-    good { "nvs", "build", path "t.csv", path "n.csv", path "both.bin", "12k" }
+    good { "nvs", "build", path "t.csv", path "both.bin", "12k", "--add", path "n.csv" }
     assert.matches("15 keys in 3 pages", good { "nvs", "check", path "both.bin" }.out, 1, true)
     local events = program.events(good { "nvs", "show", path "both.bin", "--json" }.out)
     local by_key = {}
@@ -461,7 +461,7 @@ describe("the command nvs", function()
   end)
 
   it("refuses", function()
-    bad({ "nvs", "build", path "t.csv", path "x.bin" }, 2, "INPUT, OUTPUT and SIZE are needed")
+    bad({ "nvs", "build", path "t.csv", path "x.bin" }, 2, "argument SIZE is missing")
     bad({ "nvs", "build", path "t.csv", path "x.bin", "big" }, 2, "argument SIZE: 'big' is not valid")
     bad({ "nvs", "build", path "none.csv", path "x.bin", "0x3000" }, 14, "none.csv: no such file")
     bad({ "nvs", "build", path "t.csv", path "x.bin", "0x3100" }, 2, "cannot have 12544 bytes")

@@ -189,6 +189,11 @@ describe("a partition table", function()
     assert.matches("did you mean factory?", err.hint, 1, true)
     assert.matches("nvs, phy_init, factory", err.hint, 1, true)
     fails("no_partition", partition.get, {}, "x")
+    assert.equal(0x9000, partition.get(list, "data/nvs").offset)
+    fails("no_partition", partition.get, list, "app/ota_0")
+    list = csv.decode "a,data,fat,,4K\nb,data,fat,,4K\nc,0x40,0x1,,4K\n"
+    assert.equal("c", partition.get(list, "0x40/0x01").label)
+    assert.matches("they are a, b", fails("no_partition", partition.get, list, "data/fat").hint, 1, true)
   end)
 
   it("is refused when it is damaged", function()
