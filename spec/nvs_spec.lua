@@ -191,6 +191,19 @@ describe("NVS as CSV", function()
     assert.equal(-16, list[3].value)
   end)
 
+  it("is read or refused in time that grows with its length", function()
+    local blanks = "x" .. (" "):rep(200000) .. "y"
+    for _, line in ipairs { "k,data,hex2bin," .. blanks, "k,data," .. blanks .. ",1", "k," .. blanks .. ",u8,1",
+                            "k,data,u8," .. blanks, "k,data,u64," .. ("9"):rep(200000), "k,data,base64,A" .. blanks,
+                            "k,data," .. ("u"):rep(200000) .. ",1", "k" .. (","):rep(200000),
+                            "k,data,string," .. ('"'):rep(200001) } do
+      local ok, err = pcall(csv.decode, HEAD .. "n,namespace,,\n" .. line .. "\n")
+      assert(ok or err.code == "bad_nvs", tostring(err))
+    end
+    local image = ("\xFF"):rep(SLOW and 0x10000 or 0x400000)
+    assert.same({}, nvs_read.parse(image).entries)
+  end)
+
   it("cannot hold every string", function()
     for _, value in ipairs { "a\0b", "a\rb", "\xFF", "a\n#b" } do
       local err = fails("bad_nvs", csv.encode, { { namespace = "n", key = "k", encoding = "string", value = value } })
