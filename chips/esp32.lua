@@ -161,7 +161,7 @@ return {
     },
     boot = { download = { 0x03, "DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2)" }, flash = { 0x13, "SPI_FAST_FLASH_BOOT" } },
     resets = {
-      power_on = { 0x1, "POWERON_RESET" }, external = { 0x1, "POWERON_RESET" }, software = { 0xC, "SW_CPU_RESET" },
+      power_on = { 0x1, "POWERON_RESET" }, external = { 0x1, "POWERON_RESET" }, software = { 0x3, "SW_RESET" },
       watchdog = { 0x10, "RTCWDT_RTC_RESET" },
     },
     fields = { package = 1, cpu_freq_rated = 1, adc_vref = 0x0B, oscillator = 51 },
