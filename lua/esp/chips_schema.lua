@@ -293,7 +293,7 @@ local CHIP = record {
       }),
       cache = optional(record {
         kind = behaviour("table", "indexed"), base = word, index = optional(word), content = optional(word),
-        entries = within(1, 1024), page = within(4096, 1 << 20), page_mask = word, valid = word, valid_value = word,
+        windows = optional(list(record { word, within(0, 1023) }, 1)), entries = within(1, 1024), page = within(4096, 1 << 20), page_mask = word, valid = word, valid_value = word,
       }),
       timers = optional(list(word, 1)), sha = optional(word),
       autobaud = optional(record {
