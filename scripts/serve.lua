@@ -10,7 +10,7 @@ local args = cli.parse {
                "serve /dev/ttyACM0 --listen 0.0.0.0 --allow 192.168.1.0/24" },
   { "ports", type = "string", many = true, metavar = "PORT[:TCP]",
     help = "device or any other port, and the TCP port to serve it at (2217 and what follows)" },
-  { "--tcp", type = "int", min = 0, max = 65535, metavar = "NUMBER",
+  { "--tcp", "-p", aliases = { "--localport" }, type = "int", min = 0, max = 65535, metavar = "NUMBER",
     help = "TCP port of the first one; 0 for any free ones" },
   { "--listen", type = "string", metavar = "ADDRESS", default = "127.0.0.1",
     help = "address to listen on; 0.0.0.0 or :: for all" },
@@ -23,7 +23,8 @@ local args = cli.parse {
   { "--raw", help = "plain TCP, for socket:// clients: no rates, no reset" },
   { "--hold", help = "keep the ports open while there is no client" },
   { "--plain-lines", help = "pass every change of DTR and RTS on as it comes, recognise no reset sequence" },
-  { "--long-reset", help = "hold the boot pin 0.5 s longer (early ESP32, boards with a large capacitor)" },
+  { "--long-reset", aliases = { "--r0" },
+    help = "hold the boot pin 0.5 s longer (early ESP32, boards with a large capacitor)" },
 }
 
 local TEXT = {
@@ -35,7 +36,8 @@ local TEXT = {
 local QUIET = { baud = true, reset = true, bootloader = true }
 
 local function describe(e)
-  local more = e.text or e.baud and ("%d"):format(e.baud)
+  local text = e.text and e.port and e.text:sub(1, #e.port + 2) == e.port .. ": " and e.text:sub(#e.port + 3) or e.text
+  local more = text or e.baud and ("%d"):format(e.baud)
     or e.received and ("%d bytes received, %d sent"):format(e.received, e.sent)
     or e.recipe and (e.delay and ("%s, %g s"):format(e.recipe, e.delay) or e.recipe)
   local who = e.client and (" (%s)"):format(e.client) or ""

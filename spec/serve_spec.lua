@@ -192,12 +192,19 @@ describe("a served port", function()
 
   it("is used by this program as if the chip were here", function()
     local server, _, guard <close> = start { "sim:esp32c3?boot=flash" }
-    local chip <close> = require "esp".connect { port = server.list[1]:client_url(), baud = 460800, stub = false }
+    local chip <close> = require "esp".connect { port = server.list[1]:client_url(), baud = 460800, no_stub = true }
     assert.equal("ESP32-C3", chip.data.name)
     local data = ("served"):rep(3000)
     chip:flash { { 0x10000, { data = data } } }
     assert.truthy(chip:verify(0x10000, { data = data }))
     assert.truthy(guard)
+  end)
+
+  it("keeps its client while the chip's own USB comes and goes", function()
+    local server, events, guard <close> = start { "sim:esp32s3?link=usj&boot=flash&vanish=1" }
+    local chip <close> = require "esp".connect { port = server.list[1]:client_url(), no_stub = true }
+    assert.equal("ESP32-S3", chip.data.name)
+    assert.truthy(has(events, "port_lost") and has(events, "port_back") and guard)
   end)
 
   it("has one client; a second one is told, and the next is welcome", function()
