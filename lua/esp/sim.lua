@@ -208,7 +208,8 @@ local function machine_layout(data, crystal)
   local sources = irq.sources or {}
   local function window(i, part) return cache.windows and cache.windows[i] and cache.windows[i][part] or 0 end
   return {
-    unaligned = m.unaligned or false, elf = data.arch == "riscv" and 243 or 94, id_addr = m.id and m.id[1] or 0, id_value = m.id and m.id[2] or 0,
+    unaligned = m.unaligned or false, elf = data.arch == "riscv" and 243 or 94,
+    id_addr = m.id and m.id[1] or 0, id_value = m.id and m.id[2] or 0,
     sha = m.sha or 0, cause_addr = cause[1], cause_lsb = cause[2], cause_width = cause[3],
     irq = {
       kind = IRQS[irq.kind] or 0, matrix = irq.matrix, control = irq.control or irq.matrix, enable = irq.enable,
