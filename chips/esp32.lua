@@ -161,7 +161,7 @@ return {
     },
     boot = { download = { 0x03, "DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2)" }, flash = { 0x13, "SPI_FAST_FLASH_BOOT" } },
     resets = {
-      power_on = { 0x1, "POWERON_RESET" }, external = { 0x1, "POWERON_RESET" }, software = { 0xC, "SW_CPU_RESET" },
+      power_on = { 0x1, "POWERON_RESET" }, external = { 0x1, "POWERON_RESET" }, software = { 0x3, "SW_RESET" },
       watchdog = { 0x10, "RTCWDT_RTC_RESET" },
     },
     fields = { package = 1, cpu_freq_rated = 1, adc_vref = 0x0B, oscillator = 51 },
@@ -171,12 +171,16 @@ return {
       id = { 0x40001000, 0x00F01D83 }, reset_cause = { RTC + 0x34, 0, 6 },
       interrupts = { kind = "direct", matrix = 0x3FF00104, sources = { uart0 = 34 } },
       cache = {
-        kind = "table", base = 0x3FF10000, entries = 256, page = 0x10000, page_mask = 0xFF, valid = 0x100, valid_value = 0,
+        kind = "table", base = 0x3FF10000, windows = { { 0x3F400000, 0 }, { 0x40000000, 64 } },
+        entries = 480, page = 0x10000, page_mask = 0xFF, valid = 0x100, valid_value = 0,
       },
       timers = { 0x3FF5F000, 0x3FF60000 },
       autobaud = { enable = { 0x18, 0 }, short = 9, low = 0x28, high = 0x2C, edges = 0x30 },
       registers = {
         [RTC + 0x00] = { clear = 0x80000000 },
+        -- of the cache: what it is told to do is done at once
+        [0x3FF00040] = { set = 0x20 }, [0x3FF00058] = { set = 0x20 },
+        [0x3FF003F0] = { set = 0x80 }, [0x3FF00420] = { set = 0x80 },
         [0x3FF58040] = { set = 0x80000000 },     -- the SDIO slave's DMA is at rest
       },
     },

@@ -155,7 +155,7 @@ return {
     },
     boot = { download = { 0x0, "DOWNLOAD(USB/UART0/1/SPI)" }, flash = { 0x8, "SPI_FAST_FLASH_BOOT" } },
     resets = {
-      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "RTC_SW_CPU_RST" },
+      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0x3, "RTC_SW_SYS_RST" },
       watchdog = { 0x10, "RTCWDT_RTC_RST" },
     },
     fields = { package = 0, block_minor = 1 },
@@ -165,7 +165,8 @@ return {
       reset_cause = { 0x3F408038, 0, 6 },
       interrupts = { kind = "direct", matrix = 0x3F4C2000, sources = { uart0 = 37 } },
       cache = {
-        kind = "table", base = 0x61801000, entries = 384, page = 0x10000, page_mask = 0x3FFF, valid = 0xC000, valid_value = 0x8000,
+        kind = "table", base = 0x61801000, windows = { { 0x3F000000, 128 }, { 0x40000000, 0 } },
+        entries = 384, page = 0x10000, page_mask = 0x3FFF, valid = 0xC000, valid_value = 0x8000,
       },
       timers = { 0x3F41F000, 0x3F420000 },
       autobaud = { enable = { 0x18, 0 }, low = 0x28, high = 0x2C, edges = 0x30 },

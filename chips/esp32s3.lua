@@ -163,7 +163,7 @@ return {
     },
     boot = { download = { 0x0, "DOWNLOAD(USB/UART0)" }, flash = { 0x8, "SPI_FAST_FLASH_BOOT" } },
     resets = {
-      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "RTC_SW_CPU_RST" },
+      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0x3, "RTC_SW_SYS_RST" },
       watchdog = { 0x10, "RTCWDT_RTC_RST" }, usb = { 0x15, "USB_UART_CHIP_RESET" },
     },
     fields = { package = 0, block_minor = 3, block_major = 1 },

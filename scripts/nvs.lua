@@ -7,7 +7,6 @@ local fs = require "esp.core.fs"
 local keys = require "esp.nvs_keys"
 local nvs = require "esp.nvs"
 local nvs_read = require "esp.nvs_read"
-local types = require "esp.cli.types"
 
 local KEYS = {
   { "--key", "-k", aliases = { "--inputkey" }, type = "file", metavar = "FILE", excludes = "--hmac-key",
@@ -29,15 +28,17 @@ local args = cli.parse {
     "nvs build settings.csv nvs.bin 24k --key keys.bin",
     "nvs show nvs.bin",
     "nvs show -p /dev/ttyUSB0 --partition nvs",
-    "nvs decode nvs.bin settings.csv --key keys.bin",
+    "nvs decode nvs.bin -o settings.csv --key keys.bin",
     "nvs check nvs.bin",
   },
   commands = {
     { name = "build", summary = "CSV to an image",
-      { "words", type = "string", many = true, metavar = "INPUT... OUTPUT SIZE",
-        help = "CSV files, the image to write, and the size of the partition" },
+      { "input", type = "file", help = "CSV file" },
+      { "output", type = "output", help = "image to write" },
+      { "size", type = "size", help = "bytes of the partition, a multiple of 0x1000, with k or M behind" },
+      { "--add", type = "file", many = true, metavar = "FILE", help = "a CSV file to go on with; may be repeated" },
       { "--blob-version", aliases = { "--version" }, type = "int", min = 1, max = 2, default = 2, metavar = "N",
-        help = "1: blobs within one page, as before ESP-IDF 3.3 (2)" },
+        help = "1: blobs within one page, as before ESP-IDF 3.3" },
       { "--new-key", type = "output", metavar = "FILE", excludes = "--key",
         help = "encrypt with new keys and write them to FILE" }, KEYS },
     { name = "decode", summary = "an image to CSV", IMAGE,
@@ -102,30 +103,15 @@ local function with_image(fn)
   end)
 end
 
-local function word(text, kind, name)
-  local value, expected, code = types.read(text, { name, type = kind })
-  if value ~= nil then return value end
-  if code then fail { code = code, message = expected } end
-  fail { code = "usage", message = ("argument %s: '%s' is not valid, expected %s"):format(name, text, expected) }
-end
-
 local run = {}
 
 function run.build()
-  local words = args.words
-  if #words < 3 then
-    fail { code = "usage", message = "INPUT, OUTPUT and SIZE are needed",
-           hint = "for example: nvs build settings.csv nvs.bin 0x6000" }
-  end
-  local size, output = word(words[#words], "size", "SIZE"), word(words[#words - 1], "output", "OUTPUT")
+  local size, output = args.size, args.output
   cli.run(args, function(report)
-    local list = {}
-    for i = 1, #words - 2 do
-      local path = word(words[i], "file", "INPUT")
-      csv.decode(slurp(path), { name = path, into = list })
-    end
+    local list = csv.decode(slurp(args.input), { name = args.input })
+    for _, path in ipairs(args.add) do csv.decode(slurp(path), { name = path, into = list }) end
     local key = given_key() or args.new_key and keys.generate()
-    local bytes = nvs.build(list, { size = size, version = args.blob_version, key = key, name = words[1] })
+    local bytes = nvs.build(list, { size = size, version = args.blob_version, key = key, name = args.input })
     if size < nvs.SMALLEST then
       report:warning(("a device can only read an NVS partition of 0x%X bytes: mark it readonly"):format(size),
                      { code = "read_only" })

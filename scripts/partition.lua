@@ -48,7 +48,7 @@ local args = cli.parse {
       { "--force", help = "select a slot although no app is seen there" } },
   },
   { "--offset", "-o", aliases = { "--partition-table-offset" }, type = "address", multiple = 0x1000,
-    default = partition.TABLE_OFFSET, metavar = "ADDRESS", help = "where in flash the table is (0x8000)" },
+    metavar = "ADDRESS", help = "where in flash the table is (0x8000)" },
   { "--flash-size", "-fs", type = "choice", choices = SIZES, metavar = "SIZE",
     help = "what partitions have to fit in" },
   { "--secure", type = "choice", choices = { "v1", "v2" },
@@ -60,6 +60,7 @@ local args = cli.parse {
   cli.spi, cli.progress, cli.connection,
 }
 
+args.offset = args.offset or partition.TABLE_OFFSET
 local options = {
   table_offset = args.offset, primary_bootloader_offset = args.primary_bootloader_offset, secure = args.secure,
   recovery_bootloader_offset = args.recovery_bootloader_offset, extra_subtypes = csv.extra_subtypes(args.extra_subtype),

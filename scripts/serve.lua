@@ -1,6 +1,7 @@
 #!/usr/bin/env esplua
 -- Serves serial ports over the network.
 local cli = require "esp.cli"
+local fs = require "esp.core.fs"
 local serve = require "esp.serve"
 
 local args = cli.parse {
@@ -9,7 +10,7 @@ local args = cli.parse {
                "serve /dev/ttyACM0 --listen 0.0.0.0 --allow 192.168.1.0/24" },
   { "ports", type = "string", many = true, metavar = "PORT[:TCP]",
     help = "device or any other port, and the TCP port to serve it at (2217 and what follows)" },
-  { "--tcp", type = "int", min = 0, max = 65535, metavar = "NUMBER",
+  { "--tcp", "-p", aliases = { "--localport" }, type = "int", min = 0, max = 65535, metavar = "NUMBER",
     help = "TCP port of the first one; 0 for any free ones" },
   { "--listen", type = "string", metavar = "ADDRESS", default = "127.0.0.1",
     help = "address to listen on; 0.0.0.0 or :: for all" },
@@ -22,7 +23,8 @@ local args = cli.parse {
   { "--raw", help = "plain TCP, for socket:// clients: no rates, no reset" },
   { "--hold", help = "keep the ports open while there is no client" },
   { "--plain-lines", help = "pass every change of DTR and RTS on as it comes, recognise no reset sequence" },
-  { "--long-reset", help = "hold the boot pin 0.5 s longer (early ESP32, boards with a large capacitor)" },
+  { "--long-reset", aliases = { "--r0" },
+    help = "hold the boot pin 0.5 s longer (early ESP32, boards with a large capacitor)" },
 }
 
 local TEXT = {
@@ -34,7 +36,8 @@ local TEXT = {
 local QUIET = { baud = true, reset = true, bootloader = true }
 
 local function describe(e)
-  local more = e.text or e.baud and ("%d"):format(e.baud)
+  local text = e.text and e.port and e.text:sub(1, #e.port + 2) == e.port .. ": " and e.text:sub(#e.port + 3) or e.text
+  local more = text or e.baud and ("%d"):format(e.baud)
     or e.received and ("%d bytes received, %d sent"):format(e.received, e.sent)
     or e.recipe and (e.delay and ("%s, %g s"):format(e.recipe, e.delay) or e.recipe)
   local who = e.client and (" (%s)"):format(e.client) or ""
@@ -50,7 +53,7 @@ local function warn(report)
   local whom = #args.allow > 0 and "everyone in the networks of --allow" or "everyone who reaches this machine"
   report:warning(("%s can use these ports: there is no password, and nothing is encrypted"):format(whom))
   if #args.allow == 0 then
-    report:detail "--allow NETWORK lets only some in; without --listen, an SSH tunnel does the same"
+    report:say "--allow NETWORK lets only some in; without --listen, an SSH tunnel does the same"
   end
 end
 
@@ -75,6 +78,9 @@ cli.run(args, function(report)
   for _, served in ipairs(server.list) do
     report:emit("serving", { url = served:client_url(), port = served.url })
     report:say(("%s is served at %s"):format(served.url, served:client_url()))
+    if served.url:find "^/" and not fs.exists(served.url) then
+      report:note(("%s is not there now; it is opened when a client comes"):format(served.url))
+    end
   end
   if not args.raw then
     report:detail(("for example: esplua info --port %s"):format(server.list[1]:client_url()))

@@ -126,6 +126,12 @@ describe("esptool's arguments", function()
     usage("write-flash --flash-mode fast 0 " .. path "a", "fast")
     usage("read-flash-status --bytes 4", "4")
     usage("read-flash-sfdp 0 5", "5")
+    usage("flash-id -sc 1,2,3,4", "five pin numbers")
+    usage("flash-id -sc 1,2,3,4,x", "five pin numbers")
+    usage("flash-id -sc SDIO", "SDIO")
+    for _, pins in ipairs { "SPI", "hspi", "6,17,8,11,16", "0x6,17,8,11,16" } do
+      assert.equal(pins, select(3, parse("flash-id -sc " .. pins)).spi_connection)
+    end
     usage("merge-bin 0 " .. path "a", "Missing option '--output'")
     usage("--before", "requires an argument")
     usage("--no-stub=1 version", "does not take a value")
@@ -161,8 +167,9 @@ describe("esptool's arguments", function()
 
   it("of any kind never end in a fault of the program", function()
     local declare, fail = require "esp.esptool.declare", require "esp.error"
-    local tokens = { "", "-", "--", "-x", "--no", "=", "--=", "-=", "--port=", "0", "-1", "0x", "ALL", "64k", "a b", "@",
-                     "\0", "\255", "-fs=4MB", "-fs4MB", "-zue", "write_flash", "flash-id", path "a", path "none" }
+    local tokens = { "", "-", "--", "-x", "--no", "=", "--=", "-=", "--port=", "0", "-1", "0x", "ALL", "64k", "a b",
+                     "@", "\0", "\255", "-fs=4MB", "-fs4MB", "-zue", "write_flash", "flash-id", path "a",
+                     path "none" }
     for _, command in ipairs(declare.commands) do
       tokens[#tokens + 1] = command.name
       for name in pairs(args.compile(command).by_name) do tokens[#tokens + 1] = name end

@@ -141,7 +141,7 @@ describe("a command", function()
     { "a ROM", "\1\5\0\0", 4, 0, 5, "malformed", "rom_error" },
     { "a ROM, in short", "\1\6", 4, 16, 6, "failed", "rom_error" },
     { "an ESP8266", "\1\6", 2, 0, 6, "failed", "rom_error" },
-    { "a stub", "\xC4\0", 2, 0, 0xC4, "flash chip", "rom_error" },
+    { "a stub", "\xC4\0", 2, 0, 0xC4, "flash chip", "flash_failed" },
     { "a ROM for its checksum", "\1\7\0\0", 4, 0, 7, "checksum", "checksum" },
     { "a stub for its checksum", "\xC1\0", 2, 0, 0xC1, "checksum", "checksum" },
     { "a ROM with a code of its own", "\1\x70\0\0", 4, 0, 0x70, "unknown", "rom_error" },

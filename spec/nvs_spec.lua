@@ -191,6 +191,19 @@ describe("NVS as CSV", function()
     assert.equal(-16, list[3].value)
   end)
 
+  it("is read or refused in time that grows with its length", function()
+    local blanks = "x" .. (" "):rep(200000) .. "y"
+    for _, line in ipairs { "k,data,hex2bin," .. blanks, "k,data," .. blanks .. ",1", "k," .. blanks .. ",u8,1",
+                            "k,data,u8," .. blanks, "k,data,u64," .. ("9"):rep(200000), "k,data,base64,A" .. blanks,
+                            "k,data," .. ("u"):rep(200000) .. ",1", "k" .. (","):rep(200000),
+                            "k,data,string," .. ('"'):rep(200001) } do
+      local ok, err = pcall(csv.decode, HEAD .. "n,namespace,,\n" .. line .. "\n")
+      assert(ok or err.code == "bad_nvs", tostring(err))
+    end
+    local image = ("\xFF"):rep(SLOW and 0x10000 or 0x400000)
+    assert.same({}, nvs_read.parse(image).entries)
+  end)
+
   it("cannot hold every string", function()
     for _, value in ipairs { "a\0b", "a\rb", "\xFF", "a\n#b" } do
       local err = fails("bad_nvs", csv.encode, { { namespace = "n", key = "k", encoding = "string", value = value } })
@@ -426,7 +439,7 @@ describe("the command nvs", function()
     good { "nvs", "decode", path "t.bin", "-o", path "back.csv" }
     assert.equal(text, program.read(path "back.csv"))
     assert.matches('quoted,data,string,"a ""b"", c\nsecond line"\n', text, 1, true)
-    good { "nvs", "build", path "t.csv", path "n.csv", path "both.bin", "12k" }
+    good { "nvs", "build", path "t.csv", path "both.bin", "12k", "--add", path "n.csv" }
     assert.matches("15 keys in 3 pages", good { "nvs", "check", path "both.bin" }.out, 1, true)
     local events = program.events(good { "nvs", "show", path "both.bin", "--json" }.out)
     local by_key = {}
@@ -461,7 +474,7 @@ describe("the command nvs", function()
   end)
 
   it("refuses", function()
-    bad({ "nvs", "build", path "t.csv", path "x.bin" }, 2, "INPUT, OUTPUT and SIZE are needed")
+    bad({ "nvs", "build", path "t.csv", path "x.bin" }, 2, "argument SIZE is missing")
     bad({ "nvs", "build", path "t.csv", path "x.bin", "big" }, 2, "argument SIZE: 'big' is not valid")
     bad({ "nvs", "build", path "none.csv", path "x.bin", "0x3000" }, 14, "none.csv: no such file")
     bad({ "nvs", "build", path "t.csv", path "x.bin", "0x3100" }, 2, "cannot have 12544 bytes")

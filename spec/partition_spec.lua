@@ -174,6 +174,13 @@ describe("a partition table", function()
     assert.matches("phy_init: it begins at 0xE000 and overlaps nvs, 0x9000 to 0xEFFF", all[1].text, 1, true)
   end)
 
+  it("is refused with lines that are too long", function()
+    for _, line in ipairs { "x" .. (" "):rep(300000) .. "y", ("${"):rep(200000), (","):rep(300000) } do
+      local err = fails("bad_partition_table", csv.decode, "#\n" .. line .. "\n")
+      assert.matches("line 2: %d+ bytes are too many for a line", err.message)
+    end
+  end)
+
   it("takes variables from the environment", function()
     local list = csv.decode("a,data,nvs,,$SIZE\n${N}b,data,fat,,4K\n",
                             { getenv = function(n) return ({ SIZE = "16K", N = "x" })[n] end })
@@ -189,6 +196,11 @@ describe("a partition table", function()
     assert.matches("did you mean factory?", err.hint, 1, true)
     assert.matches("nvs, phy_init, factory", err.hint, 1, true)
     fails("no_partition", partition.get, {}, "x")
+    assert.equal(0x9000, partition.get(list, "data/nvs").offset)
+    fails("no_partition", partition.get, list, "app/ota_0")
+    list = csv.decode "a,data,fat,,4K\nb,data,fat,,4K\nc,0x40,0x1,,4K\n"
+    assert.equal("c", partition.get(list, "0x40/0x01").label)
+    assert.matches("they are a, b", fails("no_partition", partition.get, list, "data/fat").hint, 1, true)
   end)
 
   it("is refused when it is damaged", function()

@@ -148,6 +148,22 @@ describe("the stock scripts", function()
     bad({ "run", "-p", "sim:esp32c3", IMAGE_ESP32 }, 12, "is for ESP32, the chip is ESP32-C3")
   end)
 
+  it("show what the program on the chip says", function()
+    local board = "sim:esp32c3?flash=" .. path "hello.flash"
+    good { "flash", "-p", board, "0x0", IMAGE }
+    local r = good { "monitor", "-p", board .. "&boot=flash", "--until", "hello from ESP32%-C3 00001", "--for", "20" }
+    assert.matches("hello from ESP32-C3 00000\r\nhello from ESP32-C3 00001", r.out, 1, true)
+    r = good { "monitor", "-p", board, "--reset", "--until", "hello", "--for", "20" }
+    assert.matches("waiting for download.*rst:0x1.*hello", r.out)
+    local _, last = with_json { "monitor", "-p", board .. "&boot=flash", "--until", "entry", "--for", "20" }
+    assert.equal("entry 0x40380000", last.result.found)
+    assert.matches("waiting for download", good({ "monitor", "-p", board, "--for", "0.3" }).out)
+    bad({ "monitor", "-p", board, "--for", "0.3", "--until", "hello" }, 20, 'no line like "hello" in 0.3 s')
+    bad({ "monitor", "-p", board, "--until", "%" }, 2, "is not a Lua pattern")
+    bad({ "monitor", "-p", "/dev/ttyNOPE9" }, 10, "/dev/ttyNOPE9: no such port")
+    assert.equal(0, run({ "monitor", "-p", board .. "&boot=flash" }, { interrupt = 0.5 }).status)
+  end)
+
   it("list ports", function()
     local r, _, events = with_json { "ports" }
     assert.equal(0, r.status)

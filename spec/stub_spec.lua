@@ -8,7 +8,8 @@ local json = require "esp.json"
 local stub = require "esp.stub"
 local scripted = require "support.stub"
 
-local MAGIC = { [0x40001000] = 0x00F01D83 }      -- an ESP32
+-- An ESP32, and in the SPI controller's first data word the id of a flash.
+local MAGIC = { [0x40001000] = 0x00F01D83, [0x3FF42080] = 0x001640C8 }
 local CONFIG = "[esptool]\ntimeout = 0.5\nsync_timeout = 0.05\n"
 
 local function failure(f, ...)

@@ -146,7 +146,7 @@ static const struct {
     {0xC2, "the block size is wrong"},
     {0xC3, "the command is not valid"},
     {0xC4, "an operation of the flash chip failed"},
-    {0xC5, "flash could not be unlocked"},
+    {0xC5, "flash is write-protected"},
     {0xC6, "writing was not begun"},
     {0xC7, "compressed data could not be unpacked"},
     {0xC8, "less data than was announced"},

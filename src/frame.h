@@ -37,6 +37,9 @@ enum {
   ERROR_ROM_CHECKSUM = 0x07,
   ERROR_STUB_LENGTH = 0xC0,
   ERROR_STUB_CHECKSUM = 0xC1,
+  ERROR_STUB_FLASH = 0xC4,
+  ERROR_STUB_PROTECTED = 0xC5,
+  ERROR_STUB_FLASH_TIMEOUT = 0xE3,
   ERROR_STUB_SEQUENCE = 0xE1, /* not damaged, but what came before it did not arrive */
   ERROR_STUB_FRAME = 0xE5
 };

@@ -43,6 +43,10 @@ const char *link_code(const struct link *k, int err) {
   case LINK_ETIMEOUT:
     return "timeout";
   case LINK_EROM:
+    if (k->error == ERROR_STUB_PROTECTED)
+      return "flash_protected";
+    if (k->error == ERROR_STUB_FLASH || k->error == ERROR_STUB_FLASH_TIMEOUT)
+      return "flash_failed";
     return k->error == ERROR_ROM_CHECKSUM || k->error == ERROR_STUB_CHECKSUM ? "checksum" : "rom_error";
   case LINK_EPANIC:
     return "target_panic";

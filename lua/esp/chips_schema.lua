@@ -283,7 +283,8 @@ local CHIP = record {
     core = optional(behaviour("rv32imc", "rv32imac", "rv32imafc", "lx106", "esp32", "esp32s2", "esp32s3")),
     peripherals = optional(list(record { word, word }, 1)),
     machine = optional(record {
-      id = record { word, word }, unaligned = optional(flag), mirrors = optional(list(record { word, word, word }, 1)),
+      id = record { word, word }, unaligned = optional(flag),
+      mirrors = optional(list(record { word, word, word }, 1)),
       memory = optional(list(record { word, word, kind = optional(behaviour("ram", "mask", "registers", "flash")) }, 1)),
       reset_cause = record { word, within(0, 31), within(1, 32) },
       interrupts = optional(record {
@@ -293,7 +294,8 @@ local CHIP = record {
       }),
       cache = optional(record {
         kind = behaviour("table", "indexed"), base = word, index = optional(word), content = optional(word),
-        entries = within(1, 1024), page = within(4096, 1 << 20), page_mask = word, valid = word, valid_value = word,
+        windows = optional(list(record { word, within(0, 1023) }, 1)), entries = within(1, 1024),
+        page = within(4096, 1 << 20), page_mask = word, valid = word, valid_value = word,
       }),
       timers = optional(list(word, 1)), sha = optional(word),
       autobaud = optional(record {

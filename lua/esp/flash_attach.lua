@@ -196,6 +196,18 @@ function M.attach(chip, opts)
   return state
 end
 
+--- Attach flash to work with it: one that does not answer is an error. It would read as erased.
+-- @param opts as for attach; force = true goes on all the same
+-- @raise flash_failed
+function M.ready(chip, opts)
+  local state = M.attach(chip, opts)
+  if state.answers == false and not (opts and opts.force) then
+    fail { code = "flash_failed", message = ("flash does not answer (id 0x%06X)"):format(state.id),
+           hint = "does it have power, and is it on these pins? (--spi-connection)" }
+  end
+  return state
+end
+
 --- Size in bytes: by the id, else by what flash says of itself.
 function M.detect_size(chip, state)
   local size = spiflash.size_of_id(state.id)

@@ -106,7 +106,7 @@ local function run(chip, address, size, opts)
 end
 
 local function prepare(chip, opts)
-  attach.attach(chip, opts)
+  attach.ready(chip, opts)
   return attach.set_size(chip, opts.flash_size or (chip.sdm and SDM_SIZE or "detect"), opts)
 end
 

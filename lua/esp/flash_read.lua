@@ -118,7 +118,7 @@ function M.each(chip, address, size, sink, opts)
 end
 
 local function settle_range(chip, address, size, opts)
-  attach.attach(chip, opts)
+  attach.ready(chip, opts)
   local flash_size = opts.flash_size
   local known = attach.set_size(chip, flash_size or "keep", opts)
   local limit = known.limit
@@ -219,7 +219,7 @@ function M.verify(chip, address, spec, opts)
   local details, equal = {}, true
   local ok, err = pcall(function()
     checks.header_settings(chip, opts, nil)
-    attach.attach(chip, opts)
+    attach.ready(chip, opts)
     local size = attach.set_size(chip, opts.flash_size, opts)
     checks.fits(regions, size.limit)
     local settings = checks.header_settings(chip, opts, size.header)

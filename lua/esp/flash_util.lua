@@ -109,13 +109,19 @@ function M.settle(chip)
   pcall(chip.link.flush, chip.link)
 end
 
+M.HINTS = {
+  flash_protected = "clear the protection bits of its status registers, or release its WP pin",
+  flash_failed = "does it have power, and is it on these pins? `esplua info` shows whether it answers",
+}
+
 --- Pass on what a primitive of the link returned, or raise its failure as an error object.
 -- @param what put before the message
 -- @return everything the primitive returned
 function M.raise(what, hint, ...)
   local first, message, code, details = ...
   if first == nil and message ~= nil then
-    fail { code = code or "failed", message = what .. ": " .. tostring(message), hint = hint, details = details }
+    fail { code = code or "failed", message = what .. ": " .. tostring(message), hint = hint or M.HINTS[code],
+           details = details }
   end
   return ...
 end

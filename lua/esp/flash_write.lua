@@ -147,7 +147,7 @@ local function heal(chip, region, opts, err, entry, encrypted)
   else
     repair.resync(chip)
     -- A refusal may come from pins or a size that arrived damaged.
-    if err.code == "rom_error" then attach_again(chip, opts, chip.flash_state) end
+    if err.code == "rom_error" or err.code == "flash_failed" then attach_again(chip, opts, chip.flash_state) end
     slow_down(chip, opts)
   end
 end
@@ -191,9 +191,10 @@ local function send(chip, region, job, opts, entry, first, last)
       return sure
     end
     unbroken = false
-    local _, err = pcall(fail, { code = code or "failed", message = message, details = details })
+    local _, err = pcall(fail, { code = code or "failed", message = message, details = details,
+                                hint = util.HINTS[code] })
     written = details and details.done or written
-    local curable = util.LOST_PORT[code] or util.line_fault(err) or code == "rom_error"
+    local curable = util.LOST_PORT[code] or util.line_fault(err) or code == "rom_error" or code == "flash_failed"
     if not curable then error(half_done(err, region, from + written), 0) end
     local ok, next_from = pcall(function()
       heal(chip, region, opts, err, entry, job.encrypted)
@@ -378,7 +379,7 @@ local function prepare(chip, regions, opts)
   util.again(chip, 3, checks.run, chip, regions, opts)
   local plan = options(chip, opts, regions)
   checks.header_settings(chip, opts, nil)
-  attach.attach(chip, opts)
+  attach.ready(chip, opts)
   local size = attach.set_size(chip, opts.flash_size, opts)
   checks.fits(regions, size.limit, size.capped and "flash beyond 16 MB cannot be reached this way" or nil)
   if opts.erase_all then util.again(chip, 3, checks.erasable, chip, opts) end

@@ -14,6 +14,14 @@ local function bad(name, line, text, hint)
          line = line }
 end
 
+-- Without the blanks around it; in time that grows with the length only.
+local function trim(text)
+  local first, last = text:find "%S", #text
+  if not first then return "" end
+  while text:find("^%s", last) do last = last - 1 end
+  return text:sub(first, last)
+end
+
 local function shown(text)
   text = text:gsub("[^\32-\126\128-\255]", "?")
   return #text > 40 and text:sub(1, 40) .. "..." or text
@@ -74,6 +82,7 @@ end
 
 -- Decimal digits to the 64 bits of a u64 or i64; nil when they do not fit.
 local function integer(text, encoding)
+  if #text > 256 then return nil end
   local sign, digits = text:match "^%s*([+-]?)(%d+)%s*$"
   local base = 10
   if not digits then
@@ -149,7 +158,7 @@ local function read_value(encoding, value, refuse)
   end
   if encoding == "string" then return "string", value end
   if encoding == "hex2bin" then
-    local bytes, why = digest.unhex((value:gsub("^%s+", ""):gsub("%s+$", "")))
+    local bytes, why = digest.unhex(trim(value))
     return "blob", bytes or refuse(why)
   end
   if encoding == "base64" then return "blob", from_base64(value) or refuse "the base64 text is cut short" end
@@ -160,14 +169,14 @@ local function read_value(encoding, value, refuse)
   for n in pairs(BLOBS) do names[#names + 1] = n end
   names[#names + 1] = "string"
   table.sort(names)
-  local near = require "esp.cli.types".nearest(encoding, names)
+  local near = #encoding < 32 and require "esp.cli.types".nearest(encoding, names)
   refuse(encoding == "" and "the encoding is missing" or ("encoding '%s' is not known"):format(shown(encoding)),
          (near and ("did you mean %s? "):format(near) or "") .. "one of " .. table.concat(names, ", "))
 end
 
 local function columns(fields, name, line)
   local place = {}
-  for i, title in ipairs(fields) do place[title:match "^%s*(.-)%s*$"] = i end
+  for i, title in ipairs(fields) do place[trim(title)] = i end
   for _, title in ipairs(COLUMNS) do
     if not place[title] then
       bad(name, line, ("no column '%s' in the first line"):format(title), "it has to be key,type,encoding,value")
@@ -193,8 +202,8 @@ function M.decode(text, o)
     else
       local function refuse(what, hint) bad(name, line, what, hint) end
       local function get(column) return fields[place[column]] or "" end
-      local key, kind, value = get "key", get "type":match "^%s*(.-)%s*$", get "value"
-      local encoding = get "encoding":lower():match "^%s*(.-)%s*$"
+      local key, kind, value = get "key", trim(get "type"), get "value"
+      local encoding = trim(get "encoding"):lower()
       local e = { line = line, file = name }
       if #key > nvs.KEY_MAX then
         refuse(("key %s has %d bytes, %d is the most"):format(shown(key), #key, nvs.KEY_MAX))

@@ -118,7 +118,7 @@ local function read_page(self, index)
   self.pages[#self.pages + 1] = page
   if state == 0xFFFFFFFF then
     page.number, page.version = nil, nil
-    if not self.bytes:find("^\xFF*$", at + 1) and self.bytes:sub(at + 1, at + nvs.PAGE):find "[^\xFF]" then
+    if self.bytes:sub(at + 1, at + nvs.PAGE):find "[^\xFF]" then
       self:problem("warning", page, nil, "an empty page has something in it")
     end
     return page

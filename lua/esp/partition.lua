@@ -204,11 +204,23 @@ function M.find(list, label)
   return nil
 end
 
---- The entry with a label.
+--- The entry with a label, or of a kind such as "app/ota_0" or "0x40/0x01" of which there is one.
 -- @raise no_partition, naming those that there are
 function M.get(list, label)
   local e = M.find(list, label)
   if e then return e end
+  local alike = {}
+  for _, other in ipairs(label:find("/", 1, true) and list or {}) do
+    if M.kind(other):lower() == label:lower() then
+      e = other
+      alike[#alike + 1] = M.shown(other.label)
+    end
+  end
+  if #alike == 1 then return e end
+  if #alike > 1 then
+    fail { code = "no_partition", message = ("there are %d partitions %s"):format(#alike, M.shown(label)),
+           label = label, hint = "they are " .. table.concat(alike, ", ") }
+  end
   local labels = {}
   for i, other in ipairs(list) do labels[i] = M.shown(other.label) end
   local near = require "esp.cli.types".nearest(label, labels)

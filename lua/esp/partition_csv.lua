@@ -11,6 +11,7 @@ local LARGEST = 0xFFFFFFFF
 local BOMS = { { "\xFF\xFE\0\0", "UTF-32" }, { "\0\0\xFE\xFF", "UTF-32" }, { "\xFF\xFE", "UTF-16" },
                { "\xFE\xFF", "UTF-16" } }
 local SHOWN = 40
+local LINE_MAX = 4096                      -- bytes of a line; no table needs as many
 
 local function shown(text)
   text = text:gsub("[^\32-\126\128-\255]", "?")
@@ -193,6 +194,7 @@ function M.decode(text, o)
       fail { code = "bad_partition_table", message = ("%s: line %d: %s"):format(name, at, what), hint = hint,
              file = name, line = at }
     end
+    if #line > LINE_MAX then refuse(("%d bytes are too many for a line"):format(#line)) end
     line = line:match "^%s*(.-)%s*$"
     if line ~= "" and line:sub(1, 1) ~= "#" then
       if not utf8.len(line) then

@@ -206,8 +206,10 @@ local function machine_layout(data, crystal)
   local m = data.sim.machine
   local irq, cache, timg, cause = m.interrupts or {}, m.cache or {}, m.timers or {}, m.reset_cause or {}
   local sources = irq.sources or {}
+  local function window(i, part) return cache.windows and cache.windows[i] and cache.windows[i][part] or 0 end
   return {
-    unaligned = m.unaligned or false, elf = data.arch == "riscv" and 243 or 94, id_addr = m.id and m.id[1] or 0, id_value = m.id and m.id[2] or 0,
+    unaligned = m.unaligned or false, elf = data.arch == "riscv" and 243 or 94,
+    id_addr = m.id and m.id[1] or 0, id_value = m.id and m.id[2] or 0,
     sha = m.sha or 0, cause_addr = cause[1], cause_lsb = cause[2], cause_width = cause[3],
     irq = {
       kind = IRQS[irq.kind] or 0, matrix = irq.matrix, control = irq.control or irq.matrix, enable = irq.enable,
@@ -218,6 +220,8 @@ local function machine_layout(data, crystal)
       kind = CACHES[cache.kind] or 0, base = cache.base, index = cache.index, content = cache.content,
       entries = cache.entries, page = cache.page, page_mask = cache.page_mask, valid = cache.valid,
       valid_value = cache.valid_value,
+      ["first[0]"] = window(1, 1), ["first[1]"] = window(2, 1), ["first_entry[0]"] = window(1, 2),
+      ["first_entry[1]"] = window(2, 2),
     },
     timg = {
       ["base[0]"] = timg[1] or 0, ["base[1]"] = timg[2] or 0, clock = crystal * 1e6, crystal = crystal * 1e6,

@@ -109,6 +109,7 @@ local function hindrance(chip, o)
   if fact then
     return ("not established for %s is %s"):format(chip.name, fact), "--stub ours tries it all the same"
   end
+  if require "esp.identity".flash_type(chip) == "octal" then return "its flash has eight data lines" end
   if listed(data.skip_revisions, chip.revision_number) then
     return ("it does not run on revision %s"):format(tostring(chip.revision))
   end

@@ -20,7 +20,13 @@ int sim_cache_where(const struct sim_chip *c, uint32_t addr, uint32_t *flash) {
   const struct sim_cache_layout *l = &c->config.machine.cache;
   if (!l->kind || !l->page || !l->entries)
     return 0;
-  uint32_t e = c->machine.cache.entry[addr / l->page % l->entries % SIM_CACHE_ENTRIES];
+  uint32_t at = addr / l->page % l->entries;
+  for (int i = 0; i < SIM_CACHE_WINDOWS; i++)
+    if (l->first[i] && addr >= l->first[i])
+      at = l->first_entry[i] + (addr - l->first[i]) / l->page;
+  if (at >= l->entries)
+    return 0;
+  uint32_t e = c->machine.cache.entry[at % SIM_CACHE_ENTRIES];
   if ((e & l->valid) != l->valid_value)
     return 0;
   *flash = (e & l->page_mask) * l->page + addr % l->page;

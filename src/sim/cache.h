@@ -8,13 +8,16 @@ struct sim_chip;
 
 /* How the table is reached: not at all, as memory, by an index and a content register. */
 enum { SIM_CACHE_NONE, SIM_CACHE_TABLE, SIM_CACHE_INDEXED };
-enum { SIM_CACHE_ENTRIES = 1024 };
+enum { SIM_CACHE_ENTRIES = 1024, SIM_CACHE_WINDOWS = 2 };
 
 struct sim_cache_layout {
   int kind;
   uint32_t base;           /* address of the table, or of the index register; the content's follows it */
   uint32_t index, content; /* offsets of the two */
   uint32_t entries;
+  /* Where parts of the window begin, ascending, and their first entries. None: entries count from address 0 and
+   * repeat. */
+  uint32_t first[SIM_CACHE_WINDOWS], first_entry[SIM_CACHE_WINDOWS];
   uint32_t page;        /* bytes, a power of two */
   uint32_t page_mask;   /* bits of an entry that are a page's number */
   uint32_t valid;       /* bits that say whether it is valid ... */

@@ -22,6 +22,7 @@ void sim_uart_start(struct sim_uart *u) {
   u->rx_head = u->rx_count = u->raw = u->enabled = u->auto_word = u->edges = 0;
   u->conf1 = 0x60;
   u->tx_len = 0;
+  u->unfinished = 0;
   u->tx_free = 0;
   u->pulled = 0;
 }
@@ -109,6 +110,7 @@ void sim_uart_put(struct sim_uart *u, uint8_t byte) {
   if (u->tx_len == 0)
     u->tx_from = now;
   u->tx[u->tx_len++] = byte;
+  u->unfinished = 1;
   u->tx_free = (u->tx_free > now ? u->tx_free : now) + 10 / sim_uart_baud(u);
   sim_core_active(c);
 }
@@ -159,11 +161,15 @@ static uint32_t full_at(const struct sim_uart *u) {
 
 uint32_t sim_uart_events(struct sim_uart *u) {
   pull(u);
+  if (u->unfinished && !sim_uart_sending(u)) { /* seen once, when the last byte has left */
+    u->raw |= RAW_DONE;
+    u->unfinished = 0;
+  }
   uint32_t raw = u->raw;
   if (u->rx_count)
     raw |= RAW_TIMEOUT | (u->rx_count >= full_at(u) ? RAW_FULL : 0);
   if (tx_count(u) == 0)
-    raw |= RAW_EMPTY | (sim_uart_sending(u) ? 0 : RAW_DONE);
+    raw |= RAW_EMPTY;
   return raw;
 }
 

@@ -51,8 +51,23 @@ local function unknown_option(set, word, where)
   usage(("No such option: %s%s"):format(name, where), near and ("did you mean %s?"):format(near) or nil)
 end
 
+local CHECKS = {}
+
+-- How flash is connected: a name, or five pins. Which pins there are is the chip's to say.
+function CHECKS.pins(text)
+  if text:upper() == "SPI" or text:upper() == "HSPI" then return text end
+  local count = 0
+  for word in (text .. ","):gmatch "([^,]*)," do
+    if not types.integer(word) then return nil, "SPI, HSPI or five pin numbers CLK,Q,D,HD,CS" end
+    count = count + 1
+  end
+  if count == 5 then return text end
+  return nil, "SPI, HSPI or five pin numbers CLK,Q,D,HD,CS"
+end
+
 local function read(text, spec, label)
   local value, expected, code = types.read(text, spec)
+  if value ~= nil and spec.check then value, expected = CHECKS[spec.check](text) end
   if value ~= nil then return value end
   if code then fail { code = code, message = ("Invalid value for %s: %s"):format(label, expected) } end
   usage(("Invalid value for %s: '%s' is not %s"):format(label, text, expected))

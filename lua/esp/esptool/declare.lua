@@ -5,6 +5,7 @@
 --   pairs  words are taken as ADDRESS FILE, by twos
 --   rom    the command is the ROM's: no stub is loaded
 --   sdc    the command only talks to the ROM: no stub, no other rate, no reset, no look at the chip
+--   check  how a text is judged that has no type of its own (esp.esptool.args)
 --   removed  what to say of an option that is no more
 local M = {}
 
@@ -51,7 +52,7 @@ M.global = {
   { "--help", "-h", help = "this text" },
 }
 
-local spi = { "--spi-connection", "-sc", type = "string", metavar = "PINS",
+local spi = { "--spi-connection", "-sc", type = "string", check = "pins", metavar = "PINS",
               help = "SPI, HSPI or five pin numbers CLK,Q,D,HD,CS; not on the ESP8266" }
 
 -- NAND flash is a matter of a plug-in of another stub; the options are read so that the refusal can say so.

@@ -18,16 +18,8 @@ local function tell_attach(self, chip, connection)
   end
 end
 
-local function refuse_nand(args)
-  if args.flash_type == "nand" then
-    fail { code = "unsupported", message = "NAND flash is not supported",
-           hint = "it needs a plug-in that this flasher stub does not have" }
-  end
-end
-
 --- Attach flash, as every flash command does first.
 function M.attach(self, chip, args)
-  refuse_nand(args)
   tell_attach(self, chip, args.spi_connection)
   return chip:attach { spi_connection = args.spi_connection, flash_size = args.flash_size }
 end
@@ -226,7 +218,6 @@ M["write-flash"] = function(self, args)
   local regions = load_files(self, args)
   if #regions == 0 then return function() end end
   return function(chip)
-    refuse_nand(args)
     local w = writer(self, args)
     self.hook = w.hook
     local screen = self.screen
@@ -278,7 +269,6 @@ end
 M["verify-flash"] = function(self, args)
   return function(chip)
     local screen, mismatch = self.screen, false
-    refuse_nand(args)
     tell_attach(self, chip, args.spi_connection)
     tell_size(self, chip, args)
     local on = writer(self, args).on
@@ -316,7 +306,6 @@ end
 
 local function erase(self, chip, args, what, call)
   local screen = self.screen
-  refuse_nand(args)
   tell_attach(self, chip, args.spi_connection)
   tell_all(self, chip, args)
   screen:stage()

@@ -42,6 +42,7 @@ local function perform(self, values)
   if not command.chip then
     return handler(self, values)
   end
+  if values.flash_type == "nand" then require "esp.esptool.chip".nand() end
   local work = handler(self, values)
   local chip = require "esp.esptool.session".connect(self)
   self.chip = chip
