@@ -26,6 +26,7 @@ local args = cli.parse {
     help = "where to, and what; the address of a HEX or UF2 file does not count" },
   { "--bootloader", type = "file", metavar = "FILE",
     help = "write this bootloader as well, and the table of --partition-table" },
+  { "--as-is", help = "take every file as raw bytes, whatever it looks like" },
   { "--partition", type = { "string", "file" }, many = true, metavar = "LABEL FILE",
     help = "write files to partitions, by their names" },
   { "--erase-all", "-e", help = "erase all of flash first" },
@@ -50,6 +51,10 @@ local old = require "esp.flash_diff".files(args.diff_with, #list)
 for i, pair in ipairs(list) do pair.diff = old[i] end
 for _, pair in ipairs(args.encrypt_files) do list[#list + 1] = { pair[1], pair[2], encrypt = true } end
 local labelled = cli.by_label(args.partition, list)
+if args.as_is then
+  inputs.as_they_are(list)
+  inputs.as_they_are(labelled)
+end
 if #list + #labelled == 0 and not args.bootloader then
   fail { code = "usage", message = "argument FILE is missing",
          hint = "for example: esplua flash build/, or: esplua flash 0x10000 app.bin" }

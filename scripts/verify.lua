@@ -14,6 +14,7 @@ local args = cli.parse {
   },
   { "files", type = "string", many = true, optional = true, metavar = "[ADDRESS] FILE",
     help = "where, and what should be there: all that `flash` takes" },
+  { "--as-is", help = "take every file as raw bytes, whatever it looks like" },
   { "--partition", type = { "string", "file" }, many = true, metavar = "LABEL FILE",
     help = "compare partitions, by their names" },
   { "--diff", "-d", help = "show the bytes that differ" },
@@ -22,6 +23,10 @@ local args = cli.parse {
 
 local files = inputs.pairs_of(args.files)
 local labelled = cli.by_label(args.partition, files)
+if args.as_is then
+  inputs.as_they_are(files)
+  inputs.as_they_are(labelled)
+end
 if #files + #labelled == 0 then
   fail { code = "usage", message = "argument FILE is missing" }
 end

@@ -180,6 +180,13 @@ describe("an input of any kind", function()
 end)
 
 describe("words of a command line", function()
+  it("may be said to be raw", function()
+    local list = { { 0x9000, FOLDER .. "merged.uf2" } }
+    inputs.as_they_are(list)
+    local regions = inputs.load_all(list)
+    assert.same({ 0x9000, #UF2 }, { regions[1].address, regions[1].size })
+    input.close(regions)
+  end)
   it("are addresses with files, or files alone", function()
     assert.same({ { 0x1000, FOLDER .. "app.bin" }, { false, "-" }, { 0, FOLDER .. "table.bin" }, { false, FOLDER } },
                 inputs.pairs_of { "0x1000", FOLDER .. "app.bin", "-", "0", FOLDER .. "table.bin", FOLDER })

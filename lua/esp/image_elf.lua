@@ -348,6 +348,7 @@ function M.convert(source, opts)
     fail { code = "bad_image", message = ("%s: invalid segment count %d (max %d)")
       :format(elf.name, #plan.segments, image.MAX_SEGMENTS), hint = "usually this indicates a linker script problem" }
   end
+  if #plan.segments == 0 then note("warning", "nothing_to_load", "The ELF file has nothing to load.") end
   local files
   if plan.extended then
     local o = require "esp.image_layout".write(plan)

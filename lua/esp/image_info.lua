@@ -71,7 +71,7 @@ local function read_segments(img, reader, data)
     local has = {}
     for _, t in ipairs(types) do has[t] = true end
     list[i] = { index = i - 1, address = s.address, size = s.size, offset = s.offset, types = types, mapped = s.mapped }
-    if has.DROM and not app then
+    if has.DROM and app == nil then          -- it is in the first, or there is none
       app = M.app(reader.read(s.offset, APP_SIZE)) or false
     elseif has.DRAM and not bootloader then
       bootloader = M.bootloader(reader.read(s.offset, BOOT_SIZE))

@@ -470,6 +470,14 @@ local function check_word(word)
   fail { code = code, message = message, hint = code == "file_missing" and "check the name and the folder" or nil }
 end
 
+--- Have the files of pairs taken as they are, whatever they look like.
+-- @param list of { address or label, path }, which is changed
+function M.as_they_are(list)
+  for _, pair in ipairs(list) do
+    if pair[2] ~= "-" then pair[2] = { file = pair[2], format = "raw" } end
+  end
+end
+
 --- Words of a command line to pairs: ADDRESS FILE, or FILE alone.
 -- @param words list
 -- @return list of { address or false, path }

@@ -11,8 +11,8 @@ math.randomseed(seed)
 
 local function random_bytes(n)
   local t = {}
-  for i = 1, n do t[i] = string.char(math.random(0, 255)) end
-  return table.concat(t)
+  for i = 1, (n + 7) // 8 do t[i] = ("<i8"):pack(math.random(0)) end
+  return table.concat(t):sub(1, n)
 end
 
 local function finish(bytes, datas)
