@@ -54,7 +54,7 @@ describe("writing with blocks on the way", function()
     local k = open { fail_at = 5 }
     local ok, message, code, details = write(k, board.noise(40000, 1))
     assert.is_nil(ok)
-    assert.equal("rom_error", code)
+    assert.equal("flash_failed", code)
     assert.matches("flash chip failed", message, 1, true)
     assert.equal(0xC4, details.error)
     assert.equal(5 * 0x800, details.done)
