@@ -240,6 +240,16 @@ describe("an image made from an ELF file", function()
     refused("bad_image", "max 16", { "esp32", "many", {} })
   end)
 
+  it("needs a program, and says when it is for another processor", function()
+    FILES.object = function()
+      local bytes = fixtures.app "esp32"
+      return bytes:sub(1, 16) .. "\1" .. bytes:sub(18)
+    end
+    refused("bad_file", "an object file", { "esp32", "object", {} })
+    FILES.other = function() return fixtures.app "esp32c3" end
+    assert.equal("other_processor", convert { "esp32s3", "other", {} }.notes[1].code)
+  end)
+
   it("needs segments of whole words", function()
     FILES.unaligned = function()
       return elf.elf { machine = 0x5E, sections = { { name = ".flash.text", address = 0x400D0021, data = "abcd" } } }

@@ -231,6 +231,19 @@ local function version_of(data, opts)
   wrong(("image version %s is not known"):format(tostring(opts.version)), "1, 2 and 3 are")
 end
 
+-- What the linker has not placed yet cannot be loaded. Another processor is only worth a warning: the address of
+-- every segment is what decides.
+local function check_kind(elf, data, note)
+  if elf.type == elf_file.RELOCATABLE then
+    fail { code = "bad_file", file = elf.name, offset = 16, hint = "give the program that the linker made",
+           message = elf.name .. ": an object file, not a program (at offset 0x10)" }
+  end
+  if elf.machine ~= data.arch then
+    note("warning", "other_processor", ("The ELF file is for %s, the %s is %s. Is it the right file?")
+      :format(elf.machine, data.name, data.arch))
+  end
+end
+
 local function make_plan(data, elf, opts, note)
   local version = version_of(data, opts)
   local extended = data.image_chip_id ~= nil
@@ -329,6 +342,7 @@ function M.convert(source, opts)
   local data = type(opts.chip) == "table" and opts.chip or chips.get(opts.chip)
   local opened <close> = type(source) == "string" and elf_file.open(source) or nil
   local elf = opened or getmetatable(source) == elf_file and source or elf_file.read(source.data, source.name)
+  check_kind(elf, data, note)
   local plan = make_plan(data, elf, opts, note)
   plan.segments = parts_of(elf, opts, note)
   place_elf_digest(plan, elf, opts)
