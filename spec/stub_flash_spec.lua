@@ -75,6 +75,25 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
       end)
     end)
 
+    it("unpacks a stream wherever it is cut", function()
+      with(id, {}, function(chip, sim)
+        chip:attach()
+        local bytes = plain .. board.noise(700, 2) .. plain:reverse() .. ("\0"):rep(900) .. plain:sub(1, 2000)
+        for level, longest in pairs { [1] = 37, [9] = 5 } do
+          local stream, at, number = zlib.deflate(bytes, level), 1, 0
+          local target = 0x10000 + level * 0x10000 + level              -- not aligned either
+          assert.equal(0, refusal(chip, DEFL_BEGIN, W(#bytes, 1, 0x4000, target, 0)))
+          while at <= #stream do
+            local n = STRESS and 400 or number % longest + 1
+            assert.equal(0, refusal(chip, DEFL_DATA, block(stream:sub(at, at + n - 1), number)))
+            at, number = at + n, number + 1
+          end
+          assert.equal(0, refusal(chip, DEFL_END, W(1)))
+          assert.equal(bytes, sim:flash(target, #bytes))
+        end
+      end)
+    end)
+
     it("does nothing of a frame that does not fit its CRC", function()
       with(id, {}, function(chip, sim)
         chip:attach()

@@ -154,6 +154,7 @@ static const struct {
     {0xCA, "programming NAND flash failed"},
     {0xCB, "erasing NAND flash failed"},
     {ERROR_STUB_SEQUENCE, "an earlier block is missing"},
+    {0xE2, "what the flash chip holds is not what was written to it"},
     {0xE3, "the flash chip stays busy"},
     {0xE4, "this baud rate is not possible"},
     {ERROR_STUB_FRAME, "the request arrived damaged"},

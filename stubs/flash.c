@@ -31,7 +31,6 @@ enum { BUSY = 1, ENABLED = 2, PROTECTION = 0x3C };
 
 uint32_t flash_size = 4u << 20;
 static uint32_t pending;  /* looks at the status that what was begun last may take; 0: it is done */
-static int looking;       /* its command is that which reads the status */
 static uint32_t saved[3]; /* what the ROM's functions expect to find in the controller */
 
 #define NO_ADDRESS 0xFFFFFFFFu
@@ -77,7 +76,6 @@ static void start(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) {
   REG_WRITE(spi + SPI_USER1, user1);
   REG_WRITE(spi + SPI_USER2, 7u << 28 | (op & 0xFF));
   REG_WRITE(spi + SPI_CMD, CMD_USR);
-  looking = 0;
 }
 
 static void command(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) {
@@ -91,19 +89,13 @@ static uint32_t status(void) {
   return REG_READ(SPI1_BASE + SPI_W0);
 }
 
-/* Called in short intervals while a write goes on: a look costs little. */
 int flash_poll(void) {
-  if (controller_busy())
-    return FLASH_BUSY;
   if (!pending)
     return OK;
-  if (looking && !(REG_READ(SPI1_BASE + SPI_W0) & BUSY)) {
-    pending = 0;
-    return OK;
-  }
-  start(READ_STATUS, NO_ADDRESS, 0, 1);
-  looking = 1;
-  return --pending ? FLASH_BUSY : FLASH_TIMEOUT;
+  if (status() & BUSY)
+    return --pending ? FLASH_BUSY : FLASH_TIMEOUT;
+  pending = 0;
+  return OK;
 }
 
 int flash_ready(void) {

@@ -5,7 +5,7 @@
  * more has come. */
 #include "stub.h"
 
-enum { TOLD = 32, FAST = 9, LITERALS = 288, DISTANCES = 32, LENGTHS = 19, LONGEST = 15 };
+enum { TOLD = 8, FAST = 9, LITERALS = 288, DISTANCES = 32, LENGTHS = 19, LONGEST = 15 };
 
 /* A canonical Huffman code: codes up to FAST bits by table, longer ones by counting. */
 struct code {
@@ -38,8 +38,9 @@ static struct {
   uint32_t need;
   uint32_t last, literals, distances, lengths, index, base;
   uint32_t length;
-  uint32_t start, end;  /* addresses: of its first byte; behind the last */
-  uint32_t out, summed; /* everything below is unpacked; is in the check sum */
+  const struct code *code; /* the one that the next symbol is of */
+  uint32_t start, end;     /* addresses: of its first byte; behind the last */
+  uint32_t out, summed;    /* everything below is unpacked; is in the check sum */
   uint32_t adler_a, adler_b;
 } z;
 static uint8_t length_of[LITERALS + DISTANCES];
@@ -54,6 +55,7 @@ static int make_code(struct code *c, const uint8_t *lengths, uint32_t n) {
   for (i = 0; i < n; i++)
     if (lengths[i])
       count[lengths[i]]++;
+  io_poll();
   for (len = 1; len <= LONGEST; len++) {
     next[len] = at;
     at += count[len];
@@ -150,13 +152,14 @@ INLINE static int block_or_end(void) {
 }
 
 /* Symbols one after the other, up to the end of the block or of the input: past that it finds zeroes, and
- * what needed them is taken back. Lengths come in groups of four, each twice as far apart as the one before,
- * but the last code is 258 alone; distances likewise in groups of two. Returns as step() does. */
+ * what needed them is taken back. What is left over then is less than the 28 bits that a distance may need.
+ * Lengths come in groups of four, each twice as far apart as the one before, but the last code is 258 alone;
+ * distances likewise in groups of two. Returns as step() does. */
 static int symbols(void) {
   const uint8_t *in = z.in;
-  uint32_t hold = z.hold, bits = z.bits, out = z.out, told = out, length = 0;
-  const struct code *code = &literal;
-  int err = -1;
+  const struct code *code = z.code;
+  uint32_t hold = z.hold, bits = z.bits, out = z.out, told = out;
+  int err;
 #define REFILL()                                                                                             \
   while (bits <= 24) {                                                                                       \
     if (in < z.in_end)                                                                                       \
@@ -164,73 +167,72 @@ static int symbols(void) {
     in++;                                                                                                    \
     bits += 8;                                                                                               \
   }
-  for (;;) {
+#define TAKE(n)                                                                                              \
+  hold >>= n;                                                                                                \
+  bits -= n;
+  do {
     REFILL()
-    uint32_t entry = code->fast[hold & ((1 << FAST) - 1)], n, v;
+    uint32_t entry = code->fast[hold & ((1 << FAST) - 1)];
     if (!entry)
       entry = look_up(code, hold);
-    n = entry & 15;
-    hold >>= n;
-    bits -= n;
-    v = entry >> 4;
-    if (code == &distance) {
-      n = v < 4 ? 0 : (v >> 1) - 1;
+    uint32_t v = entry >> 4, n = entry & 15, far = code == &distance, u = v - 257, extra = 0;
+    TAKE(n)
+    if (far || v > 256) {
       REFILL()
-      uint32_t back = (n ? (2 + (v & 1)) << n : v) + 1 + (hold & ((1u << n) - 1));
-      hold >>= n;
-      bits -= n;
-      if (in > z.in_end && bits < (uint32_t)(in - z.in_end) * 8)
+      if (far)
+        n = v < 4 ? 0 : (v >> 1) - 1;
+      else
+        n = v < 265 || u >= 28 ? 0 : (u >> 2) - 1;
+      extra = hold & ((1u << n) - 1);
+      TAKE(n)
+    }
+    err = -1;
+    if (in > z.in_end && bits < (uint32_t)(in - z.in_end) * 8)
+      break;
+    err = INFLATE_FAILED;
+    if (!entry || v > 285)
+      break;
+    if (far) {
+      extra += (n ? (2 + (v & 1)) << n : v) + 1;
+      if (v > 29 || extra > out - z.start)
         break;
-      err = !entry || v > 29 || back > out - z.start ? INFLATE_FAILED : TOO_MUCH_DATA;
-      if (err == INFLATE_FAILED || length > z.end - out)
+      err = TOO_MUCH_DATA;
+      n = z.length;
+      if (n > z.end - out)
         break;
-      for (; length; length--, out++)
-        window[out & (WINDOW - 1)] = window[(out - back) & (WINDOW - 1)];
+      for (; n; n--, out++)
+        window[out & (WINDOW - 1)] = window[(out - extra) & (WINDOW - 1)];
       code = &literal;
-    } else {
-      if (in > z.in_end && bits < (uint32_t)(in - z.in_end) * 8)
+    } else if (v > 256) {
+      z.length = u == 28 ? 258 : (n ? (4 + (u & 3)) << n : u) + 3 + extra;
+      code = &distance;
+    } else if (v < 256) {
+      err = TOO_MUCH_DATA;
+      if (out == z.end)
         break;
-      err = INFLATE_FAILED;
-      if (!entry || v > 256 + 29)
-        break;
-      if (v > 256) {
-        v -= 257;
-        n = v < 8 || v == 28 ? 0 : (v >> 2) - 1;
-        length = v == 28 ? 258 : (n ? (4 + (v & 3)) << n : v) + 3 + (hold & ((1u << n) - 1));
-        hold >>= n;
-        bits -= n;
-        code = &distance;
-        err = -1;
-        continue;
-      }
-      if (v == 256) {
-        err = OK;
-      } else {
-        err = TOO_MUCH_DATA;
-        if (out == z.end)
-          break;
-        window[out++ & (WINDOW - 1)] = (uint8_t)v;
-      }
+      window[out++ & (WINDOW - 1)] = (uint8_t)v;
     }
     z.in = in;
+    z.code = code;
     z.hold = hold;
     z.bits = bits;
     z.out = out;
-    if (err == OK)
+    err = OK;
+    if (v == 256) {
+      err = 1;
       break;
-    err = -1;
+    }
     if (out - told >= TOLD) {
       told = out;
-      if ((err = pass_on()) != OK)
-        break;
-      err = -1;
+      err = pass_on();
     }
-  }
+  } while (err == OK);
   while (z.in > z.in_end) {
     z.in--;
     z.bits -= 8;
   }
-  return err == OK ? block_or_end() : err;
+  take(0);
+  return err == 1 ? block_or_end() : err;
 }
 
 /* One step. OK, an error byte, or -1 for more input. */
@@ -240,6 +242,7 @@ static int step(void) {
   if (z.state == SYMBOLS)
     return symbols();
   if (z.state == SYMBOL_LENGTHS) { /* its codes are never long */
+    io_poll();                     /* there may be hundreds */
     take(0);
     v = distance.fast[z.hold & ((1 << FAST) - 1)];
     z.need = v & 15;
@@ -355,6 +358,7 @@ void inflate_begin(uint32_t address, uint32_t end) {
   z.hold = z.bits = z.last = 0;
   z.out = z.summed = z.start = address;
   z.end = end;
+  z.code = &literal;
   z.adler_a = 1;
   z.adler_b = 0;
   go(HEADER, 16);

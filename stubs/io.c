@@ -193,7 +193,7 @@ int io_frame(void) {
     uint8_t c = ring[at++ & (RING_SIZE - 1)];
     if ((at & 63) == 0) {
       tail = at;
-      io_poll();
+      write_pump();
     }
     if (c == END) {
       if (state >= ESCAPED)

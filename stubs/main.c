@@ -11,12 +11,12 @@ enum {
   CAN_RESUME = 8,
   CAN_CRC = 16,
   CAN_ENCRYPT = 32,
-  CAN_SUM = 64
+  CAN_COMPARE = 64
 };
 #ifdef ROM_WRITE_ENCRYPTED
-#define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC | CAN_SUM | CAN_ENCRYPT)
+#define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC | CAN_COMPARE | CAN_ENCRYPT)
 #else
-#define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC | CAN_SUM)
+#define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC | CAN_COMPARE)
 #endif
 
 uint8_t window[WINDOW] __attribute__((aligned(4)));
@@ -162,12 +162,9 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
     answer.body[1] = (uint32_t)write_state();
     answer.size = 8;
     break;
-  case WRITE_SUM:
-    answer.size = 16;
-    /* fall through */
   case DEFL_END:
   case FLASH_END:
-    return write_end(answer.body);
+    return write_end();
   case FLASH_MD5:
     answer.size = 16;
     return read_md5(w[0], w[1], answer.body);

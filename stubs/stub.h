@@ -60,6 +60,7 @@ enum {
   TOO_LITTLE_DATA = 0xC8,
   TOO_MUCH_DATA = 0xC9,
   OUT_OF_SEQUENCE = 0xE1, /* value tells the block that is expected */
+  FLASH_DIFFERS = 0xE2,   /* what was programmed reads otherwise */
   FLASH_TIMEOUT = 0xE3,
   BAD_RATE = 0xE4,
   BAD_FRAME = 0xE5, /* damaged on the line; value tells the block that is expected */
@@ -94,8 +95,7 @@ enum {
   CAPABILITIES = 0xF0,
   DIGESTS = 0xF1,
   READ_PACKED = 0xF2,
-  WRITE_STATE = 0xF3,
-  WRITE_SUM = 0xF4
+  WRITE_STATE = 0xF3
 };
 
 /* io.c - the link: bytes from the chip's serial peripheral through a ring, SLIP frames over it. */
@@ -143,7 +143,7 @@ int flash_blank(uint32_t address, uint32_t size, int *blank);
 void flash_attach(uint32_t pins);
 
 /* write.c - a write in progress. What arrives is put into `window`, the byte for an address at that address
- * modulo its size, and programmed from there, read back and digested while the next bytes arrive. */
+ * modulo its size, and programmed from there, read back and compared while the next bytes arrive. */
 int write_erase(uint32_t *address, uint32_t end,
                 uint32_t *erasing); /* the next sector or 64 KiB of a range */
 int write_begin(uint32_t address, uint32_t size, int packed, int encrypted);
@@ -152,11 +152,11 @@ int write_data(uint32_t sequence, const uint8_t *p, uint32_t n,
 int write_put(
     uint32_t upto);    /* everything before this address is in the window; waits for room for BURST more */
 void write_pump(void); /* does what can be done now; to be called often */
-int write_end(uint32_t sum[4]); /* waits until all is done; the MD5 of what flash holds, unless encrypted */
-void write_stop(void);          /* without looking whether it is complete */
-int write_state(void);          /* NOT_IN_PROGRESS, the error that ended it, or OK */
-uint32_t write_expected(void);  /* the sequence number that comes next */
-uint32_t write_missing(void);   /* bytes that are still to come */
+int write_end(void);
+void write_stop(void);         /* without looking whether it is complete */
+int write_state(void);         /* NOT_IN_PROGRESS, the error that ended it, or OK */
+uint32_t write_expected(void); /* the sequence number that comes next */
+uint32_t write_missing(void);  /* bytes that are still to come */
 
 /* inflate.c - a zlib stream that arrives in pieces. */
 void inflate_begin(uint32_t address, uint32_t end); /* where its first byte goes, and where it has to end */

@@ -6,16 +6,14 @@ static struct {
   uint32_t end;                    /* addresses: behind the last byte of the write */
   uint32_t in, next, read;         /* everything below: is in the window; is programmed; is in the sum */
   uint32_t erased, limit, erasing; /* everything below is erased; where to stop; what is being erased, or 1 */
-  uint32_t fetched;                /* bytes on their way from flash to the sum */
   uint32_t sequence;
   int packed, encrypted;
   int state; /* NOT_IN_PROGRESS, OK, or why it ended */
-  struct md5 sum;
 } w = {.state = NOT_IN_PROGRESS};
 
 int write_begin(uint32_t address, uint32_t size, int packed, int encrypted) {
   write_stop();
-  w.sequence = w.fetched = 0;
+  w.sequence = 0;
   w.end = w.in = 0;
   if (!flash_in_range(address, size))
     return OUT_OF_RANGE;
@@ -35,7 +33,6 @@ int write_begin(uint32_t address, uint32_t size, int packed, int encrypted) {
   w.encrypted = encrypted;
   for (uint32_t i = address; i & 3;) /* programming takes words: what is before it stays as it is */
     window[--i & (WINDOW - 1)] = 0xFF;
-  md5_begin(&w.sum);
   if (packed)
     inflate_begin(address, w.end);
   w.state = flash_ready();
@@ -54,44 +51,36 @@ int write_erase(uint32_t *address, uint32_t end, uint32_t *erasing) {
   return err;
 }
 
-/* The next thing to do, when the flash has nothing to do: program; erase ahead, a block at least; read back;
- * erase further. */
+/* The next thing to do, when the flash has nothing to do: program, or erase ahead. */
 static int work(void) {
-  uint32_t n = CHUNK - (w.next & (CHUNK - 1)), fill = w.in - w.next, at = w.next;
+  uint32_t at = w.next, n = CHUNK - (at & (CHUNK - 1)), fill = w.in - at;
   if (n > fill)
     n = w.in == w.end ? fill : 0;
   if (n && at + n <= w.erased) {
     w.next += n;
     n += at & 3;
     at &= ~3u;
-    return (w.encrypted ? flash_program_encrypted : flash_program)(
-        at, (const uint32_t *)(const void *)(window + (at & (WINDOW - 1))), n);
+    return (w.encrypted ? flash_program_encrypted
+                        : flash_program)(at, (const uint32_t *)(const void *)(window + (at & (WINDOW - 1))), n);
   }
-  fill = w.next - w.read;
-  if (fill > CHUNK)
-    fill = CHUNK;
-  else if (w.next != w.end)
-    fill = 0;
-  if (w.erased < w.limit && (n || !fill || w.erased - w.next < BLOCK64))
-    return write_erase(&w.erased, w.limit, &w.erasing);
-  if (fill && !w.encrypted)
-    flash_fetch(w.read, w.fetched = fill);
-  return OK;
+  return w.erased < w.limit ? write_erase(&w.erased, w.limit, &w.erasing) : OK;
 }
 
 void write_pump(void) {
-  uint32_t words[CHUNK / 4], n;
+  uint32_t words[CHUNK / 4], at = w.read, n;
   int err;
+  io_poll();
   if (w.state != OK)
     return;
   err = flash_poll();
   if (err == FLASH_BUSY)
     return;
-  n = w.fetched;
-  w.fetched = 0;
-  if (n) {
-    flash_take(words);
-    w.read += n;
+  n = w.next - at; /* what was programmed last */
+  if (n && !err) {
+    w.read = w.next;
+    if (w.encrypted)
+      n = 0;
+    err = flash_read(at, words, n);
   }
   if (!err && w.erasing != 1) {
     err = flash_erased(w.erasing);
@@ -99,16 +88,17 @@ void write_pump(void) {
   }
   if (!err)
     err = work();
+  for (const uint8_t *p = (const uint8_t *)words; n; n--) /* while the flash does what it was told */
+    if (*p++ != window[at++ & (WINDOW - 1)])
+      err = FLASH_DIFFERS;
   w.state = err;
-  md5_add(&w.sum, (const uint8_t *)words, n); /* while the flash does what it was told */
 }
 
 int write_put(uint32_t upto) {
   w.in = upto;
-  do {
+  do
     write_pump();
-    io_poll();
-  } while (w.state == OK && w.in - w.next > WINDOW - BURST - CHUNK);
+  while (w.state == OK && w.in - w.read > WINDOW - BURST - CHUNK);
   return w.state;
 }
 
@@ -136,25 +126,17 @@ int write_data(uint32_t sequence, const uint8_t *p, uint32_t n, int packed) {
   int err = packed ? inflate_data(p, n) : plain(p, n);
   if (w.state == OK)
     w.state = err;
-  while (w.state == OK && w.in == w.end && w.next != w.end)
+  while (w.state == OK && w.in == w.end && w.read != w.end)
     write_put(w.in); /* the last answer means that it is all there */
-  if (w.state == OK && w.in == w.end)
-    w.state = flash_ready();
   if (w.state == OK)
     w.sequence++;
   return w.state;
 }
 
-int write_end(uint32_t sum[4]) {
+int write_end(void) {
   int err = w.state;
   if (err == OK && (write_missing() || (w.packed && !inflate_finished())))
     err = TOO_LITTLE_DATA;
-  while (err == OK && (w.encrypted ? w.next : w.read) != w.end) {
-    write_pump();
-    io_poll();
-    err = w.state;
-  }
-  md5_end(&w.sum, sum);
   write_stop();
   return err;
 }

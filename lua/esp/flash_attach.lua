@@ -139,10 +139,12 @@ function M.before_stub(chip)
 end
 
 --- Whether anything answers on the pins; warns when not.
-local function test_connection(chip, opts)
+-- @param id as flash has told it, or nil
+local function test_connection(chip, opts, id)
+  id = id or spiflash.read_id(chip)
+  if not spiflash.nobody(id) then return id, true end
   local ok, head = pcall(spiflash.sfdp, chip, 0, 4)
-  local id = spiflash.read_id(chip)
-  if ok and head == "SFDP" or not spiflash.nobody(id) then return id, true end
+  if ok and head == "SFDP" then return id, true end
   util.warn(chip, opts, "flash_silent",
     ("flash does not answer (id 0x%06X); reading and writing will fail"):format(id),
     { hint = opts.spi_connection and "are these pins free for flash, and wired to it?"
@@ -150,8 +152,9 @@ local function test_connection(chip, opts)
   return id, false
 end
 
+-- Returns the id of flash where it is known and has not changed.
 local function cure(chip, opts)
-  local ok, result = pcall(spiflash.cure_xmc, chip)
+  local ok, result, id = pcall(spiflash.cure_xmc, chip)
   if ok and result == "cured" then
     util.note(chip, opts, "xmc_cured", "XMC flash had started wrongly and was put right")
   elseif ok and result == "failed" then
@@ -160,6 +163,7 @@ local function cure(chip, opts)
   elseif not ok and not (fail.is(result) and result.code == "flash_failed") then
     error(result, 0)
   end
+  return ok and result == nil and id or nil
 end
 
 --- Attach flash and find out its size.
@@ -187,8 +191,7 @@ function M.attach(chip, opts)
   if wanted ~= nil or not chip.stub then send_attach(chip, value) end
   state.value = value
   if not chip.sdm then
-    cure(chip, opts)
-    state.id, state.answers = test_connection(chip, opts)
+    state.id, state.answers = test_connection(chip, opts, cure(chip, opts))
     util.again(chip, 3, spiflash.soft_reset, chip)
     state.size = M.detect_size(chip, state)
   end

@@ -152,19 +152,15 @@ local function heal(chip, region, opts, err, entry, encrypted)
   end
 end
 
-local WRITE_SUM = 0xF4
-
--- Whether flash holds what was just sent, by the digest that our stub has made meanwhile of what it read back.
--- nil: it cannot tell.
-local function confirmed(chip, job, payload)
-  if not (chip.stub_can and chip.stub_can.sum) or job.encrypted or payload:size() == 0 then return nil end
-  local value, body = chip:try_command(WRITE_SUM)
-  if not value or #body ~= 16 then return nil end
-  return body == util.ask(payload, "md5") or nil
+-- Whether a run of the engine that went through means that flash holds what was sent: our stub has compared each
+-- block's CRC-32, the stream's Adler-32, and then flash with what it was to hold.
+local function compared(chip, job)
+  local can = chip.stub_can
+  return can and can.compare and can.crc and can.window and not job.encrypted or false
 end
 
 --- Send a region, or the part of it from `first` up to `last`. A break is healed, and writing goes on where it
--- stopped. Returns true when it has been confirmed that all of it is there.
+-- stopped. Returns whether it is certain that all of it is there.
 local function send(chip, region, job, opts, entry, first, last)
   local total = job.payload:size()
   local from, stuck, unbroken = first or 0, 0, true
@@ -180,7 +176,6 @@ local function send(chip, region, job, opts, entry, first, last)
         written = done
         if opts.progress then return opts.progress(math.min(from + done, total), total, job.info(wire)) end
       end })
-    local sure = result and unbroken and confirmed(chip, job, payload)
     if not whole then payload:close() end
     if result then
       entry.retries = entry.retries + (result.retries or 0) + (result.restarts or 0)
@@ -188,7 +183,7 @@ local function send(chip, region, job, opts, entry, first, last)
       entry.wire = entry.wire + (result.wire or 0)
       entry.begin_seconds = (entry.begin_seconds or 0) + (result.begin_seconds or 0)
       if (result.faults or 0) >= MANY_FAULTS then slow_down(chip, opts) end
-      return sure
+      return unbroken and compared(chip, job)
     end
     unbroken = false
     local _, err = pcall(fail, { code = code or "failed", message = message, details = details,
@@ -339,9 +334,9 @@ local function write_region(chip, region, plan, opts, report)
       util.note(chip, opts, "kept", ("%s: %d of %d bytes are in flash already"):format(region.name, entry.kept, size),
                 { region = util.about(region), kept = entry.kept })
     end
-    local confirms = send_parts(chip, region, job, plan, opts, entry, parts)
+    local certain = send_parts(chip, region, job, plan, opts, entry, parts)
     entry.seconds = now() - started
-    entry.verified = confirms and (sure or not parts) or verify(chip, region, job, opts, entry, sure and parts)
+    entry.verified = certain and (sure or not parts) or verify(chip, region, job, opts, entry, sure and parts)
   end
   entry.verify_seconds = now() - started - entry.seconds
   input.close { region }

@@ -106,6 +106,41 @@ function M:write_regs(list)
   end
 end
 
+-- Takes the answers to commands that were sent one after the other. Returns the values of those with `op`.
+local function collect(self, count, op)
+  local values, deadline = {}, require "esp.core.task".now() + self.config.timeout
+  for _ = 1, count do
+    local reply, message, code
+    repeat
+      reply, message, code = self.link:receive(math.max(deadline - require "esp.core.task".now(), 0))
+    until not reply or reply.op == OP.WRITE_REG or reply.op == OP.READ_REG
+    if not reply then fail { code = code or "timeout", message = "registers: " .. (message or "no answer") } end
+    if #(reply.body or "") ~= 2 or reply.body:byte(1) ~= 0 then
+      fail { code = "bad_reply", message = "registers: a damaged answer" }
+    end
+    if reply.op == op then values[#values + 1] = reply.value end
+  end
+  return values
+end
+
+--- Write registers, then read some, without waiting for an answer in between. Only with a stub of ours, which keeps
+-- what arrives while it is at work.
+-- @param list as for write_regs, at most as many as fit into a packet
+-- @param addresses list of what is read afterwards
+-- @return list of values
+-- @raise timeout, bad_reply
+function M:exchange(list, addresses)
+  local packet = {}
+  for i, w in ipairs(list) do packet[i] = entry(table.unpack(w, 1, 4)) end
+  fail.check(nil, nil, self.link:send(OP.WRITE_REG, table.concat(packet)))
+  for _, address in ipairs(addresses) do
+    fail.check(nil, nil, self.link:send(OP.READ_REG, ("<I4"):pack(address)))
+  end
+  local values = collect(self, #addresses + 1, OP.READ_REG)
+  if #values ~= #addresses then fail { code = "bad_reply", message = "registers: answers are missing" } end
+  return values
+end
+
 --- Change some bits of a word.
 -- @param clear bits to clear
 -- @param set bits to set

@@ -50,10 +50,20 @@ local function read(chip, address)
   return util.again(chip, ATTEMPTS, chip.read_reg, chip, address)
 end
 
+-- Registers as a stub of ours does it: all in one go. It sets up the controller anew for whatever it does itself.
+local function transfer_at_once(chip, base, setup, wanted, attempts)
+  local ask = { base }
+  for _, address in ipairs(wanted) do ask[#ask + 1] = address end
+  local values = util.again(chip, attempts, chip.exchange, chip, setup, ask)
+  if table.remove(values, 1) & START ~= 0 then return nil end
+  return values
+end
+
 local function transfer(chip, c, attempts)
   local spi = chip.data.spi
   local usr_reg, usr2_reg = spi.base + spi.usr, spi.base + spi.usr2
-  local old_usr, old_usr2 = read(chip, usr_reg), read(chip, usr2_reg)
+  local ours, old_usr, old_usr2 = chip.stub_can and chip.exchange, nil, nil
+  if not ours then old_usr, old_usr2 = read(chip, usr_reg), read(chip, usr2_reg) end
   local flags = USR_COMMAND
   if c.read_bits > 0 then flags = flags | USR_MISO end
   if #c.data > 0 then flags = flags | USR_MOSI end
@@ -70,9 +80,16 @@ local function transfer(chip, c, attempts)
   local padded = #c.data == 0 and "\0\0\0\0" or c.data .. ("\0"):rep(-#c.data % 4)
   for at = 1, #padded, 4 do setup[#setup + 1] = { spi.base + spi.w0 + at - 1, (("<I4"):unpack(padded, at)) } end
   setup[#setup + 1] = { spi.base, START }
-  util.again(chip, attempts, write_all, chip, setup)
+  local wanted = {}
+  for i = 0, math.max((c.read_bits + 31) // 32, 1) - 1 do wanted[#wanted + 1] = spi.base + spi.w0 + 4 * i end
+  local values
+  if ours then
+    values = transfer_at_once(chip, spi.base, setup, wanted, attempts)
+  else
+    util.again(chip, attempts, write_all, chip, setup)
+  end
   local polls = 0
-  while read(chip, spi.base) & START ~= 0 do
+  while not values and read(chip, spi.base) & START ~= 0 do
     polls = polls + 1
     if polls >= POLLS then
       fail { code = "flash_failed", message = ("SPI command 0x%02X did not finish"):format(c.opcode),
@@ -80,10 +97,8 @@ local function transfer(chip, c, attempts)
     end
   end
   local words = {}
-  for i = 0, math.max((c.read_bits + 31) // 32, 1) - 1 do
-    words[#words + 1] = ("<I4"):pack(read(chip, spi.base + spi.w0 + 4 * i))
-  end
-  util.again(chip, ATTEMPTS, write_all, chip, { { usr_reg, old_usr }, { usr2_reg, old_usr2 } })
+  for i, address in ipairs(wanted) do words[i] = ("<I4"):pack(values and values[i] or read(chip, address)) end
+  if not ours then util.again(chip, ATTEMPTS, write_all, chip, { { usr_reg, old_usr }, { usr2_reg, old_usr2 } }) end
   return table.concat(words)
 end
 
@@ -243,10 +258,11 @@ end
 
 --- An XMC flash that started wrongly answers with a wrong id and is known by its SFDP area; cycling it
 -- through its power-down states cures it.
--- @return nil when there was nothing to do, "cured" or "failed"
+-- @return nil when there was nothing to do, "cured" or "failed"; the id before that
 function M.cure_xmc(chip)
-  if is_xmc(M.read_id(chip)) then return nil end
-  if M.sfdp(chip, 0x10, 1):byte() ~= XMC then return nil end
+  local id = M.read_id(chip)
+  if is_xmc(id) then return nil, id end
+  if M.sfdp(chip, 0x10, 1):byte() ~= XMC then return nil, id end
   local sleep = require "esp.core.task".sleep
   M.command(chip, { opcode = 0xB9 })       -- deep power-down
   M.command(chip, { opcode = 0x79 })       -- ultra deep power-down
@@ -254,7 +270,7 @@ function M.cure_xmc(chip)
   sleep(0.002)
   M.command(chip, { opcode = 0xAB })       -- release from power-down
   sleep(0.001)
-  return is_xmc(M.read_id(chip)) and "cured" or "failed"
+  return is_xmc(M.read_id(chip)) and "cured" or "failed", id
 end
 
 --- Reset flash, so that a mode that the application left it in does not confuse the ROM.

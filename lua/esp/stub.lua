@@ -9,7 +9,7 @@ local GREETING = "OHAI"
 local OURS = "ours"                       -- instead of a file's name
 local LARGEST = 256 * 1024                -- bytes of a file's segment; no chip has room for more
 local STARTS = 2                          -- seconds until a stub that was started has said something
-local BITS = { window = 1, digests = 2, packed = 4, resume = 8, crc = 16, encrypt = 32, sum = 64 }
+local BITS = { window = 1, digests = 2, packed = 4, resume = 8, crc = 16, encrypt = 32, compare = 64 }
 local BLOCK, BLOCK_PLAIN = 0x800, 0x4000  -- with many blocks on the way, and one by one
 local LEAST_CREDIT = 2 * 0x800
 

@@ -267,7 +267,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
                                     SECURITY_INFO, ERASE_FLASH,    ERASE_REGION, READ_FLASH,
                                     RUN_USER_CODE, ENCRYPT_DATA,   CAPABILITIES, DIGESTS,
                                     READ_PACKED,   WRITE_STATE,    DEFL_BEGIN,   FLASH_BEGIN,
-                                    READ_PACKED,   DIGESTS,        WRITE_SUM,    0x42};
+                                    READ_PACKED,   DIGESTS,        0x42,         0};
     p += 3;
     n -= 3;
     if (size > n)
