@@ -126,6 +126,19 @@ return {
     },
   },
   sim = {
+    machine = {                                     -- what its ROM needs to run
+      id = { 0x2F800010, 32 }, unaligned = true, reset_cause = { 0x20701030, 1, 6 },
+      memory = { { 0x10800000, 0x10803000, kind = "registers" }, { 0x2D000000, 0x2D010000, kind = "registers" } },
+      interrupts = { kind = "clic", matrix = 0x20585000, control = 0x10800000, sources = { uart0 = 9 } },
+      cache = {
+        kind = "indexed", base = 0x2050037C, content = 0, index = 4, entries = 1024, page = 0x10000, page_mask = 0x3FF,
+        valid = 0x1000, valid_value = 0x1000,
+      },
+      autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
+      registers = {
+        [0x2038B098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
+      },
+    },
     core = "rv32imafc",
     peripherals = { { 0x20000000, 0x20900000 } },
     -- The log has not been seen; it has the form of its relatives.

@@ -457,6 +457,7 @@ function M.describe(given)
       bad(("%s: it is not known how to run its ROM"):format(data.name), "without rom= its loader is modelled")
     end
     d.rom_file, d.machine = options.rom, machine_layout(data, crystal)
+    d.strap_addr = sim.machine.strap or d.strap_addr
     d.machine_registers = machine_registers(sim.machine)
     local auto = sim.machine.autobaud
     if auto then

@@ -24,6 +24,7 @@ static struct cpu *make(const struct sim_chip *c, struct cpu_bus *bus) {
                            .atomics = kind != SIM_CPU_RV32IMC,
                            .floats = kind == SIM_CPU_RV32IMAFC,
                            .unaligned = c->machine.on && m->unaligned,
+                           .clic = irq == SIM_IRQ_CLIC,
                            .mie = irq ? irq == SIM_IRQ_PLIC : kind == SIM_CPU_RV32IMC};
   switch (kind) {
   case SIM_CPU_LX106:
@@ -87,6 +88,10 @@ void sim_core_power(struct sim_chip *c, uint32_t vector) {
   if (!begin(c))
     return;
   c->core.cpu->guest_exceptions = true;
+  if (c->config.machine.irq.kind == SIM_IRQ_CLIC) {
+    c->core.cpu->choose = sim_irq_choose;
+    c->core.cpu->choose_ctx = &c->machine.irq;
+  }
   cpu_set(c->core.cpu, CPU_REG_PC, vector);
 }
 
