@@ -42,6 +42,7 @@ static int device_read(void *ctx, uint32_t address, unsigned width, uint32_t *va
   struct sim_chip *c = ctx;
   struct sim_core *core = &c->core;
   core->time = (double)core->cpu->cycles / c->config.core.clock;
+  core->accesses++;
   uint32_t word = read_word(c, address & ~3u) >> (address & 3) * 8;
   *value = width == 4 ? word : word & ((1u << 8 * width) - 1);
   return CPU_BUS_OK;
@@ -52,6 +53,7 @@ static int device_write(void *ctx, uint32_t address, unsigned width, uint32_t va
   struct sim_core *core = &c->core;
   uint32_t at = address & ~3u, shift = (address & 3) * 8;
   core->time = (double)core->cpu->cycles / c->config.core.clock;
+  core->accesses++;
   if (width < 4) {
     uint32_t mask = ((1u << 8 * width) - 1) << shift;
     value = (read_word(c, at) & ~mask) | (value << shift & mask);

@@ -151,3 +151,34 @@ uint64_t sim_machine_tick(struct sim_chip *c) {
     sim_core_want(c, SIM_WANTS_BITE);
   return soon ? LATENCY : TICK;
 }
+
+enum { CIRCLE = 400, REGISTERS = 32 };
+
+/* What can differ between two rounds. Xtensa shows sixteen registers of its window. */
+static void registers(struct sim_chip *c, uint32_t *to) {
+  int n = c->core.cpu->ops->shown < REGISTERS ? c->core.cpu->ops->shown : REGISTERS;
+  memset(to, 0, REGISTERS * sizeof *to);
+  for (int i = 0; i < n; i++)
+    to[i] = cpu_get(c->core.cpu, i);
+}
+
+int sim_machine_idle(struct sim_chip *c) {
+  struct sim_core *core = &c->core;
+  struct cpu *cpu = core->cpu;
+  uint32_t first[REGISTERS], later[REGISTERS], pc = cpu->pc;
+  if (core->quiet != core->accesses || c->machine.irq.soon) {
+    core->quiet = core->accesses;
+    return 0;
+  }
+  registers(c, first);
+  for (int i = 0; i < CIRCLE; i++) {
+    if (cpu_run(cpu, 1) != CPU_BUDGET || core->quiet != core->accesses)
+      return 0;
+    if (cpu->pc != pc)
+      continue;
+    registers(c, later);
+    if (memcmp(first, later, sizeof first) == 0)
+      return 1;
+  }
+  return 0;
+}
