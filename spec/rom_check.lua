@@ -101,12 +101,18 @@ local MAKE = {
 
 local function hex(s) return (s:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
 
-local function ready(chip)
+-- Past the boot log, attached, every kind of download begun once: before that the ROM works with what happens to be on
+-- its stack.
+local function ready(chip, ram, extra)
   chip:exchange("", 3)
   for _ = 1, 8 do
     if #chip:exchange(SYNC, 2) > 0 then break end
   end
   for _ = 1, 2 do chip:exchange(SYNC, 2) end
+  chip:exchange(command(0x0D, W(0, 0)), 2)
+  chip:exchange(command(0x05, W(0x100, 1, 0x100, ram)), 2)
+  chip:exchange(command(0x02, W(0x400, 1, 0x400, 0) .. extra), 2)
+  chip:exchange(command(0x10, W(0x400, 1, 0x400, 0) .. extra), 2)
   return chip:save()
 end
 
@@ -120,6 +126,7 @@ local function play(a, b, from_a, from_b, frames)
   b:load(from_b)
   for i, frame in ipairs(frames) do
     local ra, rb = a:exchange(frame, 5), b:exchange(frame, 5)
+    if ra:find "^Guru" and rb:find "^Guru" or ra:find "^Fatal" and rb:find "^Fatal" then return end   -- both are dead
     if ra ~= rb then
       return name_of(frame), ("after %d: sent %s\n  ROM   %s\n  model %s"):format(i - 1, hex(frame:sub(1, 40)),
              hex(ra:sub(1, 48)), hex(rb:sub(1, 48)))
@@ -135,8 +142,8 @@ local function check(rom, path)
   local b <close> = sim.new(options)
   options.rom = path
   local a <close> = sim.new(options)
-  local from_a, from_b = ready(a), ready(b)
   local kinds, total, extra = {}, 0, rom[2] == "esp32" and "" or W(0)
+  local from_a, from_b = ready(a, rom[4], extra), ready(b, rom[4], extra)
   for seed = first_seed, first_seed + count - 1 do
     math.randomseed(seed)
     local frames = {}

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 struct page {
   uint32_t addr;
@@ -20,6 +21,8 @@ struct sim_snapshot {
   struct page *mem, *flash;
   size_t mems, flashes;
   void *cpu; /* NULL: no program ran */
+  void *stream;
+  uint8_t *window;
   struct {
     uint8_t *data, *frame;
     struct sim_burst *burst;
@@ -45,6 +48,10 @@ void sim_snapshot_free(struct sim_snapshot *s) {
     free(s->pipe[d].frame);
     free(s->pipe[d].burst);
   }
+  if (s->stream)
+    inflateEnd(s->stream);
+  free(s->stream);
+  free(s->window);
   free(s->mem);
   free(s->flash);
   free(s->cpu);
@@ -86,17 +93,33 @@ static int take_line(struct sim_snapshot *s, const struct sim_chip *c) {
   return 0;
 }
 
+/* A stream that is being inflated, and its window. */
+static int copy_stream(void **stream, uint8_t **window, void *from, const uint8_t *from_window) {
+  *stream = NULL;
+  *window = from_window ? copy(from_window, SIM_WINDOW) : NULL;
+  if (from_window && !*window)
+    return -1;
+  if (!from)
+    return 0;
+  z_stream *z = calloc(1, sizeof *z);
+  if (!z || inflateCopy(z, from) != Z_OK) {
+    free(z);
+    return -1;
+  }
+  *stream = z;
+  return 0;
+}
+
 struct sim_snapshot *sim_snapshot_take(struct sim_chip *c, char *error, size_t error_size) {
-  const char *why = !c->flash.page      ? "its flash is a file"
-                    : c->loader.inflate ? "a compressed download is under way"
-                                        : "there is no memory for it";
-  struct sim_snapshot *s = c->flash.page && !c->loader.inflate ? calloc(1, sizeof *s) : NULL;
+  const char *why = c->flash.page ? "there is no memory for it" : "its flash is a file";
+  struct sim_snapshot *s = c->flash.page ? calloc(1, sizeof *s) : NULL;
   int failed = !s;
   if (s) {
     s->of = c;
     s->chip = *c;
     s->cpu = c->core.cpu ? copy(c->core.cpu, cpu_size(c)) : NULL;
-    failed = (c->core.cpu && !s->cpu) || take_memory(s, c) != 0 || take_line(s, c) != 0;
+    failed = (c->core.cpu && !s->cpu) || take_memory(s, c) != 0 || take_line(s, c) != 0 ||
+             copy_stream(&s->stream, &s->window, c->loader.inflate, c->loader.window) != 0;
   }
   if (!failed)
     return s;
@@ -159,10 +182,10 @@ int sim_snapshot_load(struct sim_chip *c, const struct sim_snapshot *s) {
   c->efuse.path = now.efuse.path;
   c->log = now.log, c->log_count = now.log_count;
   c->machine.file = now.machine.file;
-  c->loader.inflate = NULL, c->loader.window = NULL;
   c->core.cpu = NULL, c->core.bus = NULL;
   load_line(c, s, &now.line);
-  if (load_memory(c, s) != 0) {
+  int failed = copy_stream(&c->loader.inflate, &c->loader.window, s->stream, s->window) != 0;
+  if (load_memory(c, s) != 0 || failed) {
     c->state = SIM_STATE_HUNG;
     return -1;
   }

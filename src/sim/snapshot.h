@@ -7,8 +7,7 @@
 struct sim_chip;
 struct sim_snapshot;
 
-/* NULL, with a line in error, when the chip's flash is a file, a compressed download is under way, or there
- * is no memory. The caller frees it. */
+/* NULL, with a line in error, when the chip's flash is a file or there is no memory. The caller frees it. */
 struct sim_snapshot *sim_snapshot_take(struct sim_chip *c, char *error, size_t error_size);
 void sim_snapshot_free(struct sim_snapshot *s);
 
