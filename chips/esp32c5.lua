@@ -144,6 +144,7 @@ return {
       timers = { 0x60008000, 0x60009000 }, sha = 0x60089000,
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
+        [0x60096018] = { set = 0x28 },                  -- the clock of the flash is there
         [0x60002178] = { set = 0xFC000000 },            -- the bus of the cache is idle
         [0x60001098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
         [0x60096000] = { set = 0x4 }, [0x6009600C] = { set = 0x4 },       -- the UARTs' clocks are there
@@ -166,7 +167,7 @@ return {
       line = "rst:0x{reset} ({reset_name}),boot:0x{boot} ({boot_name})\r\n",
       waiting = "waiting for download\r\n",
     },
-    boot = { download = { 0x10, "DOWNLOAD(USB/UART0)" }, flash = { 0x18, "SPI_FAST_FLASH_BOOT" } },
+    boot = { download = { 0x8, "DOWNLOAD(USB/UART0)" }, flash = { 0x18, "SPI_FAST_FLASH_BOOT" } },
     resets = {
       power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "SW_CPU" },
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },

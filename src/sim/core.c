@@ -6,6 +6,7 @@
 #include "sim/cpu_rv32.h"
 #include "sim/cpu_xtensa.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,7 +109,7 @@ static void put_state(struct cpu *cpu, const void *from, size_t size) {
   cpu_flush(cpu);
 }
 
-int sim_core_resume(struct sim_chip *c, const void *cpu) {
+int sim_core_resume(struct sim_chip *c, const void *cpu, const void *was) {
   struct sim_core *core = &c->core;
   if (sim_core_map(c) == 0)
     core->cpu = make(c, core->bus);
@@ -119,6 +120,11 @@ int sim_core_resume(struct sim_chip *c, const void *cpu) {
   }
   put_state(core->cpu, cpu,
             c->config.core.kind <= SIM_CPU_RV32IMAFC ? sizeof(struct rv32) : sizeof(struct xtensa));
+  if (c->config.core.kind > SIM_CPU_RV32IMAFC) { /* its window points into the structure itself */
+    struct xtensa *x = (struct xtensa *)core->cpu;
+    uintptr_t first = (uintptr_t)was + offsetof(struct xtensa, ar);
+    x->a = x->ar + ((uintptr_t)x->a - first) / sizeof *x->ar;
+  }
   return 0;
 }
 

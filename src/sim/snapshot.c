@@ -189,5 +189,5 @@ int sim_snapshot_load(struct sim_chip *c, const struct sim_snapshot *s) {
     c->state = SIM_STATE_HUNG;
     return -1;
   }
-  return s->cpu ? sim_core_resume(c, s->cpu) : 0;
+  return s->cpu ? sim_core_resume(c, s->cpu, s->chip.core.cpu) : 0;
 }
