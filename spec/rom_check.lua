@@ -60,18 +60,20 @@ end
 local MAKE = {
   function() return { SYNC } end,
   function(ram) return { command(0x0A, W(pick { ram, ram + 4, ram + 64 })) } end,
-  function(ram) return { command(0x09, W(ram + 4 * random(0, 16), random(0, 0xFFFFFFFF), pick { 0xFFFFFFFF, 0xFF00 }, 0)) } end,
+  function(ram)
+    return { command(0x09, W(ram + 4 * random(0, 16), random(0, 0xFFFFFFFF), pick { 0xFFFFFFFF, 0xFF00 }, 0)) }
+  end,
   function() return { command(0x0D, W(0, 0)) } end,
   function() return { command(0x0B, W(0, pick { 4 << 20, 2 << 20, 1 << 20 }, 65536, 4096, 256, 0xFFFF)) } end,
   function() return { command(0x0B, noise(random(0, 30))) } end,
-  function(ram, extra)                                                            -- FLASH_BEGIN and blocks
+  function(_, extra)                                                              -- FLASH_BEGIN and blocks
     local blocks, at = random(1, 3), 0x1000 * random(0, 31)
     local frames = { command(0x0D, W(0, 0)), command(0x02, W(blocks * 0x400, blocks, 0x400, at) .. extra) }
     for i = 0, blocks - 1 do frames[#frames + 1] = data(0x03, noise(0x400), i) end
     if random(2) == 1 then frames[#frames + 1] = command(0x13, W(at, blocks * 0x400, 0, 0)) end
     return frames
   end,
-  function(ram, extra)                                                            -- DEFL_BEGIN and blocks
+  function(_, extra)                                                              -- DEFL_BEGIN and blocks
     local plain, at = noise(random(100, 1500)), 0x1000 * random(0, 31)
     local packed = zlib.deflate(plain)
     local blocks = (#packed + 0x3FF) // 0x400
@@ -88,12 +90,16 @@ local MAKE = {
     frames[#frames + 1] = command(0x06, W(1, 0))
     return frames
   end,
-  function(ram, extra) return { command(0x02, W(random(0, 0x2000), random(0, 4), 0x400, random(0, 0x20000)) .. extra) } end,
+  function(_, extra)
+    return { command(0x02, W(random(0, 0x2000), random(0, 4), 0x400, random(0, 0x20000)) .. extra) }
+  end,
   function() return { data(pick { 0x03, 0x07 }, noise(random(0, 64)), random(0, 2)) } end,
   function() return { command(0x0E, W(4 * random(0, 0x8000), pick { 4, 16, 64, 65, 256 }, 0, 0)) } end,
   function() return { command(0x13, W(4 * random(0, 0x8000), random(1, 4096), 0, 0)) } end,
   function() return { command(0x14, "") } end,
-  function() return { command(pick { 0x00, 0x01, 0x0C, 0x15, 0x20, 0x7F, 0xD0, 0xD3, 0xFF }, noise(random(0, 20))) } end,
+  function()
+    return { command(pick { 0x00, 0x01, 0x0C, 0x15, 0x20, 0x7F, 0xD0, 0xD3, 0xFF }, noise(random(0, 20))) }
+  end,
   function() return { command(pick { 0x0D, 0x0B, 0x0E, 0x13, 0x05 }, noise(4 * random(0, 3))) } end,
   function() return { slip(noise(random(1, 40)):gsub("^.", "\1")) } end,
   function() return { noise(random(1, 6)):gsub("\xC0", "x") .. SYNC } end,
@@ -160,7 +166,9 @@ local function check(rom, path)
     end
   end
   print(("%s: %d sequences, %d with a difference"):format(rom[1], count, total))
-  for where, k in pairs(kinds) do print(("  %s: %d times, first with seed %d, %s"):format(where, k.n, k.seed, k.what)) end
+  for where, k in pairs(kinds) do
+    print(("  %s: %d times, first with seed %d, %s"):format(where, k.n, k.seed, k.what))
+  end
   return total
 end
 
