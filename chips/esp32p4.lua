@@ -180,6 +180,7 @@ return {
       timers = { 0x500C2000, 0x500C3000 }, sha = 0x50091000,
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
+        [0x5008C178] = { set = 0xFC000000 },            -- the bus of the cache is idle
         [0x500CB098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
         [0x3FF10098] = { clear = 0xF, set = 0x10, forget = true },        -- caches: done at once
       },
