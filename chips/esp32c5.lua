@@ -135,7 +135,8 @@ return {
   sim = {
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 23 }, unaligned = true, reset_cause = { 0x600B0410, 0, 5 }, strap = 0x60091000,
-      memory = { { 0x40040000, 0x40050000, kind = "mask" }, { 0x20800000, 0x20803000, kind = "registers" } },
+      memory = { { 0x40040000, 0x40050000, kind = "mask" }, { 0x20800000, 0x20803000, kind = "registers" }, { 0x3FCE0000, 0x3FCE1000 },
+                 { 0x40860000, 0x40861000 } },
       interrupts = { kind = "clic", matrix = 0x60010000, control = 0x20800000, sources = { uart0 = 47 } },
       cache = {
         kind = "indexed", base = 0x6000237C, content = 0, index = 4, entries = 512, page = 0x10000, page_mask = 0x1FF,
