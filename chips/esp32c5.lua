@@ -168,7 +168,7 @@ return {
       line = "rst:0x{reset} ({reset_name}),boot:0x{boot} ({boot_name})\r\n",
       waiting = "waiting for download\r\n",
     },
-    boot = { download = { 0x8, "DOWNLOAD(USB/UART0)" }, flash = { 0x18, "SPI_FAST_FLASH_BOOT" } },
+    boot = { download = { 0x8, "DOWNLOAD(UART0/USB)" }, flash = { 0x18, "SPI_FAST_FLASH_BOOT" } },
     resets = {
       power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "SW_CPU" },
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },

@@ -127,8 +127,9 @@ return {
   },
   sim = {
     machine = {                                     -- what its ROM needs to run
-      id = { 0x2F800010, 32 }, unaligned = true, reset_cause = { 0x20701030, 1, 6 },
-      memory = { { 0x10800000, 0x10803000, kind = "registers" }, { 0x2D000000, 0x2D010000, kind = "registers" } },
+      id = { 0x2F800010, 32 }, unaligned = true, reset_cause = { 0x20701030, 1, 6 }, strap = 0x20583000,
+      memory = { { 0x10800000, 0x10803000, kind = "registers" }, { 0x2C000000, 0x2C100000, kind = "registers" },
+                 { 0x2D000000, 0x2D010000, kind = "registers" } },
       interrupts = { kind = "clic", matrix = 0x20585000, control = 0x10800000, sources = { uart0 = 9 } },
       cache = {
         kind = "indexed", base = 0x2050037C, content = 0, index = 4, entries = 1024, page = 0x10000, page_mask = 0x3FF,
@@ -136,6 +137,7 @@ return {
       },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
+        [0x20500178] = { set = 0xFC000000 },            -- the bus of the cache is idle
         [0x2038B098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
       },
     },
@@ -149,7 +151,7 @@ return {
       line = "rst:0x{reset} ({reset_name}),boot:0x{boot} ({boot_name})\r\n",
       waiting = "waiting for download\r\n",
     },
-    boot = { download = { 0x307, "DOWNLOAD(USB/UART0/SPI)" }, flash = { 0x30F, "SPI_FAST_FLASH_BOOT" } },
+    boot = { download = { 0x8, "DOWNLOAD(USB/UART0/SPI)" }, flash = { 0x18, "SPI_FAST_FLASH_BOOT" } },
     resets = {
       power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "SW_CPU" },
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },

@@ -40,8 +40,8 @@ local function elf(sections, machine)
     data[#data + 1] = s[4]
     at = at + #s[4]
   end
-  return "\127ELF\1\1\1" .. ("\0"):rep(9) .. string.pack("<I2I2I4I4I4I4I4I2I2I2I2I2I2", 2, machine or 243, 1, ROM, 0, at, 0,
-         52, 32, 0, 40, #headers, 0) .. table.concat(data) .. table.concat(headers)
+  return "\127ELF\1\1\1" .. ("\0"):rep(9) .. string.pack("<I2I2I4I4I4I4I4I2I2I2I2I2I2", 2, machine or 243, 1, ROM,
+         0, at, 0, 52, 32, 0, 40, #headers, 0) .. table.concat(data) .. table.concat(headers)
 end
 
 local function good(id, machine) return elf({ { 1, 6, ROM, rom(id) }, { 1, 1, RAM, "RAM!" } }, machine) end

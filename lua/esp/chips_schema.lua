@@ -285,7 +285,9 @@ local CHIP = record {
     machine = optional(record {
       id = record { word, word }, unaligned = optional(flag), strap = optional(word),
       mirrors = optional(list(record { word, word, word }, 1)),
-      memory = optional(list(record { word, word, kind = optional(behaviour("ram", "mask", "registers", "flash")) }, 1)),
+      memory = optional(list(record {
+        word, word, kind = optional(behaviour("ram", "mask", "registers", "flash")),
+      }, 1)),
       reset_cause = record { word, within(0, 31), within(1, 32) },
       interrupts = optional(record {
         kind = behaviour("matrix", "plic", "clic", "direct"), matrix = word, control = optional(word),
