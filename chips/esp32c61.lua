@@ -134,7 +134,7 @@ return {
       interrupts = { kind = "clic", matrix = 0x60010000, control = 0x20800000, sources = { uart0 = 40 } },
       cache = {
         kind = "indexed", base = 0x6000237C, content = 0, index = 4, entries = 512, page = 0x10000, page_mask = 0x1FF,
-        valid = 0x200, valid_value = 0x200,
+        valid = 0x400, valid_value = 0x400,
       },
       timers = { 0x60008000, 0x60009000 }, sha = 0x60089000,
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
@@ -143,9 +143,10 @@ return {
         [0x60002178] = { set = 0xFC000000 },            -- the bus of the cache is idle
         [0x60001098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
         [0x60096000] = { set = 0x4 }, [0x6009600C] = { set = 0x4 },       -- the UARTs' clocks are there
-        [0x600C802C] = { echo = { 0x10000, 2 } }, [0x600C8088] = { clear = 0x3, set = 0x4 },
+        [0x600C8094] = { clear = 0xF, set = 0x10, forget = true }, [0x600C8084] = { clear = 0x3, set = 0x4 },
+        [0x600C8028] = { echo = { 0x10000, 2 } }, [0x600C802C] = { echo = { 0x10000, 2 } }, [0x600C8088] = { clear = 0x3, set = 0x4 },
         [0x600C8098] = { clear = 0xF, set = 0x10, forget = true }, [0x600C80D8] = { clear = 0x1, set = 0x2 },
-        [0x600C8134] = { set = 0x2 },
+        [0x600C8130] = { set = 0x2 }, [0x600C8134] = { set = 0x2 }, [0x600C80D4] = { clear = 0x1, set = 0x2 },
         [0x600B1000] = { keep = true }, [0x600B1004] = { keep = true },
         [0x600B1008] = { keep = true }, [0x600B100C] = { keep = true },
         [0x600B1010] = { keep = true }, [0x600B1014] = { keep = true },

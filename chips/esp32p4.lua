@@ -182,7 +182,11 @@ return {
       registers = {
         [0x5008C178] = { set = 0xFC000000 },            -- the bus of the cache is idle
         [0x500CB098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
-        [0x3FF10098] = { clear = 0xF, set = 0x10, forget = true },        -- caches: done at once
+        [0x3FF10098] = { clear = 0xF, set = 0x10, forget = true }, [0x3FF102B4] = { set = 0x2 },
+        [0x3FF1028C] = { echo = { 0x100000, 2 } }, [0x3FF1002C] = { echo = { 0x11111, 2 } },
+        [0x3FF10088] = { clear = 0x3, set = 0x4 },
+        [0x3FF102A8] = { clear = 0x1, set = 0x2 }, [0x3FF10134] = { set = 0x2 }, [0x3FF10138] = { set = 0x2 },
+               -- caches: done at once
       },
     },
     core = "rv32imafc",
