@@ -140,6 +140,7 @@ return {
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
         [0x60096024] = { set = 0x28 },                  -- the clock of the flash is there
+        [0x600960A0] = { set = 0x4 },                   -- and that of SHA
         [0x60002178] = { set = 0xFC000000 },            -- the bus of the cache is idle
         [0x60001098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
         [0x60096000] = { set = 0x4 }, [0x6009600C] = { set = 0x4 },       -- the UARTs' clocks are there

@@ -140,6 +140,7 @@ return {
         [0x2C00009C] = { clear = 0xF, set = 0x10, forget = true },        -- caches: done at once
         [0x2C000138] = { set = 0x2 }, [0x2C00008C] = { clear = 0x3, set = 0x4 }, [0x2C000088] = { clear = 0x3, set = 0x4 },
         [0x2C0000DC] = { clear = 0x1, set = 0x2 }, [0x2C00002C] = { echo = { 0x11111, 2 } },
+        [0x2C000030] = { echo = { 0x10000, 2 } },
         [0x20500178] = { set = 0xFC000000 },            -- the bus of the cache is idle
         [0x2038B098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
       },
