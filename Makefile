@@ -79,6 +79,9 @@ demo: deps ## flash a real image to a simulated chip and read it back
 check: deps ## all tests: plain, sanitizers, constant collecting, luacheck, fuzzers
 	@BUILD=$(BUILD)/check MAKE="$(MAKE)" FUZZ_RUNS=$(FUZZ_RUNS) sh spec/check.sh
 
+rom-check: all ## hold the loader's model against mask ROMs: ESPLUA_ROMS=FOLDER make rom-check
+	@$(BUILD)/esplua spec/rom_check.lua $(ROM_CHECK)
+
 fuzz: ## run the fuzzers longer: make fuzz FUZZ_RUNS=1000000
 	@BUILD=$(BUILD)/check MAKE="$(MAKE)" FUZZ_RUNS=$(FUZZ_RUNS) sh spec/fuzz/run.sh
 
@@ -102,5 +105,5 @@ clean: ## remove what was built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all deps demo check fuzz bench install clean help FORCE
+.PHONY: all deps demo check rom-check fuzz bench install clean help FORCE
 -include $(shell find $(BUILD)/obj $(BUILD)/pic -name '*.d' 2>/dev/null)

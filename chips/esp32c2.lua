@@ -115,7 +115,7 @@ return {
   },
   sim = {
     machine = {                                     -- what its ROM needs to run
-      id = { 0x40000010, 12 }, mirrors = { { 0x3FF00000, 0x3FF50000, 0x40040000 } },
+      id = { 0x40000010, 12 }, unaligned = true, mirrors = { { 0x3FF00000, 0x3FF50000, 0x40040000 } },
       memory = { { 0x3FCE0000, 0x3FCE1000 } },        -- the ROM reads behind a structure at the end of its memory
       reset_cause = { RTC + 0x30, 0, 6 },
       interrupts = {

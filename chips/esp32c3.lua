@@ -127,6 +127,11 @@ return {
       version = 0x40000014, security_info = { { from = 1, 0x4004B9DA }, { from = 7, 0x4004D51E } },
     },
   },
+  revisions = {                        -- of the ROM: 0, ECO 3, ECO 7
+    { from_revision = 0, changes = { sim = { api_version = 0 } } },
+    { from_revision = 3, changes = { sim = { api_version = 3 } } },
+    { from_revision = 101, changes = { sim = { api_version = 7 } } },
+  },
   sim = {
     core = "rv32imc", systimer = 0x60023000,
     peripherals = { { 0x60000000, 0x600FE000 } },
@@ -144,7 +149,7 @@ return {
     },
     fields = { package = 0, block_minor = 1, block_major = 1 },
     machine = {                                     -- what its ROM needs to run
-      id = { 0x40000010, 5 }, mirrors = { { 0x3FF00000, 0x3FF20000, 0x40040000 } },
+      id = { 0x40000010, 5 }, unaligned = true, mirrors = { { 0x3FF00000, 0x3FF20000, 0x40040000 } },
       memory = { { 0x3FCE0000, 0x3FCE1000 } },        -- the ROM reads behind a structure at the end of its memory
       reset_cause = { RTC + 0x38, 0, 6 },
       interrupts = {

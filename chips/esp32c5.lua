@@ -133,6 +133,34 @@ return {
     },
   },
   sim = {
+    machine = {                                     -- what its ROM needs to run
+      id = { 0x40000010, 23 }, unaligned = true, reset_cause = { 0x600B0410, 0, 5 }, strap = 0x60091000,
+      memory = { { 0x40040000, 0x40050000, kind = "mask" }, { 0x20800000, 0x20803000, kind = "registers" }, { 0x3FCE0000, 0x3FCE1000 },
+                 { 0x40860000, 0x40861000 } },
+      interrupts = { kind = "clic", matrix = 0x60010000, control = 0x20800000, sources = { uart0 = 47 } },
+      cache = {
+        kind = "indexed", base = 0x6000237C, content = 0, index = 4, entries = 512, page = 0x10000, page_mask = 0x1FF,
+        valid = 0x400, valid_value = 0x400,
+      },
+      timers = { 0x60008000, 0x60009000 }, sha = 0x60089000,
+      autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
+      registers = {
+        [0x60096018] = { set = 0x28 },                  -- the clock of the flash is there
+        [0x600960D0] = { set = 0x4 },                   -- and that of SHA
+        [0x60002178] = { set = 0xFC000000 },            -- the bus of the cache is idle
+        [0x60001098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
+        [0x60096000] = { set = 0x4 }, [0x6009600C] = { set = 0x4 },       -- the UARTs' clocks are there
+        [0x600C8094] = { clear = 0xF, set = 0x10, forget = true }, [0x600C8084] = { clear = 0x3, set = 0x4 },
+        [0x600C8028] = { echo = { 0x10000, 2 } }, [0x600C802C] = { echo = { 0x10000, 2 } }, [0x600C8088] = { clear = 0x3, set = 0x4 },
+        [0x600C8098] = { clear = 0xF, set = 0x10, forget = true }, [0x600C80D8] = { clear = 0x1, set = 0x2 },
+        [0x600C8130] = { set = 0x2 }, [0x600C8134] = { set = 0x2 }, [0x600C80D4] = { clear = 0x1, set = 0x2 },
+        [0x600B1000] = { keep = true }, [0x600B1004] = { keep = true },
+        [0x600B1008] = { keep = true }, [0x600B100C] = { keep = true },
+        [0x600B1010] = { keep = true }, [0x600B1014] = { keep = true },
+        [0x600B1018] = { keep = true }, [0x600B101C] = { keep = true },
+        [0x600B1020] = { keep = true }, [0x600B1024] = { keep = true },
+      },
+    },
     core = "rv32imac",
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
     boot_baud = 115200, crystal = 48, mac = "d0:cf:13:12:34:56", revision = 100, api_version = 2,
@@ -142,7 +170,7 @@ return {
       line = "rst:0x{reset} ({reset_name}),boot:0x{boot} ({boot_name})\r\n",
       waiting = "waiting for download\r\n",
     },
-    boot = { download = { 0x10, "DOWNLOAD(USB/UART0)" }, flash = { 0x18, "SPI_FAST_FLASH_BOOT" } },
+    boot = { download = { 0x8, "DOWNLOAD(UART0/USB)" }, flash = { 0x18, "SPI_FAST_FLASH_BOOT" } },
     resets = {
       power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "SW_CPU" },
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },

@@ -162,13 +162,33 @@ return {
   },
   revisions = {
     -- From v3.0 key purposes have a fifth bit.
-    { from_revision = 300, changes = { security = { key_purposes = {
+    { from_revision = 300, changes = { sim = { api_version = 5, no_purpose = 19 }, security = { key_purposes = {
       { { EFUSE + 0x34, 24, 4 }, { EFUSE + 0x3C, 27, 1 } }, { { EFUSE + 0x34, 28, 4 }, { EFUSE + 0x3C, 28, 1 } },
       { { EFUSE + 0x38, 0, 4 }, { EFUSE + 0x3C, 29, 1 } }, { { EFUSE + 0x38, 4, 4 }, { EFUSE + 0x3C, 30, 1 } },
       { { EFUSE + 0x38, 8, 4 }, { EFUSE + 0x3C, 31, 1 } }, { { EFUSE + 0x38, 12, 4 }, { EFUSE + 0x40, 4, 1 } },
     } } } },
   },
   sim = {
+    machine = {                                     -- what its ROM needs to run
+      id = { 0x4FC00010, 18 }, unaligned = true, reset_cause = { 0x50111010, 7, 6 },
+      memory = { { 0x20800000, 0x20803000, kind = "registers" } },
+      interrupts = { kind = "clic", matrix = 0x500D6000, control = 0x20800000, sources = { uart0 = 31 } },
+      cache = {
+        kind = "indexed", base = 0x5008C37C, content = 0, index = 4, entries = 1024, page = 0x10000, page_mask = 0x3FF,
+        valid = 0x1000, valid_value = 0x1000,
+      },
+      timers = { 0x500C2000, 0x500C3000 }, sha = 0x50091000,
+      autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
+      registers = {
+        [0x5008C178] = { set = 0xFC000000 },            -- the bus of the cache is idle
+        [0x500CB098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
+        [0x3FF10098] = { clear = 0xF, set = 0x10, forget = true }, [0x3FF102B4] = { set = 0x2 },
+        [0x3FF1028C] = { echo = { 0x100000, 2 } }, [0x3FF1002C] = { echo = { 0x11111, 2 } },
+        [0x3FF10088] = { clear = 0x3, set = 0x4 },
+        [0x3FF102A8] = { clear = 0x1, set = 0x2 }, [0x3FF10134] = { set = 0x2 }, [0x3FF10138] = { set = 0x2 },
+               -- caches: done at once
+      },
+    },
     core = "rv32imafc",
     peripherals = { { 0x20000000, 0x20002000 }, { 0x3FF00000, 0x3FF20000 }, { 0x50000000, 0x50108000 }, { 0x50110000, 0x50180000 } },
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:fa:12:34", revision = 100, api_version = 0,

@@ -168,9 +168,12 @@ return {
         kind = "table", base = 0x61801000, windows = { { 0x3F000000, 128 }, { 0x40000000, 0 } },
         entries = 384, page = 0x10000, page_mask = 0x3FFF, valid = 0xC000, valid_value = 0x8000,
       },
-      timers = { 0x3F41F000, 0x3F420000 },
+      sha = 0x6003B000, timers = { 0x3F41F000, 0x3F420000 },
       autobaud = { enable = { 0x18, 0 }, low = 0x28, high = 0x2C, edges = 0x30 },
       registers = {
+        -- of the caches: what they are told to do is done at once
+        [0x61800000] = { clear = 0x501500, set = 0xA82A00, forget = true },
+        [0x61800040] = { clear = 0x501500, set = 0xA82A00, forget = true }, [0x6180011C] = { set = 0x1001 },
         [0x3F408000] = { clear = 0x80000000 }, [0x3F4C008C] = { reset = 40 << 12 | 1 },
       },
     },

@@ -176,9 +176,15 @@ return {
       cache = {
         kind = "table", base = 0x600C5000, entries = 512, page = 0x10000, page_mask = 0x3FFF, valid = 0xC000, valid_value = 0,
       },
-      timers = { 0x6001F000, 0x60020000 },
+      sha = 0x6003B000, timers = { 0x6001F000, 0x60020000 },
       autobaud = { enable = { 0x20, 27 }, low = 0x28, high = 0x2C, edges = 0x30 },
       registers = {
+        -- of the caches: what they are told to do is done at once
+        [0x600C4088] = { clear = 0x1, set = 0x2, forget = true }, [0x600C4028] = { clear = 0x7, set = 0x8, forget = true },
+        [0x600C40A0] = { set = 0x8 }, [0x600C404C] = { set = 0x8 }, [0x600C407C] = { clear = 0x3, set = 0x4 },
+        [0x600C401C] = { clear = 0x3, set = 0x4 }, [0x600C4034] = { clear = 0x1, set = 0x2 },
+        [0x600C4094] = { clear = 0x1, set = 0x2 }, [0x600C4040] = { clear = 0x1, set = 0x2 },
+        [0x600C4150] = { echo = { 0x1, 2 } }, [0x600C4154] = { echo = { 0x1, 2 } }, [0x600C4144] = { set = 0x1001 },
         [0x60008000] = { clear = 0x80000000 }, [0x600C0060] = { reset = 40 << 12 | 1 },
       },
     },

@@ -126,6 +126,25 @@ return {
     },
   },
   sim = {
+    machine = {                                     -- what its ROM needs to run
+      id = { 0x2F800010, 32 }, unaligned = true, reset_cause = { 0x20701030, 1, 6 }, strap = 0x20583000,
+      memory = { { 0x10800000, 0x10803000, kind = "registers" }, { 0x2C000000, 0x2C100000, kind = "registers" },
+                 { 0x2D000000, 0x2D010000, kind = "registers" } },
+      interrupts = { kind = "clic", matrix = 0x20585000, control = 0x10800000, sources = { uart0 = 9 } },
+      cache = {
+        kind = "indexed", base = 0x2050037C, content = 0, index = 4, entries = 1024, page = 0x10000, page_mask = 0x3FF,
+        valid = 0x1000, valid_value = 0x1000,
+      },
+      autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
+      registers = {
+        [0x2C00009C] = { clear = 0xF, set = 0x10, forget = true },        -- caches: done at once
+        [0x2C000138] = { set = 0x2 }, [0x2C00008C] = { clear = 0x3, set = 0x4 }, [0x2C000088] = { clear = 0x3, set = 0x4 },
+        [0x2C0000DC] = { clear = 0x1, set = 0x2 }, [0x2C00002C] = { echo = { 0x11111, 2 } },
+        [0x2C000030] = { echo = { 0x10000, 2 } },
+        [0x20500178] = { set = 0xFC000000 },            -- the bus of the cache is idle
+        [0x2038B098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
+      },
+    },
     core = "rv32imafc",
     peripherals = { { 0x20000000, 0x20900000 } },
     -- The log has not been seen; it has the form of its relatives.
@@ -136,7 +155,7 @@ return {
       line = "rst:0x{reset} ({reset_name}),boot:0x{boot} ({boot_name})\r\n",
       waiting = "waiting for download\r\n",
     },
-    boot = { download = { 0x307, "DOWNLOAD(USB/UART0/SPI)" }, flash = { 0x30F, "SPI_FAST_FLASH_BOOT" } },
+    boot = { download = { 0x8, "DOWNLOAD(USB/UART0/SPI)" }, flash = { 0x18, "SPI_FAST_FLASH_BOOT" } },
     resets = {
       power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "SW_CPU" },
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },

@@ -256,7 +256,7 @@ describe("the Xtensa processor", function()
     ["mul.aa.ll on ESP32-S2"] = { "440374", "esp32s2", "lacks" },
     ["a special register that is not there"] = { "207e03", "esp32", "lacks" },
     ["syscall"] = { "005000", "esp32", "system call", CODE },
-    ["simcall, which is for simulators of the core's maker"] = { "005100", "esp32", "lacks" },
+    ["simcall on LX106"] = { "005100", "lx106", "lacks" },
     ["break 1, 15"] = { "f04100", "esp32", "break", CODE },
     ["break.n 1"] = { "2df1", "esp32", "break", CODE },
     ["a division by zero"] = { "4023c2", "esp32", "division by zero" },

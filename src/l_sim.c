@@ -3,6 +3,7 @@
 #include "l_port.h"
 #include "l_sim_config.h"
 #include "sim/simport.h"
+#include "sim/snapshot.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -303,6 +304,60 @@ static int l_describe(lua_State *L) {
   return 1;
 }
 
+#define SNAPSHOT_TYPE "esp.sim.snapshot"
+enum { EXCHANGE_MAX = 1 << 16 };
+
+static int l_snapshot_free(lua_State *L) {
+  struct sim_snapshot **s = luaL_checkudata(L, 1, SNAPSHOT_TYPE);
+  sim_snapshot_free(*s);
+  *s = NULL;
+  return 0;
+}
+
+/* chip:save() -> snapshot | nil, message, code. From then on the chip runs in chip:exchange only. */
+static int l_save(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  char error[160];
+  struct sim_snapshot **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  luaL_setmetatable(L, SNAPSHOT_TYPE);
+  sim_runner_freeze(s->runner);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  *box = sim_snapshot_take(c, error, sizeof error);
+  sim_runner_unlock(s->runner);
+  return *box ? 1 : l_fail(L, "failed", "%s", error);
+}
+
+/* chip:load(snapshot): goes back to it */
+static int l_load(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  struct sim_snapshot **box = luaL_checkudata(L, 2, SNAPSHOT_TYPE);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  int ours = *box && sim_snapshot_of(*box, c), failed = ours && sim_snapshot_load(c, *box) != 0;
+  sim_runner_unlock(s->runner);
+  luaL_argcheck(L, ours, 2, "a snapshot of another chip");
+  return failed ? luaL_error(L, "not enough memory") : 0;
+}
+
+/* chip:exchange(bytes [, seconds = 1]) -> what the chip sent, whether it waits for more. Its time stands
+ * still but here. */
+static int l_exchange(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  size_t n, got;
+  int idle;
+  const char *data = luaL_checklstring(L, 2, &n);
+  lua_Number seconds = luaL_optnumber(L, 3, 1);
+  luaL_argcheck(L, seconds > 0 && seconds <= 3600, 3, "out of range");
+  luaL_Buffer b;
+  char *out = luaL_buffinitsize(L, &b, EXCHANGE_MAX);
+  sim_runner_freeze(s->runner);
+  got =
+      sim_runner_exchange(s->runner, (const uint8_t *)data, n, seconds, (uint8_t *)out, EXCHANGE_MAX, &idle);
+  luaL_pushresultsize(&b, got);
+  lua_pushboolean(L, idle);
+  return 2;
+}
+
 /* chip:listen(kind = "socket"|"rfc2217", address, port [, reset]) -> port | nil, message, code */
 static int l_listen(lua_State *L) {
   static const char *const kinds[] = {"socket", "rfc2217", NULL};
@@ -353,12 +408,20 @@ static const luaL_Reg methods[] = {{"port", l_sim_port},
                                    {"cpu", l_cpu},
                                    {"close", l_close},
                                    {"unmodelled", l_unmodelled},
+                                   {"save", l_save},
+                                   {"load", l_load},
+                                   {"exchange", l_exchange},
                                    {"describe", l_describe},
                                    {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
 
+static const luaL_Reg snapshot_methods[] = {{NULL, NULL}};
+static const luaL_Reg snapshot_meta[] = {
+    {"__gc", l_snapshot_free}, {"__close", l_snapshot_free}, {NULL, NULL}};
+
 int luaopen_esp_core_sim(lua_State *L) {
+  l_newclass(L, SNAPSHOT_TYPE, snapshot_methods, snapshot_meta);
   l_newclass(L, SIM_TYPE, methods, metamethods);
   luaL_newlib(L, functions);
   luaL_getmetatable(L, SIM_TYPE);

@@ -283,9 +283,11 @@ local CHIP = record {
     core = optional(behaviour("rv32imc", "rv32imac", "rv32imafc", "lx106", "esp32", "esp32s2", "esp32s3")),
     peripherals = optional(list(record { word, word }, 1)),
     machine = optional(record {
-      id = record { word, word }, unaligned = optional(flag),
+      id = record { word, word }, unaligned = optional(flag), strap = optional(word),
       mirrors = optional(list(record { word, word, word }, 1)),
-      memory = optional(list(record { word, word, kind = optional(behaviour("ram", "mask", "registers", "flash")) }, 1)),
+      memory = optional(list(record {
+        word, word, kind = optional(behaviour("ram", "mask", "registers", "flash")),
+      }, 1)),
       reset_cause = record { word, within(0, 31), within(1, 32) },
       interrupts = optional(record {
         kind = behaviour("matrix", "plic", "clic", "direct"), matrix = word, control = optional(word),

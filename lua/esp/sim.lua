@@ -20,7 +20,7 @@ local FAULTS = { "drop", "flip", "dup", "stall", "noise", "loss" }
 
 -- What the ROM's exception handler begins with, and what FLASH_END prints where it does not start the image.
 local PANIC = {
-  riscv = "Guru Meditation Error: Core  0 panic'ed (Load access fault)\r\nCore 0 register dump:\r\n",
+  riscv = "Guru Meditation Error: Core 0 panic'ed (Load access fault)\r\nCore 0 register dump:\r\n",
   xtensa = "Fatal exception (28): \r\nepc1=0x40007d80, epc2=0x00000000, epc3=0x00000000, excvaddr=0x00000000\r\n",
 }
 local LEAVE = { riscv = "user code done\r\n" }
@@ -457,6 +457,7 @@ function M.describe(given)
       bad(("%s: it is not known how to run its ROM"):format(data.name), "without rom= its loader is modelled")
     end
     d.rom_file, d.machine = options.rom, machine_layout(data, crystal)
+    d.strap_addr = sim.machine.strap or d.strap_addr
     d.machine_registers = machine_registers(sim.machine)
     local auto = sim.machine.autobaud
     if auto then

@@ -129,8 +129,8 @@ static void attach(struct sim_chip *c) {
     sim_bus_attach(&c->bus, (struct sim_dev){g->core.reset_addr, 4, NULL, reset_write, c});
   const struct sim_machine_layout *m = &g->machine;
   if (m->irq.kind) {
-    sim_bus_attach(&c->bus,
-                   (struct sim_dev){m->irq.control, 0x200, sim_irq_read, sim_irq_write, &c->machine.irq});
+    sim_bus_attach(&c->bus, (struct sim_dev){m->irq.control, m->irq.kind == SIM_IRQ_CLIC ? 0x2000 : 0x200,
+                                             sim_irq_read, sim_irq_write, &c->machine.irq});
     if (m->irq.control != m->irq.matrix)
       sim_bus_attach(&c->bus, (struct sim_dev){m->irq.matrix, 4 * SIM_IRQ_SOURCES, sim_irq_map_read,
                                                sim_irq_map_write, &c->machine.irq});

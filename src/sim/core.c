@@ -3,16 +3,19 @@
 
 #include "sim/boot.h"
 #include "sim/chip.h"
+#include "sim/cpu_rv32.h"
 #include "sim/cpu_xtensa.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
-  SLICE = 200000, /* instructions at once: others want to look at the chip, too */
-  FREE = 8000000, /* instructions after the last sign of life that are not held back */
-  PAUSE = 64,     /* questions in a row before the host is given what was written, time is skipped */
-  POLLS = 4096    /* ... before a sleep */
+  SLICE = 200000,  /* instructions at once: others want to look at the chip, too */
+  FREE = 8000000,  /* instructions after the last sign of life that are not held back */
+  PAUSE = 64,      /* questions in a row before the host is given what was written, time is skipped */
+  QUIET = 2000000, /* instructions without a sign of life after which every question is one too many */
+  POLLS = 4096     /* ... before a sleep */
 };
 static const double QUANTUM = 0.0005;                   /* seconds that a paced program may be late */
 static const double NAP = 0.0002, LONGEST_NAP = 0.0256; /* seconds */
@@ -24,6 +27,7 @@ static struct cpu *make(const struct sim_chip *c, struct cpu_bus *bus) {
                            .atomics = kind != SIM_CPU_RV32IMC,
                            .floats = kind == SIM_CPU_RV32IMAFC,
                            .unaligned = c->machine.on && m->unaligned,
+                           .clic = irq == SIM_IRQ_CLIC,
                            .mie = irq ? irq == SIM_IRQ_PLIC : kind == SIM_CPU_RV32IMC};
   switch (kind) {
   case SIM_CPU_LX106:
@@ -87,7 +91,41 @@ void sim_core_power(struct sim_chip *c, uint32_t vector) {
   if (!begin(c))
     return;
   c->core.cpu->guest_exceptions = true;
+  if (c->config.machine.irq.kind == SIM_IRQ_CLIC) {
+    c->core.cpu->choose = sim_irq_choose;
+    c->core.cpu->choose_ctx = &c->machine.irq;
+  }
   cpu_set(c->core.cpu, CPU_REG_PC, vector);
+}
+
+/* Everything of a processor but what belongs to this one. */
+static void put_state(struct cpu *cpu, const void *from, size_t size) {
+  struct cpu own = *cpu;
+  memcpy(cpu, from, size);
+  cpu->ops = own.ops;
+  cpu->bus = own.bus;
+  cpu->cache = own.cache;
+  cpu->hook = NULL;
+  cpu_flush(cpu);
+}
+
+int sim_core_resume(struct sim_chip *c, const void *cpu, const void *was) {
+  struct sim_core *core = &c->core;
+  if (sim_core_map(c) == 0)
+    core->cpu = make(c, core->bus);
+  if (!core->cpu) {
+    sim_core_stop(c);
+    c->state = SIM_STATE_HUNG;
+    return -1;
+  }
+  put_state(core->cpu, cpu,
+            c->config.core.kind <= SIM_CPU_RV32IMAFC ? sizeof(struct rv32) : sizeof(struct xtensa));
+  if (c->config.core.kind > SIM_CPU_RV32IMAFC) { /* its window points into the structure itself */
+    struct xtensa *x = (struct xtensa *)core->cpu;
+    uintptr_t first = (uintptr_t)was + offsetof(struct xtensa, ar);
+    x->a = x->ar + ((uintptr_t)x->a - first) / sizeof *x->ar;
+  }
+  return 0;
 }
 
 void sim_core_stop(struct sim_chip *c) {
@@ -140,7 +178,11 @@ void sim_core_active(struct sim_chip *c) {
 
 void sim_core_idle(struct sim_chip *c) {
   struct sim_core *core = &c->core;
-  if (core->cpu && ++core->polls % PAUSE == 0)
+  if (!core->cpu)
+    return;
+  if (c->machine.on && core->cpu->cycles - core->active_cycle > QUIET)
+    core->polls = POLLS - 1; /* a ROM asks seldom, it counts microseconds in between */
+  if (++core->polls % PAUSE == 0)
     cpu_bus_yield(core->bus);
 }
 
@@ -238,6 +280,8 @@ void sim_core_run(struct sim_chip *c) {
     core->executed += core->cpu->cycles - first;
     if (why == CPU_FAULT && core->cpu->fault.code == CPU_FAULT_BREAK && sim_core_trap(c))
       why = CPU_YIELD;
+    if (c->machine.on && why == CPU_BUDGET && sim_machine_idle(c))
+      why = CPU_IDLE;
     if (why == CPU_FAULT || why == CPU_IDLE || core->wants || core->polls >= POLLS)
       break;
     if (core->polls >= PAUSE && !skip(c, last))

@@ -69,6 +69,8 @@ struct sim_core {
   double ran;                 /* up to when it was let run */
   double asleep;              /* until then; < 0: awake */
   int wants;                  /* what is to happen after the instruction under way */
+  uint64_t accesses;          /* to peripherals */
+  uint64_t quiet;             /* accesses when the processor was looked at last */
   uint64_t executed;          /* instructions, of all programs */
   char fault[SIM_FAULT_TEXT]; /* why the last program was stopped; "": it was not */
 };
@@ -79,6 +81,10 @@ void sim_core_start(struct sim_chip *c, uint32_t entry);
 /* Lets the processor begin at its reset vector, as after power-on: the ROM's own code is there. */
 void sim_core_power(struct sim_chip *c, uint32_t vector);
 void sim_core_stop(struct sim_chip *c);
+
+/* Goes on with a processor as it was: cpu is a copy of its structure, which was at was. Memory and the rest of the chip are as
+ * they were already. Returns 0 or -1. */
+int sim_core_resume(struct sim_chip *c, const void *cpu, const void *was);
 
 /* Loads the image at the bootloader's place into RAM. Returns whether it is whole; *entry is where it starts.
  */

@@ -42,6 +42,7 @@ static int device_read(void *ctx, uint32_t address, unsigned width, uint32_t *va
   struct sim_chip *c = ctx;
   struct sim_core *core = &c->core;
   core->time = (double)core->cpu->cycles / c->config.core.clock;
+  core->accesses++;
   uint32_t word = read_word(c, address & ~3u) >> (address & 3) * 8;
   *value = width == 4 ? word : word & ((1u << 8 * width) - 1);
   return CPU_BUS_OK;
@@ -52,6 +53,7 @@ static int device_write(void *ctx, uint32_t address, unsigned width, uint32_t va
   struct sim_core *core = &c->core;
   uint32_t at = address & ~3u, shift = (address & 3) * 8;
   core->time = (double)core->cpu->cycles / c->config.core.clock;
+  core->accesses++;
   if (width < 4) {
     uint32_t mask = ((1u << 8 * width) - 1) << shift;
     value = (read_word(c, at) & ~mask) | (value << shift & mask);
@@ -93,15 +95,18 @@ static int block_of(struct sim_chip *c, uint32_t page, struct cpu_block *block) 
                                     CPU_BUS_READ | CPU_BUS_WRITE | CPU_BUS_EXEC);
 }
 
-/* A page of the window onto flash, as flash is now. */
+/* A page of the window onto flash, as flash is now; zeros where the table has nothing. */
 static int map_flash(struct sim_chip *c, struct cpu_bus *b, uint32_t page) {
   uint32_t at;
   struct cpu_block block;
   uint8_t *host;
-  if (!c->machine.on || !sim_cache_where(c, page, &at) || !(host = sim_mem_page(&c->bus.mem, page, 1)) ||
+  if (!c->machine.on || !(host = sim_mem_page(&c->bus.mem, page, 1)) ||
       cpu_bus_block(b, &block, host, CPU_PAGE) != CPU_BUS_OK)
     return -1;
-  sim_flash_read(&c->flash, at, host, SIM_PAGE);
+  if (sim_cache_where(c, page, &at))
+    sim_flash_read(&c->flash, at, host, SIM_PAGE);
+  else /* an error of the cache, which is an interrupt that no ROM asks for */
+    memset(host, 0, SIM_PAGE);
   return cpu_bus_map(b, page, &block, 0, CPU_PAGE, CPU_BUS_READ | CPU_BUS_EXEC);
 }
 

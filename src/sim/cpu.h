@@ -62,6 +62,7 @@ struct cpu_ops {
   void (*set)(struct cpu *c, int reg, uint32_t value);
   int (*print)(const struct cpu *c, uint32_t pc, const uint8_t *code, size_t have, char *out, size_t room);
   int shown; /* registers 0..shown-1 appear in cpu_describe */
+  int file, files; /* the whole register file: numbers file..file+files-1 */
 };
 
 /* One decoded instruction. Operand fields mean what the instruction set wants them to mean. */

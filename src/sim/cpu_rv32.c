@@ -149,7 +149,8 @@ static const struct cpu_ops ops = {.name = "rv32",
                                    .get = get,
                                    .set = set,
                                    .print = rv_print,
-                                   .shown = 32};
+                                   .shown = 32,
+                                   .files = 32};
 
 struct cpu *cpu_new_rv32(struct cpu_bus *bus, const struct rv32_config *config) {
   struct rv32 *h = calloc(1, sizeof *h);

@@ -233,6 +233,9 @@ bool rv_csr_write(struct rv32 *h, unsigned csr, uint32_t value) {
     if (!h->config.clic)
       h->csr[csr] = value;
     break;
+  case CSR_MTVEC: /* with a CLIC there is no other mode */
+    h->csr[csr] = h->config.clic ? (value & ~63u) | 3 : value;
+    break;
   case CSR_MEPC:
     h->csr[csr] = value & ~1u;
     break;

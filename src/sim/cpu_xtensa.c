@@ -196,7 +196,9 @@ static const struct cpu_ops ops = {.name = "xtensa",
                                    .get = get,
                                    .set = set,
                                    .print = xt_print,
-                                   .shown = 20};
+                                   .shown = 20,
+                                   .file = REG_AR,
+                                   .files = 64};
 
 struct cpu *cpu_new_xtensa(struct cpu_bus *bus, const struct xtensa_config *config, uint32_t prid) {
   struct xtensa *h = calloc(1, sizeof *h);

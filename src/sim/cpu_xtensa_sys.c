@@ -96,6 +96,12 @@ XT_OP(x_ill) {
   (void)i, xt_illegal(h);
 }
 
+/* For simulators of the core's maker. Cores as old as LX106 trap it, later ones pass over it. */
+XT_OP(x_simcall) {
+  if (!(h->config->options & XT_WINDOWED))
+    x_ill(h, i);
+}
+
 /* Region protection: everything is mapped to itself and allowed. */
 XT_OP(x_rtlb) {
   h->a[i->c] = h->a[i->b] & 0xE0000000;
@@ -168,7 +174,7 @@ const struct xt_op xt_system_ops[] = {
     {0x007000, 0xFFF0FF, "waiti", "I", x_waiti, 0},       {0x003000, ALL, "rfe", "", x_rfe, 0},
     {0x003200, ALL, "rfde", "", x_rfde, 0},               {0x003010, 0xFFF0FF, "rfi", "I", x_rfi, 0},
     {0x003400, ALL, "rfwo", "", x_rfwo, W},               {0x003500, ALL, "rfwu", "", x_rfwu, W},
-    {0x005000, ALL, "syscall", "", x_syscall, 0},         {0x005100, ALL, "simcall", "", x_ill, 0},
+    {0x005000, ALL, "syscall", "", x_syscall, 0},         {0x005100, ALL, "simcall", "", x_simcall, 0},
     {0x004000, 0xFFF00F, "break", "I,J", x_break, 0},     {0x00F02D, 0x00F0FF, "break.n", "I", x_break_n, 0},
     {0x000000, ALL, "ill", "", x_ill, 0},                 {0x002000, ALL, "isync", "", x_nop, 0},
     {0x002010, ALL, "rsync", "", x_nop, 0},               {0x002020, ALL, "esync", "", x_nop, 0},

@@ -1,5 +1,6 @@
 /* irq.c - the interrupt matrix and its controllers. Source: Technical Reference Manuals, "Interrupt Matrix",
- * "RISC-V CPU: Interrupt Controller". Every interrupt is taken as one by level. */
+ * "RISC-V CPU: Interrupt Controller", "Core Local Interrupt Controller". Every interrupt is taken as one by
+ * level. */
 #include "sim/irq.h"
 
 #include "sim/chip.h"
@@ -7,7 +8,7 @@
 
 #include <string.h>
 
-enum { CLIC_THRESHOLD = 0x8, CLIC_LINES = 0x1000, CLIC_FIRST = 16 };
+enum { CLIC_THRESHOLD = 0x8, CLIC_LINES = 0x1000 };
 enum { NOWHERE = 16 }; /* an input of Xtensa that belongs to one of its timers */
 
 void sim_irq_reset(struct sim_irq *q) {
@@ -16,6 +17,7 @@ void sim_irq_reset(struct sim_irq *q) {
   memset(q->priority, 0, sizeof q->priority);
   q->enabled = q->threshold = 0;
   q->soon = 0;
+  q->offered = 0;
 }
 
 static int asserted(struct sim_chip *c, int device) {
@@ -30,6 +32,32 @@ static uint32_t inputs(struct sim_chip *c) {
     if (l->source[i] < SIM_IRQ_SOURCES && asserted(c, i))
       lines |= 1u << (c->machine.irq.map[l->source[i]] & 31);
   return lines;
+}
+
+/* The word of a line: enabled, through a table or not, level. */
+static int clic_enabled(uint32_t word) {
+  return (int)(word >> 8 & 1);
+}
+
+static uint32_t clic_line(struct sim_chip *c) {
+  struct sim_irq *q = &c->machine.irq;
+  const struct sim_irq_layout *l = &c->config.machine.irq;
+  uint32_t best = 0;
+  for (int i = 0; i < SIM_IRQ_DEVICES; i++) {
+    uint32_t line = l->source[i] < SIM_IRQ_SOURCES ? q->map[l->source[i]] % SIM_IRQ_LINES : 0;
+    if (line && clic_enabled(q->priority[line]) &&
+        (!best || q->priority[line] >> 24 > q->priority[best] >> 24) && asserted(c, i))
+      best = line;
+  }
+  return best;
+}
+
+bool sim_irq_choose(void *ctx, struct cpu *c, struct cpu_irq *out) {
+  struct sim_irq *q = ctx;
+  uint32_t word = q->priority[q->offered];
+  (void)c;
+  *out = (struct cpu_irq){(uint16_t)q->offered, (uint8_t)(word >> 24), word >> 16 & 1};
+  return q->offered != 0;
 }
 
 static uint32_t pending(struct sim_chip *c) {
@@ -49,12 +77,31 @@ static uint32_t pending(struct sim_chip *c) {
   return best ? 1u << best : 0;
 }
 
+static void offer(struct sim_chip *c, uint32_t line) {
+  if (c->machine.irq.offered != line)
+    cpu_look(c->core.cpu);
+  c->machine.irq.offered = line;
+}
+
 void sim_irq_update(struct sim_chip *c) {
   c->machine.irq.soon = 0;
+  if (c->config.machine.irq.kind == SIM_IRQ_CLIC) {
+    offer(c, clic_line(c));
+    return;
+  }
   cpu_lines(c->core.cpu, pending(c));
 }
 
 void sim_irq_written(struct sim_chip *c) {
+  if (c->config.machine.irq.kind == SIM_IRQ_CLIC) {
+    uint32_t line = clic_line(c);
+    if (line && line != c->machine.irq.offered) {
+      c->machine.irq.soon = 1;
+      cpu_bus_yield(c->core.bus);
+    }
+    offer(c, line == c->machine.irq.offered ? line : 0);
+    return;
+  }
   uint32_t lines = pending(c);
   if (lines & ~c->core.cpu->lines) {
     c->machine.irq.soon = 1;
@@ -84,6 +131,11 @@ static uint32_t *named(struct sim_irq *q, uint32_t offset) {
   const struct sim_irq_layout *l = &q->chip->config.machine.irq;
   if (l->kind == SIM_IRQ_DIRECT)
     return NULL;
+  if (l->kind == SIM_IRQ_CLIC)
+    return offset == CLIC_THRESHOLD ? &q->threshold
+           : offset >= CLIC_LINES && offset < CLIC_LINES + 4 * SIM_IRQ_LINES
+               ? &q->priority[(offset - CLIC_LINES) / 4]
+               : NULL;
   if (offset == l->enable)
     return &q->enabled;
   if (offset == l->threshold)

@@ -2,7 +2,7 @@
 #ifndef SIM_IRQ_H
 #define SIM_IRQ_H
 
-#include <stdint.h>
+#include "sim/cpu.h"
 
 struct sim_chip;
 
@@ -23,7 +23,8 @@ struct sim_irq_layout {
 struct sim_irq {
   struct sim_chip *chip;
   uint32_t map[SIM_IRQ_SOURCES];
-  int soon; /* one is on its way */
+  int soon;         /* one is on its way */
+  uint32_t offered; /* CLIC: the line that the processor is offered; 0: none */
   uint32_t enabled, threshold, priority[SIM_IRQ_LINES];
 };
 
@@ -31,6 +32,9 @@ void sim_irq_reset(struct sim_irq *q);
 
 /* Tells the processor what is asserted now. */
 void sim_irq_update(struct sim_chip *c);
+
+/* What cpu->choose asks for, with a CLIC. */
+bool sim_irq_choose(void *irq, struct cpu *c, struct cpu_irq *out);
 
 /* After a register was written: what is not asserted any more is taken back at once, but a new interrupt
  * takes some instructions to arrive. The ROM counts on that when it switches from one UART to another. */

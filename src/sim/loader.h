@@ -66,8 +66,8 @@ struct sim_loader {
   uint8_t op, error;
   uint32_t value;
   uint8_t body[SIM_REPLY_BODY + 4];
-  struct sim_download mem, flash, defl;
-  void *inflate; /* z_stream of zlib, or NULL */
+  struct sim_download raw, defl; /* raw: to memory or to flash, whichever was begun last */
+  void *inflate;                 /* z_stream of zlib, or NULL */
   uint8_t *window;
   uint32_t window_len;
   int inflate_ended;

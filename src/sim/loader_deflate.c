@@ -7,7 +7,7 @@
 
 static int start_stream(struct sim_loader *l) {
   if (!l->window)
-    l->window = malloc(SIM_WINDOW);
+    l->window = calloc(1, SIM_WINDOW);
   if (l->inflate) {
     l->inflate_ended = 0;
     l->window_len = 0;
@@ -99,11 +99,8 @@ static int inflate_block(struct sim_chip *c, const uint8_t *data, uint32_t len, 
   }
   if (last && !l->inflate_ended)
     return starve(z);
-  if (last) {
-    uint32_t n = (l->window_len + 3) & ~3u;
-    memset(l->window + l->window_len, 0xFF, n - l->window_len);
-    flush_window(c, n);
-  }
+  if (last) /* whole words: behind the data stands what an earlier stream left there */
+    flush_window(c, (l->window_len + 3) & ~3u);
   return SIM_OK;
 }
 

@@ -36,7 +36,7 @@ void sim_loader_program(struct sim_chip *c, uint32_t addr, const uint8_t *data, 
 }
 
 static int flash_begin(struct sim_chip *c, const uint8_t *body, size_t n) {
-  struct sim_download *d = &c->loader.flash;
+  struct sim_download *d = &c->loader.raw;
   size_t want = c->config.rom.encrypted_word ? 20 : 16;
   if (n != want || sim_word(body, 2) > c->config.rom.ram_block)
     return SIM_ERR_FORMAT;
@@ -64,7 +64,7 @@ void sim_loader_encrypt(struct sim_chip *c, uint32_t addr, uint8_t *data, uint32
 }
 
 static int flash_data(struct sim_chip *c, uint8_t *body, size_t n, uint8_t checksum) {
-  struct sim_download *d = &c->loader.flash;
+  struct sim_download *d = &c->loader.raw;
   uint32_t len = sim_word(body, 0);
   uint8_t *data = body + 16;
   if (n > c->config.rom.ram_block + 16 || sim_word(body, 1) != d->seq || len > d->block_size || len % 4)
@@ -104,5 +104,5 @@ int sim_cmd_flash(struct sim_chip *c, uint8_t op, uint8_t *body, size_t n, uint8
     return flash_begin(c, body, n);
   if (op == SIM_OP_FLASH_DATA)
     return flash_data(c, body, n, checksum);
-  return flash_end(c, &c->loader.flash, body);
+  return flash_end(c, &c->loader.raw, body);
 }

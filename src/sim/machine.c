@@ -151,3 +151,37 @@ uint64_t sim_machine_tick(struct sim_chip *c) {
     sim_core_want(c, SIM_WANTS_BITE);
   return soon ? LATENCY : TICK;
 }
+
+enum { CIRCLE = 400, REGISTERS = 64 };
+
+/* What can differ between two rounds: all registers, also those of callers, which may count what they are
+ * given. */
+static void registers(struct sim_chip *c, uint32_t *to) {
+  const struct cpu_ops *ops = c->core.cpu->ops;
+  memset(to, 0, REGISTERS * sizeof *to);
+  for (int i = 0; i < ops->files && i < REGISTERS; i++)
+    to[i] = cpu_get(c->core.cpu, ops->file + i);
+}
+
+int sim_machine_idle(struct sim_chip *c) {
+  struct sim_core *core = &c->core;
+  struct cpu *cpu = core->cpu;
+  uint32_t first[REGISTERS], later[REGISTERS], pc = cpu->pc;
+  if (c->config.machine.irq.kind == SIM_IRQ_DIRECT)
+    return 0; /* packets get lost when ESP32's ROM is put to sleep between bytes; it is not known why */
+  if (core->quiet != core->accesses || c->machine.irq.soon) {
+    core->quiet = core->accesses;
+    return 0;
+  }
+  registers(c, first);
+  for (int i = 0; i < CIRCLE; i++) {
+    if (cpu_run(cpu, 1) != CPU_BUDGET || core->quiet != core->accesses)
+      return 0;
+    if (cpu->pc != pc)
+      continue;
+    registers(c, later);
+    if (memcmp(first, later, sizeof first) == 0)
+      return 1;
+  }
+  return 0;
+}

@@ -28,8 +28,8 @@ static inline uint32_t sim_register_value(const struct sim_register *r, uint32_t
 }
 
 struct sim_machine_layout {
-  int elf;                      /* SIM_ELF_... */
-  int unaligned;                /* the processor loads and stores at any address */
+  int elf;                    /* SIM_ELF_... */
+  int unaligned;              /* the processor loads and stores at any address */
   uint32_t id_addr, id_value; /* a word that only this chip's ROM has there */
   uint32_t cause_addr;        /* reset cause: width bits from lsb on */
   int cause_lsb, cause_width;
@@ -74,6 +74,10 @@ void sim_machine_restore(struct sim_chip *c, int cause, const uint32_t *from);
 
 /* Now and then, while it runs: interrupts, watchdogs. Returns after how many instructions to come again. */
 uint64_t sim_machine_tick(struct sim_chip *c);
+
+/* Whether the processor goes round in circles until an interrupt comes: nobody was asked for anything since
+ * the last look, and it comes back to an instruction with the same registers. */
+int sim_machine_idle(struct sim_chip *c);
 
 /* The register at addr, or NULL. */
 const struct sim_register *sim_machine_register(const struct sim_chip *c, uint32_t addr);

@@ -52,6 +52,17 @@ uint8_t *sim_mem_page(struct sim_mem *m, uint32_t addr, int create) {
   return data;
 }
 
+int sim_mem_next(const struct sim_mem *m, size_t *at, uint32_t *addr) {
+  while (*at < m->slots) {
+    const struct sim_mem_slot *s = &m->slot[(*at)++];
+    if (s->page) {
+      *addr = (s->page - 1) * SIM_PAGE;
+      return 1;
+    }
+  }
+  return 0;
+}
+
 void sim_mem_read(const struct sim_mem *m, uint32_t addr, uint8_t *out, size_t n) {
   while (n > 0) {
     size_t at = addr % SIM_PAGE, part = SIM_PAGE - at < n ? SIM_PAGE - at : n;

@@ -17,6 +17,9 @@ void sim_mem_free(struct sim_mem *m); /* drops all content; m can be used again 
 /* The page that holds addr (SIM_PAGE bytes), or NULL: reads as zero, or no room when create is set. */
 uint8_t *sim_mem_page(struct sim_mem *m, uint32_t addr, int create);
 
+/* One page after the other: *at is 0 at first. Returns 0 when there are no more. */
+int sim_mem_next(const struct sim_mem *m, size_t *at, uint32_t *addr);
+
 uint32_t sim_mem_read32(const struct sim_mem *m, uint32_t addr);
 void sim_mem_write32(struct sim_mem *m, uint32_t addr, uint32_t value);
 void sim_mem_read(const struct sim_mem *m, uint32_t addr, uint8_t *out, size_t n);

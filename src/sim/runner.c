@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 enum { STACK = 256 * 1024 };
+static const double STEP = 0.0005; /* seconds by which a frozen chip's time is moved */
 
 static double monotonic(void) {
   struct timespec ts;
@@ -105,6 +106,8 @@ static int write_host(struct sim_runner *r) {
 
 /* Returns 2 when the host is to be polled for room. */
 static int pump(struct sim_runner *r) {
+  if (r->frozen)
+    return 1;
   int open = read_host(r), room;
   sim_chip_run(r->chip, sim_runner_now(r));
   room = write_host(r);
@@ -126,7 +129,7 @@ static void *run(void *arg) {
   int room = 1;
   pthread_mutex_lock(&r->lock);
   while (!r->stop) {
-    double next = r->had_host ? sim_chip_next(r->chip) : -1, now = sim_runner_now(r);
+    double next = r->had_host && !r->frozen ? sim_chip_next(r->chip) : -1, now = sim_runner_now(r);
     struct pollfd p[4] = {{.fd = r->wake, .events = POLLIN},
                           {.fd = r->host, .events = (short)(POLLIN | (room == 2 ? POLLOUT : 0))},
                           {.fd = r->listening, .events = POLLIN},
@@ -224,13 +227,48 @@ void sim_runner_drop(struct sim_runner *r) {
 
 struct sim_chip *sim_runner_lock(struct sim_runner *r) {
   pthread_mutex_lock(&r->lock);
-  sim_chip_run(r->chip, sim_runner_now(r));
+  if (!r->frozen)
+    sim_chip_run(r->chip, sim_runner_now(r));
   return r->chip;
 }
 
 void sim_runner_unlock(struct sim_runner *r) {
+  int frozen = r->frozen;
   pthread_mutex_unlock(&r->lock);
-  wake(r);
+  if (!frozen)
+    wake(r);
+}
+
+void sim_runner_freeze(struct sim_runner *r) {
+  pthread_mutex_lock(&r->lock);
+  if (r->host < 0)
+    r->frozen = 1;
+  pthread_mutex_unlock(&r->lock);
+}
+
+/* Waits for nothing but bytes. */
+static int is_idle(struct sim_chip *c) {
+  if (sim_line_pending(&c->line, SIM_TO_CHIP) > 0)
+    return 0;
+  return c->core.cpu ? c->core.asleep >= 0 && !c->core.wants : c->busy_until <= c->now;
+}
+
+size_t sim_runner_exchange(struct sim_runner *r, const uint8_t *data, size_t n, double seconds, uint8_t *out,
+                           size_t max, int *idle) {
+  size_t got = 0;
+  pthread_mutex_lock(&r->lock);
+  struct sim_chip *c = r->chip;
+  double now = c->now, end = now + seconds;
+  sim_chip_input(c, data, n, now);
+  for (*idle = 0; !*idle && now < end;) {
+    double next = sim_chip_next(c);
+    now = next > now ? next : now + STEP;
+    sim_chip_run(c, now);
+    *idle = is_idle(c);
+    got += sim_chip_output(c, out + got, max - got, now);
+  }
+  pthread_mutex_unlock(&r->lock);
+  return got;
 }
 
 int sim_runner_open(struct sim_runner *r, int *fd) {

@@ -23,6 +23,15 @@ double sim_runner_now(struct sim_runner *r);
 
 enum { SIM_RUN_OK = 0, SIM_RUN_BUSY = -1, SIM_RUN_GONE = -2, SIM_RUN_FAILED = -3 };
 
+/* From now on the chip's time stands still but in sim_runner_exchange: what happens depends on nothing but
+ * what is sent. Not for a chip that has a host. */
+void sim_runner_freeze(struct sim_runner *r);
+
+/* Sends n bytes, lets the chip run until it waits for more or seconds have passed for it, and puts what it
+ * sent into out. Returns how many bytes that are; they are cut at max. *idle says whether it waits. */
+size_t sim_runner_exchange(struct sim_runner *r, const uint8_t *data, size_t n, double seconds, uint8_t *out,
+                           size_t max, int *idle);
+
 /* The host opens the port: *fd is its end (non-blocking, close-on-exec), which it closes after
  * sim_runner_hangup. SIM_RUN_BUSY when there is a host already, SIM_RUN_GONE when the device is unplugged. */
 int sim_runner_open(struct sim_runner *r, int *fd);

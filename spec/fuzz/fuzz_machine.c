@@ -1,0 +1,105 @@
+// sources: src/sim/[a-q]*.c src/sim/s[hnpy]*.c src/sim/[t-z]*.c src/telnet.c
+/* fuzz_machine.c - a mask ROM that is hostile: as a file, and as code that runs wild on a whole chip.
+ *
+ * The first byte chooses. The file parser gets the rest as it is; the chip gets it as its ROM's code, with
+ * the peripherals of a ROM, a host that sends bytes, and snapshots in between. */
+#include "sim/chip.h"
+#include "sim/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int is_rom(void *ctx, uint32_t addr) {
+  (void)ctx;
+  return addr >= 0x40000000 && addr < 0x40060000;
+}
+
+static void parse(const uint8_t *data, size_t n) {
+  struct sim_elf elf;
+  char error[160];
+  int found;
+  if (sim_elf_parse(data, n, n & 1 ? SIM_ELF_RISCV : SIM_ELF_XTENSA, is_rom, NULL, &elf, error,
+                    sizeof error) != 0)
+    return;
+  for (int i = 0; i < elf.parts; i++)
+    if (elf.part[i].offset > n || elf.part[i].size > n - elf.part[i].offset)
+      abort();
+  sim_elf_word(&elf, data, 0x40000010, &found);
+}
+
+static void describe(struct sim_config *c, uint8_t flags) {
+  static const struct sim_region region[] = {{0x3C000000, 0x3C7FFFFF, SIM_MAPPED_FLASH},
+                                             {0x3FC80000, 0x3FCDFFFF, SIM_RAM},
+                                             {0x40000000, 0x4005FFFF, SIM_ROM},
+                                             {0x60000000, 0x600FDFFF, SIM_REGISTERS}};
+  memset(c, 0, sizeof *c);
+  c->regions = 4;
+  memcpy(c->region, region, sizeof region);
+  c->core = (struct sim_core_layout){.kind = flags & 1 ? SIM_CPU_RV32IMC : SIM_CPU_ESP32S3, .clock = 1e6};
+  c->spi = (struct sim_spi_layout){0x60002000, 0x18, 0x1C, 0x20, 0x24, 0x28, 0x58, 0, 0x2C};
+  c->uart = (struct sim_uart_layout){
+      .base = 0x60000000, .clkdiv = 0x14, .date = 0x7C, .clock = 40e6, .rom_clock = 40e6};
+  c->uart.auto_conf = 0x20, c->uart.auto_bit = 27, c->uart.auto_low = 0x28, c->uart.auto_high = 0x2C;
+  c->uart.auto_count = 0x30, c->uart.rx_reset = 1 << 17;
+  c->usj_base = 0x60043000;
+  c->boot_baud = 115200;
+  c->flash_size = 0x10000;
+  c->jedec_id = 0xC84016;
+  c->efuse.kind = SIM_EFUSE_BLOCKED;
+  c->efuse.base = 0x60008800;
+  struct sim_machine_layout *m = &c->machine;
+  m->irq = (struct sim_irq_layout){.kind = 1 + (flags >> 1 & 3),
+                                   .matrix = 0x600C2000,
+                                   .control = 0x600C2000,
+                                   .enable = 0x104,
+                                   .priority = 0x114,
+                                   .threshold = 0x194,
+                                   .source = {21, 26}};
+  m->cache = (struct sim_cache_layout){.kind = 1 + (flags >> 3 & 1),
+                                       .base = 0x600C5000,
+                                       .index = 4,
+                                       .entries = 128,
+                                       .page = 0x10000,
+                                       .page_mask = 0xFF,
+                                       .valid = 0x100};
+  m->timg = (struct sim_timg_layout){.base = {0x6001F000, 0x60020000}, .clock = 1e6, .crystal = 1e6};
+  m->sha = 0x6003B000;
+  m->reg[0] = (struct sim_register){.addr = 0x600C4028, .set = 2, .clear = 1, .forget = 1};
+  m->regs = 1;
+}
+
+static void run(const uint8_t *data, size_t n, uint8_t flags) {
+  struct sim_config config;
+  char error[160];
+  uint8_t out[256];
+  describe(&config, flags);
+  struct sim_chip *c = sim_chip_new(&config, error, sizeof error);
+  if (!c)
+    return;
+  c->machine.file = malloc(n + 1);
+  memcpy(c->machine.file, data, n);
+  c->machine.elf = (struct sim_elf){.entry = 0x40000000, .parts = 1, .part = {{0x40000000, 0, (uint32_t)n}}};
+  c->machine.on = 1;
+  sim_chip_reset(c, SIM_RST_POWER_ON, SIM_BOOT_DOWNLOAD);
+  struct sim_snapshot *s = NULL;
+  for (int i = 1; i < 12; i++) {
+    sim_chip_input(c, data, n < 64 ? n : 64, i * 0.002);
+    sim_chip_output(c, out, sizeof out, i * 0.002);
+    if (i == 4)
+      s = sim_snapshot_take(c, error, sizeof error);
+    if (i == 8 && s)
+      sim_snapshot_load(c, s);
+  }
+  sim_snapshot_free(s);
+  sim_chip_free(c);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+  if (n < 2)
+    return 0;
+  if (data[0] & 0x80)
+    parse(data + 1, n - 1);
+  else
+    run(data + 1, n - 1 < 4096 ? n - 1 : 4096, data[0]);
+  return 0;
+}
