@@ -16,6 +16,7 @@ local STUCK = 3                            -- breaks in one place before writing
 local ADDRESS_ALIGN = 4                    -- the end is filled up to this with 0xFF
 
 local SLOWER = { 921600, 460800, 230400, 115200 }
+local FLASH_DIFFERS = 0xE2                 -- the stub's word for a write that does not hold
 local MANY_FAULTS = 8                      -- in one run of the engine, after which the rate is lowered
 local AHEAD_EXPANDS = 256                  -- the same for the small blocks of our stub
 
@@ -197,6 +198,10 @@ local function send(chip, region, job, opts, entry, first, last)
     end)
     if not ok then error(half_done(next_from, region, from + written), 0) end
     stuck = next_from > from and 1 or stuck + 1
+    if stuck >= STUCK and details and details.error == FLASH_DIFFERS then
+      local wanted, found = util.ask(job.payload, "md5"), M.md5(chip, job.address, total)
+      repair.explain(chip, region, job, repair.locate(chip, job, found), wanted, found)
+    end
     if stuck >= STUCK then error(half_done(err, region, from + written), 0) end
     from = next_from
     util.warn(chip, opts, "write_again", ("%s: %s; going on at 0x%X"):format(region.name, message, job.address + from),
