@@ -1,4 +1,5 @@
--- The chip object on simulated chips: registers and memory, programs in RAM, resets, leaving, coming back, the console.
+-- The chip object on simulated chips, with the ROM loader: registers and memory, programs in RAM, resets, leaving,
+-- coming back, the console.
 local esp = require "esp"
 local chips = require "esp.chips"
 local config = require "esp.config"
@@ -26,7 +27,7 @@ end
 local function board(options, more)
   local device = sim.new(options)
   local told = {}
-  local o = { port = device:port(), env = {}, on_event = function(e) told[#told + 1] = e end,
+  local o = { port = device:port(), no_stub = true, env = {}, on_event = function(e) told[#told + 1] = e end,
               config = config.from_text("[esptool]\nsync_timeout = 0.05\ntimeout = 1\n") }
   for key, value in pairs(more or {}) do o[key] = value end
   local chip = esp.connect(o)

@@ -35,13 +35,13 @@ static uint32_t saved[3]; /* what the ROM's functions expect to find in the cont
 
 #define NO_ADDRESS 0xFFFFFFFFu
 
-static int controller_busy(void) {
+int flash_busy(void) {
   return (REG_READ(SPI1_BASE + SPI_CMD) & CMD_USR) != 0;
 }
 
 /* The controller has its own clock: whether there is a flash or not, it comes to an end. */
 static void finish(void) {
-  while (controller_busy())
+  while (flash_busy())
     io_poll();
 }
 
@@ -134,18 +134,11 @@ void flash_take(uint32_t *to) {
     *to++ = REG_READ(from);
 }
 
-/* Whole words are stored: `to` is aligned and has room for them. */
-int flash_read(uint32_t address, void *to, uint32_t n) {
-  uint32_t *word = to;
+int flash_read(uint32_t address, uint32_t *to, uint32_t n) {
   int err = flash_ready();
-  while (n && !err) {
-    uint32_t part = n < CHUNK ? n : CHUNK;
-    command(READ, address, 0, part);
-    for (uint32_t i = 0; i < part; i += 4)
-      *word++ = REG_READ(SPI1_BASE + SPI_W0 + i);
-    io_poll();
-    address += part;
-    n -= part;
+  if (!err && n) {
+    command(READ, address, 0, n);
+    flash_take(to);
   }
   return err;
 }

@@ -73,6 +73,8 @@ static void raw_put(uint8_t c) {
   while (!room) {
     uint32_t n = tx_count();
     room = n < FIFO_ROOM ? FIFO_ROOM - n : 0;
+    if (!room)
+      read_pump();
     io_poll();
   }
   room--;

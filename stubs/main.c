@@ -188,7 +188,7 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
     return erase_region(w[0], w[1]);
   case READ_FLASH:
   case READ_PACKED:
-    return w[2] - 1 >= WINDOW || w[3] - 1 >= 1024 ? BAD_BLOCK_SIZE : OK;
+    return w[2] - 1 >= WINDOW / 2 || w[3] - 1 >= 1024 ? BAD_BLOCK_SIZE : OK;
   case CAPABILITIES: {
     static const uint32_t can[] = {CAN, RING_SIZE - 64, BLOCK_MAX, WINDOW};
     answer.value = VERSION;

@@ -1,7 +1,44 @@
 /* read.c - answers that are many frames: flash content, plain or packed, and digests. */
 #include "stub.h"
 
-enum { HASH_BITS = 10, SHORTEST = 4, STEP = 4096, PER_FRAME = 64 };
+enum { HASH_BITS = 10, SHORTEST = 4, STEP = 4096, PER_FRAME = 64, HALF = WINDOW / 2 };
+
+/* What is being read, into one half of the window: while a packet goes out of one half the next is read into
+ * the other. */
+static struct {
+  uint32_t at, left; /* what comes next; how much of the packet, or whatever it is, is missing */
+  uint32_t fetched;  /* bytes on their way */
+  uint32_t offset, half;
+  uint32_t crc; /* of the packet, if it is to be `packed` */
+  int packed;
+  struct md5 sum; /* of everything */
+} r;
+
+static void read_begin(uint32_t n) {
+  r.left = n;
+  r.crc = r.offset = 0;
+  r.half ^= HALF;
+}
+
+/* Takes what has come, lets the next bytes come, and adds it up meanwhile. Returns whether there is more. */
+int read_pump(void) {
+  uint8_t *p = window + r.half + (r.offset & (HALF - 1));
+  uint32_t n = r.fetched;
+  if (flash_busy())
+    return 1;
+  if (n)
+    flash_take((uint32_t *)(void *)p);
+  r.fetched = r.left < CHUNK ? r.left : CHUNK;
+  if (r.fetched)
+    flash_fetch(r.at, r.fetched);
+  r.at += r.fetched;
+  r.left -= r.fetched;
+  r.offset += n;
+  md5_add(&r.sum, p, n);
+  if (r.packed)
+    r.crc = crc_add(r.crc, p, n);
+  return r.fetched != 0;
+}
 
 /* While a long answer goes out the host sends frames of four bytes: how much of it has arrived. Returns
  * whether the answer is to go on. Any other frame ends it and is handled as usual; a broken one is taken for
@@ -37,17 +74,17 @@ static void literals(const uint8_t *p, uint32_t n, uint32_t match) {
 /* Sends n bytes packed, in the LZ4 block format (lz4_Block_format.md of the lz4 project). */
 __attribute__((noinline)) static void put_packed(const uint8_t *p, uint32_t n) {
   static uint16_t seen[1 << HASH_BITS];
-  uint32_t at = 0, from = 0;
+  uint32_t at = 0, from = 0, word = get32(p);
   for (uint32_t i = 0; i < 1 << HASH_BITS; i++)
     seen[i] = 0;
   while (at + 12 < n) { /* the format wants the last match to begin 12 bytes before the end */
-    uint32_t word = get32(p + at), h = (word * 2654435761u) >> (32 - HASH_BITS);
+    uint32_t h = (word * 2654435761u) >> (32 - HASH_BITS);
     uint32_t old = seen[h];
     seen[h] = (uint16_t)at;
     if ((at & 63) == 0)
       io_poll();
     if (old >= at || get32(p + old) != word) {
-      at++;
+      word = word >> 8 | (uint32_t)p[at++ + 4] << 24;
       continue;
     }
     uint32_t length = SHORTEST;
@@ -59,6 +96,7 @@ __attribute__((noinline)) static void put_packed(const uint8_t *p, uint32_t n) {
     more(length - SHORTEST);
     at += length;
     from = at;
+    word = get32(p + at);
   }
   literals(p + from, n - from, 0);
 }
@@ -70,55 +108,53 @@ static void put_frame(const uint8_t *p, uint32_t n) {
 }
 
 void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_flight, int packed) {
-  struct md5 sum;
-  uint32_t digest[4];
-  uint32_t sent = 0, arrived = 0, most = in_flight * packet;
+  uint32_t digest[4], sent = 0, arrived = 0, most = in_flight * packet;
   if (!packed && most > STEP) /* hosts of the public protocol ask for much and can take little at a time */
     most = packet > STEP ? packet : STEP;
-  md5_begin(&sum);
+  if (flash_ready())
+    return; /* the host sees a read that stops */
+  md5_begin(&r.sum);
+  r.packed = packed;
+  r.at = address;
+  read_begin(size < packet ? size : packet);
   while (arrived < size) {
     if (sent < size && sent - arrived < most) {
-      uint32_t n = size - sent < packet ? size - sent : packet;
-      if (flash_read(address + sent, window, n))
-        return; /* the host sees a read that stops */
-      md5_add(&sum, window, n);
+      while (read_pump())
+        io_poll();
+      const uint8_t *p = window + r.half;
+      uint32_t n = r.offset, crc = r.crc;
+      sent += n;
+      read_begin(size - sent < packet ? size - sent : packet);
       if (packed) { /* where it belongs and a digest, so that a damaged frame is noticed */
         io_open();
-        io_word(address + sent);
-        io_word(crc_add(0, window, n));
-        put_packed(window, n);
+        io_word(address + sent - n);
+        io_word(crc);
+        put_packed(p, n);
         io_close();
       } else {
-        put_frame(window, n);
+        put_frame(p, n);
       }
-      sent += n;
     }
     if (!acknowledged(&arrived) || arrived > sent)
-      return; /* the host has given this read up */
+      break; /* the host has given this read up */
   }
-  md5_end(&sum, digest);
+  while (read_pump()) /* what is on its way */
+    r.left = 0;
+  if (arrived != size)
+    return;
+  md5_end(&r.sum, digest);
   put_frame((const uint8_t *)digest, 16);
 }
 
 int read_md5(uint32_t address, uint32_t size, uint32_t out[4]) {
-  struct md5 sum;
-  uint32_t words[CHUNK / 4], n = 0;
   int err = flash_ready();
-  md5_begin(&sum);
-  while (!err && (size || n)) { /* the next bytes come while these are digested */
-    uint32_t part = size < CHUNK ? size : CHUNK, have = n;
-    if (have) {
-      err = flash_ready();
-      flash_take(words);
-    }
-    n = part;
-    if (part)
-      flash_fetch(address, part);
-    address += part;
-    size -= part;
-    md5_add(&sum, (const uint8_t *)words, have);
-  }
-  md5_end(&sum, out);
+  md5_begin(&r.sum);
+  r.packed = 0;
+  r.at = address;
+  read_begin(size);
+  while (!err && read_pump())
+    ;
+  md5_end(&r.sum, out);
   return err;
 }
 

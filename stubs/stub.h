@@ -130,7 +130,8 @@ void flash_init(int first); /* first: attaches the flash where nobody has */
 int flash_in_range(uint32_t address, uint32_t size);
 int flash_poll(void);  /* OK: what was begun is done; FLASH_BUSY: not yet; or an error */
 int flash_ready(void); /* waits until it is done */
-int flash_read(uint32_t address, void *to, uint32_t n); /* whole words are stored */
+int flash_read(uint32_t address, uint32_t *to, uint32_t n); /* up to CHUNK bytes, which `to` has room for */
+int flash_busy(void);                                       /* whether a command is under way */
 void flash_fetch(uint32_t address,
                  uint32_t n);  /* begins to read up to CHUNK bytes; when flash_poll says OK */
 void flash_take(uint32_t *to); /* they are here (and what follows them, up to CHUNK) */
@@ -174,6 +175,7 @@ void crc_init(void);
 uint32_t crc_add(uint32_t crc, const uint8_t *p, uint32_t n); /* begin with 0 */
 
 /* read.c - answers that are many frames. */
+int read_pump(void); /* to be called while the line is busy */
 void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t window, int packed);
 void read_digests(uint32_t address, uint32_t size, uint32_t unit);
 int read_md5(uint32_t address, uint32_t size, uint32_t out[4]);

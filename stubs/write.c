@@ -60,8 +60,8 @@ static int work(void) {
     w.next += n;
     n += at & 3;
     at &= ~3u;
-    return (w.encrypted ? flash_program_encrypted
-                        : flash_program)(at, (const uint32_t *)(const void *)(window + (at & (WINDOW - 1))), n);
+    return (w.encrypted ? flash_program_encrypted : flash_program)(
+        at, (const uint32_t *)(const void *)(window + (at & (WINDOW - 1))), n);
   }
   return w.erased < w.limit ? write_erase(&w.erased, w.limit, &w.erasing) : OK;
 }

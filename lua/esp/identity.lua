@@ -204,7 +204,7 @@ function M.link_in_use(chip)
   if not list then
     return not (chip.data.links.usj or chip.data.links.otg) and "uart" or nil
   end
-  local _, revision = M.revision(chip)
+  local revision = chip.revision_number or select(2, M.revision(chip))
   local entry = chips.for_revision(list, revision)
   local number = chip:read_reg(entry.address) & 0xFF
   return number == entry.usj and "usj" or number == entry.otg and "otg" or "uart"

@@ -24,6 +24,7 @@ local SDC_FIRST, SDC_LAST = 0x19, 0x1E     -- certificates for debugging, where 
 local RUN_USER_CODE, REBOOT = 1, 0        -- argument of FLASH_END
 local WRITES_IN_A_PACKET = 32             -- 16 bytes each; the smallest ROM's buffer holds more
 local GARBAGE = 0.05                      -- seconds until the line is quiet after both sides changed their rate
+local STUB_CODE = 0x2400                  -- bytes at most
 local SWITCHED = 0.005                    -- until a stub of ours, which sends nothing meanwhile, has changed its own
 local HIGHEST = 0xFFFFFFFF
 
@@ -268,6 +269,14 @@ local function read_image(self, source)
   return image, regions, payload, name
 end
 
+-- Whether a range touches the memory that our stub needs.
+local function in_stub(self, address, size)
+  local at = self.stub and self.data.stub
+  if not at or not at.text then return false end
+  local function touches(first, last) return address < last and address + size > first end
+  return touches(at.text, at.text + STUB_CODE) or touches(at.data, at.data_end)
+end
+
 --- Load an image into RAM and run it. The chip is not reset afterwards.
 -- @param source path, or { data = bytes }: an image, Intel HEX with one, or an ELF file
 -- @param opts table or nil: progress = function(done, total)
@@ -282,6 +291,11 @@ function M:load_ram(source, opts)
       fail { code = "bad_image", hint = "an image for flash? write it with `esplua flash`",
              message = ("%s: segment 0x%08X, %d bytes, is not in RAM of %s"):format(
                name, segment.address, segment.size, self.name) }
+    end
+    if in_stub(self, segment.address, segment.size) then
+      fail { code = "unsupported", hint = "connect without the stub",
+             message = ("%s: segment 0x%08X, %d bytes, would overwrite the flasher stub that is running"):format(
+               name, segment.address, segment.size) }
     end
     total = total + segment.size
   end
