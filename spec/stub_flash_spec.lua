@@ -68,6 +68,7 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
         assert.equal(0xC0, refusal(chip, DATA, W(5, 0, 0, 0) .. "abcd"))
         assert.equal(0xC2, refusal(chip, BEGIN, W(4096, 1, 0x8000, 0x10000, 0)))
         assert.equal(0xC3, refusal(chip, 0x77, ""))
+        assert.equal(0xC2, refusal(chip, 0xF1, W(0x10000, 4096, 0)))                               -- digests of nothing
         begin(DEFL_BEGIN, #plain)
         assert.equal(0, refusal(chip, DEFL_DATA, block(packed, 0)))
         assert.equal(0, refusal(chip, DEFL_END, W(1)))

@@ -98,7 +98,7 @@ uint32_t crc_add(uint32_t crc, const uint8_t *p, uint32_t n) {
   crc = ~crc;
   while (n--) {
     crc = crc_of[(crc ^ *p++) & 0xFF] ^ crc >> 8;
-    if ((n & 63) == 0)
+    if ((n & 15) == 0)
       write_pump();
   }
   return ~crc;

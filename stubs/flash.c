@@ -110,11 +110,16 @@ int flash_ready(void) {
  * the flash listens is asked where an erase or a sector begins. */
 enum { LOOKS_PROGRAM = 200000, LOOKS_ERASE = 2000000, LOOKS_CHIP = 100000000 };
 static int change(uint32_t op, uint32_t address, const uint32_t *from, uint32_t n, uint32_t looks) {
+  uint32_t all = n & 3 ? 0 : 0xFFFFFFFF;
   command(WRITE_ENABLE, NO_ADDRESS, 0, 0);
   if ((!n || !(address & (SECTOR - CHUNK))) && (status() & (BUSY | ENABLED)) != ENABLED)
     return FLASH_FAILED; /* nobody there, or it does not listen */
-  for (uint32_t i = 0; i < n; i += 4)
+  for (uint32_t i = 0; i < n; i += 4) {
+    all &= *from;
     REG_WRITE(SPI1_BASE + SPI_W0 + i, *from++);
+  }
+  if (n && all == 0xFFFFFFFF) /* erased flash holds 0xFF already */
+    return OK;
   start(op, address, n, 0);
   pending = looks;
   return OK;
@@ -144,11 +149,6 @@ int flash_read(uint32_t address, uint32_t *to, uint32_t n) {
 }
 
 int flash_program(uint32_t address, const uint32_t *from, uint32_t n) {
-  uint32_t all = 0xFFFFFFFF;
-  for (uint32_t i = 0; i < n / 4; i++)
-    all &= from[i];
-  if (all == 0xFFFFFFFF && !(n & 3)) /* erased flash holds 0xFF already */
-    return OK;
   return change(PROGRAM, address, from, n, LOOKS_PROGRAM);
 }
 

@@ -5,7 +5,7 @@
  * more has come. */
 #include "stub.h"
 
-enum { TOLD = 8, FAST = 9, LITERALS = 288, DISTANCES = 32, LENGTHS = 19, LONGEST = 15 };
+enum { TOLD = 4, FAST = 9, LITERALS = 288, DISTANCES = 32, LENGTHS = 19, LONGEST = 15 };
 
 /* A canonical Huffman code: codes up to FAST bits by table, longer ones by counting. */
 struct code {

@@ -193,7 +193,7 @@ int io_frame(void) {
   io_poll();
   for (at = tail; at != head;) {
     uint8_t c = ring[at++ & (RING_SIZE - 1)];
-    if ((at & 63) == 0) {
+    if ((at & 15) == 0) {
       tail = at;
       write_pump();
     }

@@ -197,8 +197,9 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
     answer.size = 16;
     break;
   }
-  case SYNC:
   case DIGESTS:
+    return w[2] < 256 ? BAD_BLOCK_SIZE : OK;
+  case SYNC:
   case MEM_END:
   case RUN_USER_CODE:
     break;

@@ -7,7 +7,7 @@ local M = {}
 
 local DIGESTS = 0xF1
 local SHORT = 8                            -- bytes of a digest that are sent
-local PROBED = 6                           -- sectors looked at, in each of three places, before all are
+local PROBED = 4                           -- sectors looked at, in each of three places, before all are
 local MERGED = 1                           -- equal sectors between two different ones that are written all the same
 
 -- The address and the digests of one frame, nil when it is damaged or none.

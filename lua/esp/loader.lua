@@ -23,7 +23,7 @@ local SDC_FIRST, SDC_LAST = 0x19, 0x1E     -- certificates for debugging, where 
 
 local RUN_USER_CODE, REBOOT = 1, 0        -- argument of FLASH_END
 local WRITES_IN_A_PACKET = 32             -- 16 bytes each; the smallest ROM's buffer holds more
-local GARBAGE = 0.05                      -- seconds until the line is quiet after both sides changed their rate
+local GARBAGE = 0.02                      -- seconds until the line is quiet after both sides changed their rate
 local STUB_CODE = 0x2400                  -- bytes at most
 local SWITCHED = 0.005                    -- until a stub of ours, which sends nothing meanwhile, has changed its own
 local HIGHEST = 0xFFFFFFFF
