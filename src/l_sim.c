@@ -26,7 +26,7 @@ static struct lsim *check_sim(lua_State *L) {
 /* sim.new(description) -> chip | nil, message, code. lua/esp/sim.lua makes the description. */
 static int l_new(lua_State *L) {
   struct sim_config config;
-  char error[320];
+  char error[320] = "";
   l_sim_config(L, 1, &config);
   struct lsim *s = lua_newuserdatauv(L, sizeof *s, 0);
   *s = (struct lsim){NULL, 0};
