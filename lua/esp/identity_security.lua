@@ -114,7 +114,8 @@ function M.security(chip)
   return s
 end
 
-local function binary(n)
+--- A number as "0b101".
+function M.binary(n)
   local digits = {}
   repeat
     table.insert(digits, 1, n & 1)
@@ -129,7 +130,7 @@ function M.security_lines(s)
   local lines = {}
   local function add(label, text) lines[#lines + 1] = { label, text } end
   local function switched(on) return on and "enabled" or "disabled" end
-  add("Flags", ("0x%08x (%s)"):format(s.flags, binary(s.flags)))
+  add("Flags", ("0x%08x (%s)"):format(s.flags, M.binary(s.flags)))
   for _, key in ipairs(s.key_purposes) do add(key.block, ("%s (%d)"):format(key.name, key.value)) end
   if s.chip_id then
     add("Chip ID", tostring(s.chip_id))

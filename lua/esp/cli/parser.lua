@@ -198,7 +198,8 @@ local function is_option(word, sets)
   return word:find "^%-." and find_option(word, sets) ~= nil
 end
 
-local function store(args, spec, value)
+--- Put the value of an option among the arguments.
+function M.store(args, spec, value)
   local field = M.field(spec)
   if spec.many then
     if not args.given[field] then args[field] = {} end
@@ -213,7 +214,7 @@ end
 local function take_option(args, spec, name, attached, argv, at, sets)
   if not spec.type then
     if attached then usage(("option %s takes no value"):format(name)) end
-    store(args, spec, true)
+    M.store(args, spec, true)
     return at
   end
   local function next_word()
@@ -235,14 +236,14 @@ local function take_option(args, spec, name, attached, argv, at, sets)
       for i, kind in ipairs(spec.type) do
         group[i] = read_value(need(M.metavar(spec)), spec, "option " .. name, kind)
       end
-      store(args, spec, group)
+      M.store(args, spec, group)
       first = false
     end
   else
-    store(args, spec, read_value(need(M.metavar(spec)), spec, "option " .. name))
+    M.store(args, spec, read_value(need(M.metavar(spec)), spec, "option " .. name))
     while spec.follow and argv[at + 1] and argv[at + 1]:find(spec.follow) do
       at = at + 1
-      store(args, spec, read_value(argv[at], spec, "option " .. name))
+      M.store(args, spec, read_value(argv[at], spec, "option " .. name))
     end
   end
   return at
@@ -274,10 +275,10 @@ local function assign(args, specs, words)
           value = read_value(words[at], spec, label)
           at = at + 1
         end
-        store(args, spec, value)
+        M.store(args, spec, value)
       end
     else
-      store(args, spec, read_value(words[at], spec, label))
+      M.store(args, spec, read_value(words[at], spec, label))
       at = at + 1
     end
   end

@@ -79,16 +79,7 @@ local function deprecated(args, what, old, new)
   table.insert(args.deprecated, ("Deprecated: %s is deprecated. Use '%s' instead."):format(what:format(old), new))
 end
 
-local function store(args, spec, value)
-  local field = parser.field(spec)
-  if spec.many then
-    if not args.given[field] then args[field] = {} end
-    table.insert(args[field], value)
-  else
-    args[field] = value
-  end
-  args.given[field] = true
-end
+local store = parser.store
 
 -- Words by twos: where to, and what.
 local function store_pairs(args, spec, words, label)

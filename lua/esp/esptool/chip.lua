@@ -136,14 +136,7 @@ M["read-flash-sfdp"] = function(self, args)
   end
 end
 
-local function binary(n)
-  local digits = {}
-  repeat
-    table.insert(digits, 1, n & 1)
-    n = n >> 1
-  until n == 0
-  return "0b" .. table.concat(digits)
-end
+local binary = require "esp.identity_security".binary
 
 M["get-security-info"] = function(self)
   return function(chip)
