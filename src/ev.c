@@ -52,8 +52,10 @@ double ev_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void on_timer(uv_timer_t *timer) {
-  (void)timer; /* what is due is found by the clock */
+/* A timer that is due before uv_run has polled is taken off the loop first, and polling would then go on without
+ * an end: so polling is told not to wait. */
+static void on_timer(uv_timer_t *t) {
+  uv_stop(t->loop);
 }
 
 static void on_async(uv_async_t *async) {

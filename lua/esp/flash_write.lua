@@ -326,6 +326,10 @@ local function write_region(chip, region, plan, opts, report)
     return { name = region.name, address = region.address, size = region.size, index = job.index,
              count = #plan.regions, wire = wire, phase = "write" }
   end
+  if plan.by_sectors and opts.compress ~= false and not job.encrypted then
+    -- While the chip looks at what it holds, this machine has nothing else to do.
+    require "esp.core.task".spawn(job.payload.packed, job.payload)
+  end
   local parts, sure = needed(chip, region, plan, opts)
   if parts and #parts == 0 then
     entry.skipped, entry.verified = true, sure
