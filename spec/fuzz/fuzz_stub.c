@@ -22,6 +22,7 @@ static size_t in_at, in_end, out_end;
 static unsigned idle;
 static int anything; /* registers were written by hand: the flash may hold anything */
 static uint32_t from, to, erase_from, erase_to; /* what was announced: a write, an erase */
+static uint32_t old_from, old_to;               /* the write that goes on until the next is begun */
 
 static void put32(uint8_t *p, uint32_t v) {
   for (int i = 0; i < 4; i++, v >>= 8)
@@ -79,6 +80,8 @@ static void inside(uint32_t address, uint32_t n) {
   if (anything)
     return;
   uint32_t low = from & ~4095u, high = (to + 4095) & ~4095u;
+  if (address >= (old_from & ~4095u) && address + n <= ((old_to + 4095) & ~4095u))
+    return;
   if (!(address >= low && address + n <= high) && !(address >= erase_from && address + n <= erase_to)) {
     fprintf(stderr, "0x%x + 0x%x lies outside 0x%x-0x%x and 0x%x-0x%x\n", address, n, low, high, erase_from,
             erase_to);
@@ -199,15 +202,25 @@ void host_mem_write(uint32_t address, const uint32_t *p, uint32_t n) {
     sum ^= bytes[i];
 }
 
+/* A frame with a CRC-32 that is wrong is refused before it is looked at. */
+static int fits_crc(uint32_t n) {
+  static uint8_t copy[FRAME_MAX];
+  memcpy(copy, frame, n);
+  memset(copy + 4, 0, 4);
+  return frame_words[1] <= 0xFF || crc32(0, copy, n) == frame_words[1];
+}
+
 /* What the frame of n bytes that is to be handled announces. One that is refused leaves things as they are.
  */
 static void announce(int n) {
   const uint32_t *d = frame_words + 2;
   uint32_t op = frame[1];
   erase_from = erase_to = 0;
-  if (frame[0] != 0 || (frame[2] | frame[3] << 8) != n - 8)
+  if (frame[0] != 0 || (frame[2] | frame[3] << 8) != n - 8 || !fits_crc((uint32_t)n))
     return;
   if ((op == FLASH_BEGIN || op == DEFL_BEGIN) && n >= 8 + 16 && d[2] <= BLOCK_MAX) {
+    old_from = from;
+    old_to = to;
     from = d[3];
     to = d[3] + d[0];
   } else if (op == ERASE_REGION) {
@@ -229,6 +242,7 @@ static void run(void) {
       quiet++;
     }
     stub_step();
+    old_from = old_to = 0;
     if (flash_size > FLASH)
       flash_size = FLASH;
   }
@@ -243,7 +257,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
   usb = p[1] & 1;
   sick = (p[1] >> 1) % 16 == 1 ? 1 : (p[1] >> 1) % 16 == 2 ? 2 : 0;
   enabled = busy = anything = 0;
-  from = to = erase_from = erase_to = 0;
+  from = to = old_from = old_to = erase_from = erase_to = 0;
   in_at = in_end = out_end = 0;
   head = tail = 0;
   lost = kept = 0;
