@@ -1,10 +1,10 @@
 /* write.c - a write in progress: what arrives waits in the window, sectors are erased ahead of it, and what
- * has been programmed is read back for a digest. The flash is never waited for unless the window is full. */
+ * has been programmed is read back and compared. The flash is never waited for unless the window is full. */
 #include "stub.h"
 
 static struct {
   uint32_t end;                    /* addresses: behind the last byte of the write */
-  uint32_t in, next, read;         /* everything below: is in the window; is programmed; is in the sum */
+  uint32_t in, next, read;         /* everything below: is in the window; is programmed; has been compared */
   uint32_t erased, limit, erasing; /* everything below is erased; where to stop; what is being erased, or 1 */
   uint32_t sequence;
   int packed, encrypted;

@@ -1,37 +1,25 @@
 /* cpu_rv32_f.c - single-precision floating point of RISC-V, on the host's IEEE 754 arithmetic.
  *
  * Rounding to nearest with ties away (rmm) is done as ties to even, except in conversions to integers. */
+#include "sim/cpu_float.h"
 #include "sim/cpu_rv32.h"
 
 #include <fenv.h>
 #include <math.h>
 
 enum { NX = 1, UF = 2, OF = 4, DZ = 8, NV = 16, RM_DYN = 7, RM_RMM = 4 };
-static const uint32_t CANONICAL_NAN = 0x7FC00000, SIGN = 0x80000000, QUIET = 0x00400000;
+static const uint32_t CANONICAL_NAN = 0x7FC00000;
 
-static float as_float(uint32_t u) {
-  float f;
-  memcpy(&f, &u, sizeof f);
-  return f;
-}
-
+/* Every NaN that an operation makes is the canonical one. */
 static uint32_t as_bits(float f) {
-  uint32_t u;
-  memcpy(&u, &f, sizeof u);
-  return (u & ~SIGN) > 0x7F800000 ? CANONICAL_NAN : u;
-}
-
-static bool is_nan(uint32_t u) {
-  return (u & ~SIGN) > 0x7F800000;
-}
-static bool is_signalling(uint32_t u) {
-  return is_nan(u) && !(u & QUIET);
+  uint32_t u = float_bits(f);
+  return is_nan(u) ? CANONICAL_NAN : u;
 }
 
 /* Floating point is off after reset until mstatus says otherwise. */
 static bool enabled(struct rv32 *h) {
   if (h->csr[CSR_MSTATUS] & MSTATUS_FS) {
-    h->csr[CSR_MSTATUS] |= MSTATUS_FS | SIGN;
+    h->csr[CSR_MSTATUS] |= MSTATUS_FS | FLOAT_SIGN;
     return true;
   }
   rv_illegal(h);
@@ -95,9 +83,9 @@ ARITH(x_fnmadd, fmaf(-x, y, -z))
     if (enabled(h))                                                                                          \
       h->f[i->a] = (value);                                                                                  \
   }
-BITS(x_fsgnj, (x & ~SIGN) | (y & SIGN))
-BITS(x_fsgnjn, (x & ~SIGN) | (~y & SIGN))
-BITS(x_fsgnjx, x ^ (y & SIGN))
+BITS(x_fsgnj, (x & ~FLOAT_SIGN) | (y & FLOAT_SIGN))
+BITS(x_fsgnjn, (x & ~FLOAT_SIGN) | (~y & FLOAT_SIGN))
+BITS(x_fsgnjx, x ^ (y & FLOAT_SIGN))
 
 static uint32_t smaller(struct rv32 *h, uint32_t x, uint32_t y, bool larger) {
   if (is_signalling(x) || is_signalling(y))
@@ -106,7 +94,7 @@ static uint32_t smaller(struct rv32 *h, uint32_t x, uint32_t y, bool larger) {
     return is_nan(y) ? CANONICAL_NAN : y;
   if (is_nan(y))
     return x;
-  if (((x | y) & ~SIGN) == 0) /* -0 is less than +0 */
+  if (((x | y) & ~FLOAT_SIGN) == 0) /* -0 is less than +0 */
     return larger ? x & y : x | y;
   return (as_float(x) < as_float(y)) != larger ? x : y;
 }
@@ -195,11 +183,11 @@ RV_OP(x_fmv_w_x) {
 }
 
 static uint32_t classify(uint32_t u) {
-  uint32_t magnitude = u & ~SIGN;
+  uint32_t magnitude = u & ~FLOAT_SIGN;
   if (magnitude > 0x7F800000)
-    return u & QUIET ? 1 << 9 : 1 << 8;
+    return u & FLOAT_QUIET ? 1 << 9 : 1 << 8;
   int k = magnitude == 0x7F800000 ? 0 : magnitude >= 0x00800000 ? 1 : magnitude ? 2 : 3;
-  return u & SIGN ? 1u << k : 1u << (7 - k);
+  return u & FLOAT_SIGN ? 1u << k : 1u << (7 - k);
 }
 RV_OP(x_fclass) {
   if (enabled(h))

@@ -5,6 +5,7 @@
  * it is rounded as that of the whole sequence, and the steps before it do not matter. The beginnings of
  * iterations (recip0, rsqrt0, ...) are as good as single precision can be, which is better than the
  * processor's. */
+#include "sim/cpu_float.h"
 #include "sim/cpu_xtensa.h"
 
 #include <fenv.h>
@@ -12,24 +13,6 @@
 
 enum { UR_FCR = 232, UR_FSR = 233, FSR_SHIFT = 7 };
 enum { FLAG_I = 1, FLAG_U = 2, FLAG_O = 4, FLAG_Z = 8, FLAG_V = 16 };
-static const uint32_t SIGN = 0x80000000, QUIET = 0x00400000, INFINITE = 0x7F800000;
-
-static float as_float(uint32_t u) {
-  float f;
-  memcpy(&f, &u, sizeof f);
-  return f;
-}
-static uint32_t as_bits(float f) {
-  uint32_t u;
-  memcpy(&u, &f, sizeof u);
-  return u;
-}
-static bool is_nan(uint32_t u) {
-  return (u & ~SIGN) > INFINITE;
-}
-static bool is_signalling(uint32_t u) {
-  return is_nan(u) && !(u & QUIET);
-}
 
 static bool enabled(struct xtensa *h) {
   if (h->sr[SR_CPENABLE] & 1)
@@ -65,7 +48,7 @@ static void finish(struct xtensa *h) {
     begin(h);                                                                                                \
     v = (value);                                                                                             \
     finish(h);                                                                                               \
-    h->f[i->a] = as_bits(v);                                                                                 \
+    h->f[i->a] = float_bits(v);                                                                              \
   }
 ARITH(x_add, s + t)
 ARITH(x_sub, s - t)
@@ -78,7 +61,7 @@ ARITH(x_mksadj, sqrtf(s))
 /* Always to nearest, and without flags. */
 XT_OP(x_maddn) {
   if (enabled(h))
-    h->f[i->a] = as_bits(fmaf(as_float(h->f[i->b]), as_float(h->f[i->c]), as_float(h->f[i->a])));
+    h->f[i->a] = float_bits(fmaf(as_float(h->f[i->b]), as_float(h->f[i->c]), as_float(h->f[i->a])));
 }
 
 #define BITS(name, value)                                                                                    \
@@ -89,19 +72,19 @@ XT_OP(x_maddn) {
       h->f[i->a] = (value);                                                                                  \
   }
 BITS(x_mov, s)
-BITS(x_abs, s & ~SIGN)
-BITS(x_neg, s ^ SIGN)
+BITS(x_abs, s & ~FLOAT_SIGN)
+BITS(x_neg, s ^ FLOAT_SIGN)
 BITS(x_divn, t)
 BITS(x_addexp, s)
-BITS(x_recip0, as_bits(1 / as_float(s)))
-BITS(x_rsqrt0, as_bits(1 / sqrtf(as_float(s))))
+BITS(x_recip0, float_bits(1 / as_float(s)))
+BITS(x_rsqrt0, float_bits(1 / sqrtf(as_float(s))))
 
 /* The negated mantissa, between 1 and 2. */
 static uint32_t mantissa(uint32_t u) {
   int exponent;
-  if ((u & ~SIGN) == 0 || (u & ~SIGN) >= INFINITE)
-    return u ^ SIGN;
-  return as_bits(-2 * frexpf(as_float(u), &exponent));
+  if ((u & ~FLOAT_SIGN) == 0 || (u & ~FLOAT_SIGN) >= FLOAT_INFINITE)
+    return u ^ FLOAT_SIGN;
+  return float_bits(-2 * frexpf(as_float(u), &exponent));
 }
 BITS(x_nexp01, mantissa(s))
 
@@ -211,7 +194,7 @@ static void from_int(struct xtensa *h, const struct cpu_insn *i, double number) 
   begin(h);
   volatile float v = (float)exact;
   finish(h);
-  h->f[i->a] = as_bits(v);
+  h->f[i->a] = float_bits(v);
 }
 XT_OP(x_float) {
   from_int(h, i, XT_S32(h->a[i->b]));
