@@ -109,6 +109,25 @@ describe("writing with blocks on the way", function()
     assert.equal(bytes, far:flash(AT, #bytes))
   end)
 
+  it("does not take a damaged answer for the last one", function()
+    local blocks, turned = 32, 0
+    local k = open { on_send = function(bytes)
+      -- The answer to block 7 says 32 instead of 8; and so does the first answer about the state.
+      local head, value = bytes:match "^(\xC0\x01\x03..)(.)\0\0\0"
+      if head and value == "\8" then
+        turned = turned + 1
+        return head .. string.char(blocks) .. bytes:sub(#head + 2)
+      end
+      return bytes
+    end, on_receive = function(bytes)
+      return turned == 0 and bytes or #bytes < 100 and bytes or nil      -- no block arrives from then on
+    end }
+    local ok, _, code = write(k, board.noise(blocks * 0x800, 9), { timeout = { begin = 0.3, block = 0.7, sync = 0.3 } })
+    assert.equal(1, turned)
+    assert.is_nil(ok)
+    assert.equal("timeout", code)
+  end)
+
   it("sends only from a damaged block on", function()
     local damaged = false
     local k = open { on_receive = function(bytes)

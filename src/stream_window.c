@@ -257,7 +257,22 @@ static int only_damaged(unsigned error) {
          error == ERROR_STUB_SEQUENCE;
 }
 
+/* An answer says that all is there. It has no check value, so it counts by itself only where it is the answer
+ * that is due: the one to the last block, with all others answered before. Otherwise the state of the write
+ * is asked for, and has to say so twice. */
+static int all_there(struct stream_window *w, int due) {
+  if (due || w->confirmed) {
+    w->acked = w->blocks;
+    return done(w, LINK_OK);
+  }
+  if (w->probing)
+    return OP_EVENT;
+  int err = probe(w);
+  return err ? done(w, err) : OP_EVENT;
+}
+
 static int on_data(struct stream_window *w, const struct frame_reply *r, const struct frame_status *s) {
+  int due = !s->error && !w->probing && w->count == 1 && w->flight[w->first].number + 1 == w->blocks;
   if (r->value > w->blocks) { /* a damaged answer; those that follow count as well */
     w->faults++;
     return OP_EVENT;
@@ -279,11 +294,7 @@ static int on_data(struct stream_window *w, const struct frame_reply *r, const s
     if (!go_back(w, r->value))
       return too_often(w, s);
   }
-  if (r->value == w->blocks) {
-    w->acked = w->blocks;
-    return done(w, LINK_OK);
-  }
-  return OP_EVENT;
+  return r->value == w->blocks ? all_there(w, due) : OP_EVENT;
 }
 
 /* What the stub says of the write holds for all that was sent before. */
@@ -300,9 +311,11 @@ static int on_state(struct stream_window *w, const struct frame_reply *r, const 
     return done(w, link_refused(w->o.k, data_op(w), &state));
   }
   if (r->value == w->blocks) {
-    w->acked = w->blocks;
-    return done(w, LINK_OK);
+    int result = all_there(w, 0);
+    w->confirmed = 1;
+    return result;
   }
+  w->confirmed = 0;
   if (r->value < w->next && !go_back(w, r->value))
     return too_often(w, s);
   w->acked = r->value;

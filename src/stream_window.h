@@ -51,6 +51,7 @@ struct stream_window {
   uint32_t fault_at;
   int same, begins;              /* faults in a row at the same block; begin commands */
   int probing;                   /* the state has been asked for */
+  int confirmed;                 /* it said that all is there */
   double quiet, probe_at, pause; /* since when nothing came; when to ask (again); seconds until then */
   uint64_t wire_before;
   struct exchange x;
