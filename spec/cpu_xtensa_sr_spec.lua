@@ -93,6 +93,8 @@ describe("the Xtensa processor", function()
         end
       end
     end
+    local c <close> = support.new "esp32s3"
+    support.check(c, "402362", { a3 = 1, a4 = 0xFFFFFFFF }, { a2 = 1 })
   end)
 
   it("lacks on LX106 what that core has not", function()
