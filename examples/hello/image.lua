@@ -6,7 +6,11 @@
 
 local CHIPS = {
   esp32   = { id = 0, machine = 94 },     -- ELF machine numbers: Xtensa, RISC-V
+  esp32s2 = { id = 2, machine = 94 },
+  esp32s3 = { id = 9, machine = 94 },
   esp32c3 = { id = 5, machine = 243 },
+  esp32c6 = { id = 13, machine = 243 },
+  esp32h2 = { id = 16, machine = 243 },
 }
 local FLASH_MODE, FLASH_SIZE_FREQUENCY = 2, 0x20     -- DIO; 4 MB at the lowest common 40 MHz
 local WP_PIN_UNUSED = 0xEE

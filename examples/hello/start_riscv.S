@@ -1,4 +1,4 @@
-/* start_riscv.S - entry on the ESP32-C3: mask interrupts, take a stack of our own, never return. */
+/* start_riscv.S - entry on the RISC-V chips: mask interrupts, take a stack of our own, never return. */
   .section .text.start, "ax"
   .global start
   .type start, @function

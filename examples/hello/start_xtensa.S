@@ -1,4 +1,4 @@
-/* start_xtensa.S - entry on the ESP32.
+/* start_xtensa.S - entry on the Xtensa chips.
  *
  * The ROM's code uses register windows, hello.c does not (call0 ABI). So the window mechanism is
  * switched off for good, interrupts are masked, and the stack is ours: nobody returns to the ROM. */

@@ -1,0 +1,43 @@
+/* ESP32-C6: what hello.c needs to know. Sources: espressif/svd, svd/esp32c6.svd (addresses and bits of UART0,
+ * TIMG0, LP_WDT and SYSTIMER); espressif/esptool, targets/esp32c6.py (watchdog keys). */
+#define CHIP_NAME "ESP32-C6"
+
+#define UART0_TX_FIFO 0x60000000u
+#define UART0_STATUS 0x6000001Cu
+#define UART_TXFIFO_COUNT_SHIFT 16
+#define UART_TXFIFO_COUNT_MASK 0xFFu
+
+#define TIMG0_WDT_CONFIG 0x60008048u
+#define TIMG0_WDT_PROTECT 0x60008064u
+#define TIMG0_WDT_OFF (1u << 22) /* WDT_CONF_UPDATE_EN: the new settings take effect */
+#define RTC_WDT_CONFIG 0x600B1C00u
+#define RTC_WDT_PROTECT 0x600B1C18u
+#define WDT_KEY 0x50D83AA1u
+
+/* The super watchdog cannot be left without food: let it feed itself. */
+#define SWD_CONFIG 0x600B1C1Cu
+#define SWD_PROTECT 0x600B1C20u
+#define SWD_KEY 0x50D83AA1u
+#define SWD_AUTO_FEED (1u << 18)
+
+/* The system timer counts at 16 MHz whatever the CPU does. Its value is copied to a readable register
+ * on request. */
+#define SYSTIMER_CONF 0x6000A000u
+#define SYSTIMER_UNIT0_RUN (1u << 30)
+#define SYSTIMER_UNIT0_OP 0x6000A004u
+#define SYSTIMER_UNIT0_UPDATE (1u << 30)
+#define SYSTIMER_UNIT0_VALID (1u << 29)
+#define SYSTIMER_UNIT0_VALUE_LO 0x6000A044u
+#define TICKS_PER_SECOND 16000000u
+
+static inline void start_ticks(void) {
+  *(volatile uint32_t *)SYSTIMER_CONF |= SYSTIMER_UNIT0_RUN; /* already so after a power-on; say it anyway */
+}
+
+static inline uint32_t ticks(void) {
+  volatile uint32_t *op = (volatile uint32_t *)SYSTIMER_UNIT0_OP;
+  *op = SYSTIMER_UNIT0_UPDATE;
+  while (!(*op & SYSTIMER_UNIT0_VALID))
+    ;
+  return *(volatile uint32_t *)SYSTIMER_UNIT0_VALUE_LO;
+}

@@ -1,0 +1,33 @@
+/* ESP32-S2: what hello.c needs to know. Sources: espressif/svd, svd/esp32s2.svd (addresses and bits of UART0,
+ * TIMG0 and RTC_CNTL); espressif/esptool, targets/esp32s2.py (watchdog keys). */
+#define CHIP_NAME "ESP32-S2"
+
+/* The FIFO on the AHB bus, as the ROM uses it. */
+#define UART0_TX_FIFO 0x60000000u
+#define UART0_STATUS 0x3F40001Cu
+#define UART_TXFIFO_COUNT_SHIFT 16
+#define UART_TXFIFO_COUNT_MASK 0x3FFu
+
+#define TIMG0_WDT_CONFIG 0x3F41F048u
+#define TIMG0_WDT_PROTECT 0x3F41F064u
+#define TIMG0_WDT_OFF 0u
+#define RTC_WDT_CONFIG 0x3F408094u
+#define RTC_WDT_PROTECT 0x3F4080ACu
+#define WDT_KEY 0x50D83AA1u
+
+/* The super watchdog cannot be left without food: let it feed itself. */
+#define SWD_CONFIG 0x3F4080B0u
+#define SWD_PROTECT 0x3F4080B4u
+#define SWD_KEY 0x8F1D312Au
+#define SWD_AUTO_FEED (1u << 31)
+
+/* The CPU's cycle counter. The ROM leaves the CPU on the crystal of 40 MHz. */
+#define TICKS_PER_SECOND 40000000u
+
+static inline void start_ticks(void) {}
+
+static inline uint32_t ticks(void) {
+  uint32_t cycles;
+  __asm__ volatile("rsr %0, ccount" : "=r"(cycles));
+  return cycles;
+}
