@@ -142,7 +142,7 @@ return {
         kind = "indexed", base = 0x6000237C, content = 0, index = 4, entries = 512, page = 0x10000, page_mask = 0x1FF,
         valid = 0x400, valid_value = 0x400,
       },
-      timers = { 0x60008000, 0x60009000 }, sha = 0x60089000,
+      timers = { 0x60008000, 0x60009000 }, sha = 0x60089000, rsa = { "later", 0x6008A000 },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
         [0x60096018] = { set = 0x28 },                  -- the clock of the flash is there

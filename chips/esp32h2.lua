@@ -138,7 +138,7 @@ return {
         kind = "indexed", base = 0x6000237C, content = 0, index = 4, entries = 256, page = 0x10000, page_mask = 0x1FF,
         valid = 0x200, valid_value = 0x200,
       },
-      timers = { 0x60008000, 0x60009000 }, sha = 0x60089000,
+      timers = { 0x60009000, 0x6000A000 }, sha = 0x60089000, rsa = { "later", 0x6008A000 },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
         [0x60002170] = { set = 0xFC000000 },            -- the bus of the cache is idle
@@ -159,7 +159,7 @@ return {
         [0x600B1020] = { keep = true }, [0x600B1024] = { keep = true },
       },
     },
-    core = "rv32imac",
+    core = "rv32imac", systimer = 0x6000B000,
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
     boot_baud = 115200, crystal = 32, mac = "60:55:f9:f7:3e:93", revision = 1, api_version = 0,
     flash_id = { manufacturer = 0x20, device = 0x4016 },

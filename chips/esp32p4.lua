@@ -177,7 +177,7 @@ return {
         kind = "indexed", base = 0x5008C37C, content = 0, index = 4, entries = 1024, page = 0x10000, page_mask = 0x3FF,
         valid = 0x1000, valid_value = 0x1000,
       },
-      timers = { 0x500C2000, 0x500C3000 }, sha = 0x50091000,
+      timers = { 0x500C2000, 0x500C3000 }, sha = 0x50091000, rsa = { "later", 0x50092000 },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
         [0x5008C178] = { set = 0xFC000000 },            -- the bus of the cache is idle

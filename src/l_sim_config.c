@@ -101,6 +101,8 @@ static const struct member integers[] = {
     AT(machine.id_addr),
     AT(machine.id_value),
     AT(machine.sha),
+    AT(machine.rsa.kind),
+    AT(machine.rsa.base),
     AT(machine.cause_addr),
     AT(machine.cause_lsb),
     AT(machine.cause_width),

@@ -300,6 +300,7 @@ local CHIP = record {
         page = within(4096, 1 << 20), page_mask = word, valid = word, valid_value = word,
       }),
       timers = optional(list(word, 1)), sha = optional(word),
+      rsa = optional(record { behaviour("esp32", "later"), word }),
       autobaud = optional(record {
         enable = record { word, within(0, 31) }, short = optional(within(0, 31)), low = word, high = word, edges = word,
         rx_reset = optional(within(0, 31)),

@@ -152,6 +152,7 @@ local TRAPS = {                 -- what the C core calls the functions of data.s
 local USB_TRAPS = { poll = 1, callback = 1, read = 7, write = 8 }        -- of data.stub.rom.usb
 local SECURITY_INFO = 3
 local IRQS = { matrix = 1, plic = 2, clic = 3, direct = 4 }
+local RSAS = { esp32 = 1, later = 2 }
 local CACHES = { table = 1, indexed = 2 }
 
 local function regions(data)
@@ -210,7 +211,8 @@ local function machine_layout(data, crystal)
   return {
     unaligned = m.unaligned or false, elf = data.arch == "riscv" and 243 or 94,
     id_addr = m.id and m.id[1] or 0, id_value = m.id and m.id[2] or 0,
-    sha = m.sha or 0, cause_addr = cause[1], cause_lsb = cause[2], cause_width = cause[3],
+    sha = m.sha or 0, rsa = { kind = m.rsa and RSAS[m.rsa[1]] or 0, base = m.rsa and m.rsa[2] or 0 },
+    cause_addr = cause[1], cause_lsb = cause[2], cause_width = cause[3],
     irq = {
       kind = IRQS[irq.kind] or 0, matrix = irq.matrix, control = irq.control or irq.matrix, enable = irq.enable,
       priority = irq.priority, threshold = irq.threshold,

@@ -141,6 +141,8 @@ static void attach(struct sim_chip *c) {
                                              sim_cache_read, sim_cache_write, &c->machine.cache});
   if (m->sha)
     sim_bus_attach(&c->bus, (struct sim_dev){m->sha, 0x100, sim_sha_read, sim_sha_write, &c->machine.sha});
+  if (m->rsa.kind)
+    sim_bus_attach(&c->bus, (struct sim_dev){m->rsa.base, 0x830, sim_rsa_read, sim_rsa_write, &c->machine.rsa});
   for (int i = 0; i < SIM_TIMGS; i++)
     if (m->timg.base[i])
       sim_bus_attach(&c->bus, (struct sim_dev){m->timg.base[i], 0x100, sim_timg_read, sim_timg_write,

@@ -8,6 +8,7 @@
 #include "sim/cache.h"
 #include "sim/elf.h"
 #include "sim/irq.h"
+#include "sim/rsa.h"
 #include "sim/sha.h"
 #include "sim/timg.h"
 
@@ -37,6 +38,7 @@ struct sim_machine_layout {
   struct sim_cache_layout cache;
   struct sim_timg_layout timg;
   uint32_t sha;                               /* address of the accelerator; 0: none */
+  struct sim_rsa_layout rsa;
   struct sim_register reg[SIM_REGISTERS_MAX]; /* ascending addresses */
   int regs;
 };
@@ -56,6 +58,7 @@ struct sim_machine {
   struct sim_cache cache;
   struct sim_timg timg;
   struct sim_sha sha;
+  struct sim_rsa rsa;
   struct sim_unmodelled seen[SIM_UNMODELLED];
   int seen_n;
 };
