@@ -27,9 +27,11 @@ local app = write("app.elf", elf.elf { machine = 0xF3, entry = 0x40380000, secti
 local bin, out = path("app.bin"), path("out.bin")
 
 local function row(what, ours, theirs, times)
-  local a = side.cost(20, ("%s image %s"):format(side.esplua, ours))
-  local b = side.esptool and side.cost(times or 5, ("%s %s"):format(side.esptool, theirs)) or {}
+  local a, b = side.turns(times or 7, ("%s image %s"):format(side.esplua, ours),
+                          side.esptool and ("%s %s"):format(side.esptool, theirs))
+  b = b or {}
   side.row(what .. ": wall time", a.wall, b.wall, "s", 1 / 10)
+  side.row(what .. ": processor time", a.cpu, b.cpu, "s", 1 / 10)
   side.row(what .. ": memory", a.rss / 1024, b.rss and b.rss / 1024, "MiB", 1 / 2)
 end
 
@@ -43,5 +45,5 @@ row("merge to 4 MiB", ("merge -c esp32c3 %s --pad-to-size 4MB -o %s"):format(fil
 row("merge to UF2", ("merge -c esp32c3 %s -f uf2 -o %s"):format(files, out),
     ("--chip esp32c3 merge-bin %s -f uf2 -o %s"):format(files, out))
 row("merge to Intel HEX", ("merge -c esp32c3 %s -f hex -o %s"):format(files, out),
-    ("--chip esp32c3 merge-bin %s -f hex -o %s"):format(files, out), 1)
+    ("--chip esp32c3 merge-bin %s -f hex -o %s"):format(files, out), 2)
 for _, name in ipairs { "app.elf", "app.bin", "out.bin" } do os.remove(path(name)) end

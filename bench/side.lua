@@ -19,6 +19,24 @@ function M.cost(times, command)
   return { wall = tonumber(wall), cpu = tonumber(cpu), rss = tonumber(rss) }
 end
 
+--- Run two commands in turns, so that a machine that is busy for a while is so for both.
+-- @param rounds integer
+-- @param ours, theirs shell words; theirs may be nil
+-- @return costs of ours, of theirs (nil without): the least of each kind of time, the largest memory
+function M.turns(rounds, ours, theirs)
+  local function add(total, cost)
+    if not total then return cost end
+    return { wall = math.min(total.wall, cost.wall), cpu = math.min(total.cpu, cost.cpu),
+             rss = math.max(total.rss, cost.rss) }
+  end
+  local a, b
+  for _ = 1, rounds do
+    a = add(a, M.cost(3, ours))
+    b = theirs and add(b, M.cost(1, theirs))
+  end
+  return a, b
+end
+
 --- Print one row; with both sides also the ratio ours / theirs and the limit it is held against.
 function M.row(what, ours, theirs, unit, limit)
   local line = ("%-44s %10.4f %s"):format(what, ours, unit)

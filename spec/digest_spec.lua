@@ -41,6 +41,22 @@ describe("digest", function()
       digest.hex(digest.new("sha256"):final()))
   end)
 
+  it("computes SHA-256 of any length, cut anywhere", function()
+    local all, cut = {}, digest.new "sha256"
+    for n = 0, 199 do
+      local bytes = ("a"):rep(n)
+      all[#all + 1] = digest.sha256(bytes)
+      assert.equal(all[#all], digest.new("sha256"):update(bytes:sub(1, n // 3)):update(bytes:sub(n // 3 + 1)):final())
+      cut:update(all[#all])
+    end
+    -- By Python's hashlib: of all these digests, one after the other; the other as in FIPS 180-2, appendix B.3.
+    local want = "752c007f38611cfbf5fa42cb1cea3d8e086491c844d0cc4defd632cb81423506"
+    assert.equal(want, digest.hex(digest.sha256(table.concat(all))))
+    assert.equal(want, digest.hex(cut:final()))
+    assert.equal("cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+      digest.hex(digest.sha256(("a"):rep(1000000))))
+  end)
+
   it("computes CRC-32, going on from an earlier one", function()
     assert.equal(0xCBF43926, digest.crc32 "123456789")
     assert.equal(0xCBF43926, digest.crc32("6789", digest.crc32 "12345"))

@@ -38,22 +38,27 @@ function M.encode(write, reader, address, opts)
   local digest = require "esp.core.digest".md5
   local flags = FLAG_FAMILY | (md5 and FLAG_MD5 or 0)
   local count, parts = (reader.size + chunk - 1) // chunk, {}
-  for i = 0, count - 1 do
-    local data = reader.read(i * chunk, math.min(chunk, reader.size - i * chunk))
-    local at, n = address + i * chunk, #data
-    local used = n
-    parts[#parts + 1] = HEADER:pack(MAGIC1, MAGIC2, flags, at, n, i, count, opts.family or 0)
-    parts[#parts + 1] = data
-    if md5 then
-      parts[#parts + 1] = ("<I4I4"):pack(at, n)
-      parts[#parts + 1] = digest(data)
-      used = n + MD5_PART
+  local form, form_size                                  -- of a block with so many bytes
+  for first = 0, count - 1, BLOCKS_AT_ONCE do
+    local start = first * chunk
+    local bytes = reader.read(start, math.min(chunk * BLOCKS_AT_ONCE, reader.size - start))
+    for i = first, math.min(first + BLOCKS_AT_ONCE, count) - 1 do
+      local from = i * chunk
+      local data = bytes:sub(from - start + 1, from - start + chunk)
+      local n = #data
+      if n ~= form_size then
+        form, form_size = HEADER .. (md5 and "c%dI4I4c16c%dI4" or "c%dc%dI4"):format(n, most - n), n
+      end
+      if md5 then
+        parts[#parts + 1] = form:pack(MAGIC1, MAGIC2, flags, address + from, n, i, count, opts.family or 0, data,
+                                      address + from, n, digest(data), "", MAGIC_END)
+      else
+        parts[#parts + 1] = form:pack(MAGIC1, MAGIC2, flags, address + from, n, i, count, opts.family or 0, data, "",
+                                      MAGIC_END)
+      end
     end
-    parts[#parts + 1] = ("\0"):rep(M.DATA - used) .. ("<I4"):pack(MAGIC_END)
-    if (i + 1) % BLOCKS_AT_ONCE == 0 or i == count - 1 then
-      write(table.concat(parts))
-      parts = {}
-    end
+    write(table.concat(parts))
+    parts = {}
   end
   return count
 end
