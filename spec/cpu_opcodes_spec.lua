@@ -7,7 +7,9 @@ local mutants = require "spec.support.mutants"
 -- What does nothing in a processor without pipeline, caches and protection, and the steps of a division that mean
 -- something only together (src/sim/cpu_xtensa_f.c): executed all the same.
 local SILENT = {}
-for name in ("fence dsync isync memw rsync nop wdtlb witlb addexpm.s div0.s divn.s"):gmatch "%S+" do SILENT[name] = true end
+for name in ("fence dsync isync memw rsync nop wdtlb witlb addexpm.s div0.s divn.s"):gmatch "%S+" do
+  SILENT[name] = true
+end
 
 local function listed()
   local names = { [true] = {}, [false] = {} }

@@ -243,6 +243,66 @@ local CASES = {
   { "c.fswsp fa0,0(sp)", "2ae0", { mstatus = 0x6000, sp = 0x40002000, f10 = 0x1 }, { w0 = 0x1 } },
 }
 
+-- Rounding to nearest, ties away from zero: operands fa1, fa2, fa3, result and flags worked out with exact fractions
+-- from IEEE 754 (Python's fractions; the root by an integer one). The first three of each kind are ties.
+local TIES_AWAY = {
+  { "fadd.s", "53c5c500", 0x3F800000, 0x33800000, 0, 0x3F800001, 1 }, -- 1 + 2^-24
+  { "fsub.s", "53c5c508", 0xBF800000, 0x33800000, 0, 0xBF800001, 1 },
+  { "fadd.s", "53c5c500", 0x1A6EC900, 0x9D707000, 0xBF300000, 0x9D6CB4DC, 0 },
+  { "fadd.s", "53c5c500", 0x398C8131, 0x3990D3DC, 0x428EE2BD, 0x3A0EAA87, 1 },
+  { "fadd.s", "53c5c500", 0x4AF07211, 0x40B80000, 0xBCAD64AE, 0x4AF0721D, 1 },
+  { "fadd.s", "53c5c500", 0xBCD00000, 0xC768F70E, 0x787B03D9, 0xC768F715, 1 },
+  { "fadd.s", "53c5c500", 0xFCD5EC4A, 0xBEF80000, 0x8048D883, 0xFCD5EC4A, 1 },
+  { "fadd.s", "53c5c500", 0xFF5FD954, 0xFE2BBF04, 0xC8C96945, 0xFF800000, 5 },
+  { "fdiv.s", "53c5c518", 0x002F5AB0, 0x494A595D, 0x415EFA25, 0x00000004, 3 },
+  { "fdiv.s", "53c5c518", 0x3DA80000, 0x46EB8421, 0x40A80000, 0x36369C98, 1 },
+  { "fdiv.s", "53c5c518", 0x3E28F906, 0xBD400000, 0xBE680000, 0xC0614C08, 0 },
+  { "fdiv.s", "53c5c518", 0x805CD62D, 0x40000000, 0x883BAC00, 0x802E6B17, 3 },
+  { "fdiv.s", "53c5c518", 0xFDCE5AB5, 0x916D2000, 0x1CCFC000, 0x7F800000, 5 },
+  { "fmadd.s", "43c5c568", 0x002DCFE8, 0xBD800000, 0x800AC210, 0x800D9F0F, 3 },
+  { "fmadd.s", "43c5c568", 0x3CB59469, 0x02100000, 0x803EB7C3, 0x80252EE4, 3 },
+  { "fmadd.s", "43c5c568", 0x44CB3989, 0x13C00000, 0xC62F3572, 0xC62F3572, 1 },
+  { "fmadd.s", "43c5c568", 0xC1580000, 0x42280000, 0xC64B57C6, 0xC65433C6, 0 },
+  { "fmadd.s", "43c5c568", 0xC1C00000, 0xC460BEC8, 0x4795653F, 0x47BF8905, 1 },
+  { "fmadd.s", "43c5c568", 0xC68D4A8E, 0xBFE00000, 0x40180000, 0x46F74739, 1 },
+  { "fmadd.s", "43c5c568", 0xFE239CA5, 0x41D80000, 0xFE9B53EE, 0xFF800000, 5 },
+  { "fmsub.s", "47c5c568", 0x3A8AB8AA, 0x00162998, 0x003D6C52, 0x803D6651, 3 },
+  { "fmsub.s", "47c5c568", 0x3CF17D2E, 0xBC000000, 0xB8CD5B47, 0xB90ACF8B, 1 },
+  { "fmsub.s", "47c5c568", 0x40300000, 0xBEC80000, 0xBE43803E, 0xBF621FF1, 1 },
+  { "fmsub.s", "47c5c568", 0xBC900000, 0xC0080000, 0xC4EE7294, 0x44EE73C6, 0 },
+  { "fmsub.s", "47c5c568", 0xBF700000, 0xBE600000, 0x470FFEB9, 0xC70FFE85, 1 },
+  { "fmsub.s", "47c5c568", 0xBF7E3916, 0x36CBC6D1, 0x45B3C67C, 0xC5B3C67C, 1 },
+  { "fmsub.s", "47c5c568", 0xFB911A27, 0xFD6D008A, 0x3CD80000, 0x7F800000, 5 },
+  { "fmul.s", "53c5c510", 0x41300000, 0x3F000000, 0xB7E9374B, 0x40B00000, 0 },
+  { "fmul.s", "53c5c510", 0x7B3AEEB3, 0x7D6EF45E, 0x800D211B, 0x7F800000, 5 },
+  { "fmul.s", "53c5c510", 0x80158A0F, 0x3CC80000, 0x3782AC04, 0x8000869F, 3 },
+  { "fmul.s", "53c5c510", 0x92BAF708, 0xC2080000, 0x879DE300, 0x1546A679, 1 },
+  { "fmul.s", "53c5c510", 0x98400000, 0xC693FD87, 0xBD100000, 0x1F5DFC4B, 1 },
+  { "fmul.s", "53c5c510", 0xC69B7C84, 0x41D00000, 0x41700000, 0xC8FCAA57, 1 },
+  { "fmul.s", "53c5c510", 0xFB5EE157, 0xB478DA3E, 0xC49E8722, 0x7058A84E, 1 },
+  { "fnmadd.s", "4fc5c568", 0x000DA9C7, 0x00779FBD, 0x802980EB, 0x002980EB, 3 },
+  { "fnmadd.s", "4fc5c568", 0x41100000, 0xC9FEDC68, 0x41A00000, 0x4B8F5BF1, 1 },
+  { "fnmadd.s", "4fc5c568", 0x8C6E4000, 0x42000000, 0x8D399F50, 0x0F02B9F5, 0 },
+  { "fnmadd.s", "4fc5c568", 0xBEB00000, 0x3D300000, 0x455C8E0B, 0xC55C8DCF, 1 },
+  { "fnmadd.s", "4fc5c568", 0xC2480000, 0x3D279D24, 0x3FA00000, 0x3F4BCB11, 1 },
+  { "fnmadd.s", "4fc5c568", 0xC7B213B5, 0xFA312986, 0x8FF00000, 0xFF800000, 5 },
+  { "fnmadd.s", "4fc5c568", 0xC960DB3C, 0xBE300000, 0xC3C632F9, 0xC81A33A0, 1 },
+  { "fnmsub.s", "4bc5c568", 0x0EDEFCC0, 0x3D080000, 0x8D38CFF8, 0x8D740B1B, 0 },
+  { "fnmsub.s", "4bc5c568", 0x41780000, 0xC2000000, 0x44763181, 0x44B918C1, 1 },
+  { "fnmsub.s", "4bc5c568", 0x448C7963, 0x38B0ADF4, 0xBF8AE4E2, 0xBF97033F, 1 },
+  { "fnmsub.s", "4bc5c568", 0x45516FCB, 0xC1800000, 0xBCD00000, 0x47516FC5, 1 },
+  { "fnmsub.s", "4bc5c568", 0x878E0000, 0x18AC46D0, 0x8028C62D, 0x8028C62D, 3 },
+  { "fnmsub.s", "4bc5c568", 0xBEF45D80, 0x40D80000, 0x3FB82302, 0x40952033, 1 },
+  { "fnmsub.s", "4bc5c568", 0xFA2EF7A7, 0x7C2E4694, 0x007C2001, 0x7F800000, 5 },
+  { "fsqrt.s", "53c50558", 0x007F714A, 0xC0380000, 0x84900000, 0x1FFF7122, 1 },
+  { "fsqrt.s", "53c50558", 0x3D800000, 0x40B00000, 0x16D7FE80, 0x3E800000, 0 },
+  { "fsub.s", "53c5c508", 0x1B5B3A60, 0x00286F49, 0x3D5FDB0F, 0x1B5B3A60, 1 },
+  { "fsub.s", "53c5c508", 0x41680000, 0x438FED7B, 0xC61BF98C, 0xC388AD7B, 0 },
+  { "fsub.s", "53c5c508", 0x41A00000, 0xC04F7764, 0x8FFA9B80, 0x41B9EEED, 1 },
+  { "fsub.s", "53c5c508", 0xC0C80000, 0xCAC4FE95, 0x00600000, 0x4AC4FE89, 1 },
+  { "fsub.s", "53c5c508", 0xC24B3180, 0x407D4FC8, 0x11B04000, 0xC25B067D, 1 },
+}
+
 local function new(options)
   local c = support.new("rv32", options or { hart = 3 })
   c:set("a1", DATA)
@@ -259,6 +319,29 @@ describe("the RV32 processor", function()
   for i, case in ipairs(CASES) do
     it(("executes %s (%d)"):format(case[1], i), function() support.check(new(), case[2], case[3], case[4]) end)
   end
+
+  it("rounds to nearest with ties away (rmm)", function()
+    for _, case in ipairs(TIES_AWAY) do
+      local c <close> = new()
+      c:set("mstatus", 0x6000)
+      for i = 1, 3 do c:set("f" .. 10 + i, case[2 + i]) end
+      support.put(c, case[2])
+      c:run(1)
+      assert.equal(("%s 0x%08X %d"):format(case[1], case[6], case[7]),
+                   ("%s 0x%08X %d"):format(case[1], c:get "f10", c:get "fcsr"))
+    end
+    -- Nothing to round: 1 - 1, 1 / 0, a signalling not-a-number, -1's root; 16777217 is a tie between integers.
+    support.check(new(), "53c5c508", { mstatus = 0x6000, f11 = 0x3F800000, f12 = 0x3F800000 }, { f10 = 0, fcsr = 0 })
+    support.check(new(), "53c5c518", { mstatus = 0x6000, f11 = 0x3F800000, f12 = 0 }, { f10 = 0x7F800000, fcsr = 8 })
+    support.check(new(), "53c5c500", { mstatus = 0x6000, f11 = 0x7F800001, f12 = 0 }, { f10 = 0x7FC00000, fcsr = 16 })
+    support.check(new(), "53c50558", { mstatus = 0x6000, f11 = 0xBF800000 }, { f10 = 0x7FC00000, fcsr = 16 })
+    support.check(new(), "53c505d0", { mstatus = 0x6000, a1 = 0x01000001 }, { f10 = 0x4B800001, fcsr = 1 })
+    support.check(new(), "53c505d0", { mstatus = 0x6000, a1 = 0xFEFFFFFF }, { f10 = 0xCB800001, fcsr = 1 })
+    -- the same from fcsr's mode
+    local c = new()
+    c:set("mstatus", 0x6000)
+    support.check(c, "53f5c500", { fcsr = 0x80, f11 = 0x3F800000, f12 = 0x33800000 }, { f10 = 0x3F800001, fcsr = 0x81 })
+  end)
 
   it("spells instructions as objdump does", function()
     local c, mapped = cpu.new "rv32", {}

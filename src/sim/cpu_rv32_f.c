@@ -1,6 +1,7 @@
 /* cpu_rv32_f.c - single-precision floating point of RISC-V, on the host's IEEE 754 arithmetic.
  *
- * Rounding to nearest with ties away (rmm) is done as ties to even, except in conversions to integers. */
+ * The host does not round to nearest with ties away (rmm). That is done in two steps: the operation in double
+ * precision, rounded to odd, which keeps what the second rounding has to know; then to single precision. */
 #include "sim/cpu_float.h"
 #include "sim/cpu_rv32.h"
 
@@ -38,7 +39,7 @@ static bool rounding(struct rv32 *h, const struct cpu_insn *i, unsigned *mode) {
 }
 
 static void begin(unsigned mode) {
-  static const int host[] = {FE_TONEAREST, FE_TOWARDZERO, FE_DOWNWARD, FE_UPWARD, FE_TONEAREST};
+  static const int host[] = {FE_TONEAREST, FE_TOWARDZERO, FE_DOWNWARD, FE_UPWARD, FE_TOWARDZERO};
   fesetround(host[mode]);
   feclearexcept(FE_ALL_EXCEPT);
 }
@@ -54,28 +55,81 @@ static void finish(struct rv32 *h) {
                (e & FE_DIVBYZERO ? DZ : 0) | (e & FE_INVALID ? NV : 0));
 }
 
-/* volatile keeps the operation between begin and finish. */
-#define ARITH(name, value)                                                                                   \
+/* The last bit stands for everything that was cut off behind it. */
+static double to_odd(double v, bool inexact) {
+  uint64_t u;
+  memcpy(&u, &v, sizeof u);
+  u |= inexact;
+  memcpy(&v, &u, sizeof v);
+  return v;
+}
+
+/* What is added to the flags for a result that is not exact. The result is tiny when it would be below the
+ * normal numbers after rounding without a limit to the exponent. */
+static uint32_t rounded_flags(double magnitude, float result) {
+  if (isinf(result))
+    return OF | NX;
+  return magnitude < 0x1p-126 - 0x1p-151 ? UF | NX : NX;
+}
+
+/* To single precision, ties away from zero; v was rounded to odd. */
+static float ties_away(struct rv32 *h, double v) {
+  if (isnan(v) || isinf(v) || v == 0)
+    return (float)v;
+  double magnitude = fabs(v), low, middle;
+  uint32_t u;
+  fesetround(FE_TOWARDZERO);
+  volatile float cut = (float)magnitude;
+  fesetround(FE_TONEAREST);
+  u = float_bits(cut);
+  low = cut;
+  middle = u == FLOAT_INFINITE - 1 ? 0x1.ffffffp127 : low + ((double)as_float(u + 1) - low) / 2;
+  float result = as_float(magnitude >= middle ? u + 1 : u);
+  if (low != magnitude)
+    flags(h, rounded_flags(magnitude, result));
+  return v < 0 ? -result : result;
+}
+
+/* Takes over the flags of the operation that was done in double precision toward zero; v is its result. */
+static float finish_wide(struct rv32 *h, double v) {
+  int e = fetestexcept(FE_ALL_EXCEPT);
+  fesetround(FE_TONEAREST);
+  flags(h, (e & FE_DIVBYZERO ? DZ : 0) | (e & FE_INVALID ? NV : 0));
+  return ties_away(h, isfinite(v) ? to_odd(v, e & FE_INEXACT) : v);
+}
+
+/* volatile keeps the operation between begin and finish. wide is the same for operands of double precision,
+ * where a product is exact. */
+#define ARITH(name, value, wide)                                                                             \
   RV_OP(name) {                                                                                              \
     unsigned mode;                                                                                           \
     if (!rounding(h, i, &mode))                                                                              \
       return;                                                                                                \
-    volatile float x = as_float(h->f[i->b]), y = as_float(h->f[i->c]), z = as_float(h->f[i->d]), v;          \
-    (void)y, (void)z;                                                                                        \
+    volatile float fx = as_float(h->f[i->b]), fy = as_float(h->f[i->c]), fz = as_float(h->f[i->d]), v;       \
+    (void)fy, (void)fz;                                                                                      \
     begin(mode);                                                                                             \
-    v = (value);                                                                                             \
-    finish(h);                                                                                               \
+    if (mode == RM_RMM) {                                                                                    \
+      volatile double x = fx, y = fy, z = fz, w;                                                             \
+      (void)y, (void)z;                                                                                      \
+      w = (wide);                                                                                            \
+      v = finish_wide(h, w);                                                                                 \
+    } else {                                                                                                 \
+      volatile float x = fx, y = fy, z = fz;                                                                 \
+      (void)y, (void)z;                                                                                      \
+      v = (value);                                                                                           \
+      finish(h);                                                                                             \
+    }                                                                                                        \
     h->f[i->a] = as_bits(v);                                                                                 \
   }
-ARITH(x_fadd, x + y)
-ARITH(x_fsub, x - y)
-ARITH(x_fmul, x *y)
-ARITH(x_fdiv, x / y)
-ARITH(x_fsqrt, sqrtf(x))
-ARITH(x_fmadd, fmaf(x, y, z))
-ARITH(x_fmsub, fmaf(x, y, -z))
-ARITH(x_fnmsub, fmaf(-x, y, z))
-ARITH(x_fnmadd, fmaf(-x, y, -z))
+ARITH(x_fadd, x + y, x + y)
+ARITH(x_fsub, x - y, x - y)
+ARITH(x_fmul, x *y, x *y)
+ARITH(x_fdiv, x / y, x / y)
+ARITH(x_fsqrt, sqrtf(x), sqrt(x))
+ARITH(x_fmadd, fmaf(x, y, z), x *y + z)
+ARITH(x_fmsub, fmaf(x, y, -z), x *y - z)
+ARITH(x_fnmsub, fmaf(-x, y, z), -x *y + z)
+ARITH(x_fnmadd, fmaf(-x, y, -z), -x *y - z)
 
 #define BITS(name, value)                                                                                    \
   RV_OP(name) {                                                                                              \
@@ -162,8 +216,12 @@ static void from_int(struct rv32 *h, const struct cpu_insn *i, double value) {
   volatile double v = value;
   volatile float f;
   begin(mode);
-  f = (float)v;
-  finish(h);
+  if (mode == RM_RMM) {
+    f = finish_wide(h, v);
+  } else {
+    f = (float)v;
+    finish(h);
+  }
   h->f[i->a] = as_bits(f);
 }
 RV_OP(x_fcvt_s_w) {
