@@ -1,6 +1,8 @@
 /* term.c - see term.h. */
 #include "term.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -35,4 +37,39 @@ int term_utf8(void) {
       return strcasestr(value, "UTF-8") || strcasestr(value, "UTF8");
   }
   return 0;
+}
+
+int term_keys_begin(struct term_keys *k, int fd) {
+  k->fd = fd;
+  k->on = 0;
+  if (!isatty(fd) || tcgetpgrp(fd) != getpgrp() || tcgetattr(fd, &k->before) != 0)
+    return -1;
+  struct termios t = k->before;
+  t.c_lflag &= ~(tcflag_t)(ICANON | ECHO | IEXTEN);
+  t.c_iflag &= ~(tcflag_t)(IXON | ICRNL | INLCR | IGNCR);
+  t.c_cc[VMIN] = 1;
+  t.c_cc[VTIME] = 0;
+  t.c_cc[VSUSP] = t.c_cc[VQUIT] = _POSIX_VDISABLE; /* suspended, the terminal would stay as it is now */
+  if (tcsetattr(fd, TCSADRAIN, &t) != 0)
+    return -1;
+  k->on = 1;
+  return 0;
+}
+
+int term_keys_read(struct term_keys *k, char *to, size_t size) {
+  struct pollfd p = {.fd = k->fd, .events = POLLIN};
+  if (!k->on)
+    return -1;
+  if (poll(&p, 1, 0) <= 0)
+    return 0;
+  ssize_t n = read(k->fd, to, size);
+  if (n < 0)
+    return errno == EINTR || errno == EAGAIN ? 0 : -1;
+  return n == 0 ? -1 : (int)n;
+}
+
+void term_keys_end(struct term_keys *k) {
+  if (k->on)
+    tcsetattr(k->fd, TCSADRAIN, &k->before);
+  k->on = 0;
 }

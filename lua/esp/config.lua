@@ -294,6 +294,11 @@ local VARIABLES = {
     if n and n > 0 and n <= 100000000 then return n end
     return nil, "a baud rate such as 460800"
   end },
+  { "monitor_baud", "MONITOR_BAUD", function(text)
+    local n = math.tointeger(tonumber(text))
+    if n and n > 0 and n <= 100000000 then return n end
+    return nil, "a baud rate such as 115200"
+  end },
   { "chip", "CHIP", chip_name },
   { "before", "BEFORE", one_of(M.BEFORE) },
   { "after", "AFTER", one_of(M.AFTER) },

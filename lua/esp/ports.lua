@@ -168,4 +168,18 @@ function M.usb_identity(port, url)
   return nil
 end
 
+--- Reset the chip at a port by its lines, so that it starts what is in flash. Nothing is asked of the chip.
+-- @param port open port
+-- @param url the name it was opened by
+-- @raise unsupported where the port has no lines; port_gone, ...
+function M.reset(port, url)
+  local reset = require "esp.reset"
+  local usb = M.usb_identity(port, url)
+  local own = usb and usb.vid == reset.ESPRESSIF_VID
+  local steps = own and reset.recipes.hard_usb or reset.recipes.hard
+  local sequence = require "esp.config".load().custom_hard_reset_sequence
+  if sequence then steps = reset.parse(sequence, "custom_hard_reset_sequence") end
+  fail.check(url, nil, reset.perform(port, { name = "hard", steps = steps }))
+end
+
 return M
