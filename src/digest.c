@@ -2,7 +2,6 @@
 #include "digest.h"
 
 #include <string.h>
-#include <mbedtls/platform_util.h>
 #include <zlib.h>
 
 static const mbedtls_md_info_t *find(const char *name) {
@@ -29,12 +28,6 @@ int digest_begin(struct digest *d, const char *name) {
   const mbedtls_md_info_t *info = find(name);
   d->size = 0;
   mbedtls_md_init(&d->ctx);
-  d->fast = info && mbedtls_md_get_type(info) == MBEDTLS_MD_SHA256 && sha256_fast();
-  if (d->fast) {
-    sha256_begin(&d->sha256);
-    d->size = mbedtls_md_get_size(info);
-    return 0;
-  }
   if (!info || mbedtls_md_setup(&d->ctx, info, 0) != 0 || mbedtls_md_starts(&d->ctx) != 0) {
     mbedtls_md_free(&d->ctx);
     return -1;
@@ -44,22 +37,17 @@ int digest_begin(struct digest *d, const char *name) {
 }
 
 void digest_update(struct digest *d, const void *data, size_t n) {
-  if (d->size && d->fast)
-    sha256_update(&d->sha256, data, n);
-  else if (d->size)
+  if (d->size)
     mbedtls_md_update(&d->ctx, data, n);
 }
 
 void digest_end(struct digest *d, uint8_t *out) {
-  if (d->size && d->fast)
-    sha256_end(&d->sha256, out);
-  else if (d->size)
+  if (d->size)
     mbedtls_md_finish(&d->ctx, out);
 }
 
 void digest_free(struct digest *d) {
   mbedtls_md_free(&d->ctx);
-  mbedtls_platform_zeroize(&d->sha256, sizeof d->sha256);
   d->size = 0;
 }
 

@@ -1,5 +1,4 @@
-/* digest.h - message digests. A thin layer over mbedtls, so that nothing else depends on it; SHA-256 by the
- * processor's own instructions where it has them. */
+/* digest.h - message digests. A thin layer over mbedtls, so that nothing else depends on it. */
 #ifndef DIGEST_H
 #define DIGEST_H
 
@@ -7,14 +6,10 @@
 #include <stdint.h>
 #include <mbedtls/md.h>
 
-#include "sha256.h"
-
 enum { DIGEST_MAX = 64 }; /* bytes of the longest digest */
 
 struct digest {
   mbedtls_md_context_t ctx;
-  struct sha256 sha256;
-  bool fast;   /* by sha256, not by ctx */
   size_t size; /* bytes of the result; 0: not begun */
 };
 

@@ -1,4 +1,4 @@
-// sources: src/slip.c src/frame.c src/link*.c src/stream*.c src/pa[cy]*d.c src/inflate.c src/unpack.c src/digest.c src/sha256.c
+// sources: src/slip.c src/frame.c src/link*.c src/stream*.c src/pa[cy]*d.c src/inflate.c src/unpack.c src/digest.c
 /* The input is what a chip sends. Every operation must end, within its time, whatever that is. The clock is
  * ours. */
 #include "link_ops.h"
