@@ -124,6 +124,8 @@ return {
       cache = {
         kind = "table", base = 0x600C5000, entries = 64, page = 0x10000, page_mask = 0x3F, valid = 0x40, valid_value = 0,
       },
+      ecc = { base = 0x6003E000, size = 32, curve = 1, mode = { 5, 3 }, good = 8 },
+      random = { 0x600260B0 },
       timers = { 0x6001F000 }, sha = 0x6003B000,
       autobaud = { enable = { 0x20, 27 }, low = 0x28, high = 0x2C, edges = 0x30, rx_reset = 17 },
       registers = {

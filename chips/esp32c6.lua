@@ -142,6 +142,8 @@ return {
         kind = "indexed", base = 0x6000237C, content = 0, index = 4, entries = 256, page = 0x10000, page_mask = 0x1FF,
         valid = 0x200, valid_value = 0x200,
       },
+      ecc = { base = 0x6008B000, size = 32, curve = 1, mode = { 5, 3 }, good = 8 },
+      random = { 0x600B2808 },
       timers = { 0x60008000, 0x60009000 }, sha = 0x60089000, rsa = { "later", 0x6008A000 },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {

@@ -136,6 +136,9 @@ return {
         kind = "indexed", base = 0x6000237C, content = 0, index = 4, entries = 512, page = 0x10000, page_mask = 0x1FF,
         valid = 0x400, valid_value = 0x400,
       },
+      ecc = { base = 0x6008B000, size = 32, curve = 1, mode = { 4, 4 }, good = 29 },
+      ecdsa = { base = 0x6008E000, size = 32, curve = { 2, 1 }, memory = 0x340 },
+      random = { 0x600B2808, 0x600B280C },
       timers = { 0x60008000, 0x60009000 }, sha = 0x60089000,
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
@@ -144,6 +147,7 @@ return {
         [0x60002178] = { set = 0xFC000000 },            -- the bus of the cache is idle
         [0x60001098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
         [0x60096000] = { set = 0x4 }, [0x6009600C] = { set = 0x4 },       -- the UARTs' clocks are there
+        [0x600960A0] = { set = 0x4 }, [0x600960AC] = { set = 0x4 }, [0x600960BC] = { set = 0x4 }, -- SHA's, ECC's, ECDSA's
         [0x600C8094] = { clear = 0xF, set = 0x10, forget = true }, [0x600C8084] = { clear = 0x3, set = 0x4 },
         [0x600C8028] = { echo = { 0x10000, 2 } }, [0x600C802C] = { echo = { 0x10000, 2 } }, [0x600C8088] = { clear = 0x3, set = 0x4 },
         [0x600C8098] = { clear = 0xF, set = 0x10, forget = true }, [0x600C80D8] = { clear = 0x1, set = 0x2 },
@@ -155,7 +159,7 @@ return {
         [0x600B1020] = { keep = true }, [0x600B1024] = { keep = true },
       },
     },
-    core = "rv32imac",
+    core = "rv32imac", systimer = 0x6000A000,
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
     boot_baud = 115200, crystal = 40, mac = "b0:cb:d8:12:34:56", revision = 100, api_version = 3,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },

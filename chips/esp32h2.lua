@@ -138,6 +138,9 @@ return {
         kind = "indexed", base = 0x6000237C, content = 0, index = 4, entries = 256, page = 0x10000, page_mask = 0x1FF,
         valid = 0x200, valid_value = 0x200,
       },
+      ecc = { base = 0x6008B000, size = 32, curve = 1, mode = { 4, 4 }, good = 29 },
+      ecdsa = { base = 0x6008E000, size = 32, curve = { 1, 1 }, memory = 0xA00 },
+      random = { 0x600B2808 },
       timers = { 0x60009000, 0x6000A000 }, sha = 0x60089000, rsa = { "later", 0x6008A000 },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
@@ -147,7 +150,8 @@ return {
         [0x60096000] = { set = 0x4 }, [0x6009600C] = { set = 0x4 }, [0x60096018] = { set = 0x20 },
         [0x600960C8] = { set = 0x4 }, [0x600960CC] = { set = 0x4 }, [0x600960D4] = { set = 0x4 },
         [0x60096044] = { set = 0x1C }, [0x60096050] = { set = 0x1C }, [0x6009605C] = { set = 0x4 },
-        [0x6009608C] = { set = 0x4 }, [0x600960C4] = { set = 0x4 },
+        [0x6009608C] = { set = 0x4 }, [0x600960C4] = { set = 0x4 }, [0x600960DC] = { set = 0x4 }, [0x600960E0] = { set = 0x4 },
+        [0x600960E4] = { set = 0x4 },
         [0x6009610C] = { reset = 0x20000200 },          -- the crystal has 32 MHz
         [0x600C802C] = { echo = { 0x10000, 2 } }, [0x600C8088] = { clear = 0x3, set = 0x4 },
         [0x600C8098] = { clear = 0xF, set = 0x10, forget = true }, [0x600C80D8] = { clear = 0x1, set = 0x2 },

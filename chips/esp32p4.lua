@@ -177,6 +177,9 @@ return {
         kind = "indexed", base = 0x5008C37C, content = 0, index = 4, entries = 1024, page = 0x10000, page_mask = 0x3FF,
         valid = 0x1000, valid_value = 0x1000,
       },
+      ecc = { base = 0x50093000, size = 48, curve = 2, mode = { 5, 4 }, good = 29 },
+      ecdsa = { base = 0x50096000, size = 48, curve = { 2, 2 }, memory = 0x3E0 },
+      random = { 0x501101A4, 0x50126004 },
       timers = { 0x500C2000, 0x500C3000 }, sha = 0x50091000, rsa = { "later", 0x50092000 },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
@@ -189,7 +192,7 @@ return {
                -- caches: done at once
       },
     },
-    core = "rv32imafc",
+    core = "rv32imafc", systimer = 0x500E2000,
     peripherals = { { 0x20000000, 0x20002000 }, { 0x3FF00000, 0x3FF20000 }, { 0x50000000, 0x50108000 }, { 0x50110000, 0x50180000 } },
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:fa:12:34", revision = 100, api_version = 0,
     flash_id = { manufacturer = 0xC8, device = 0x4018 },

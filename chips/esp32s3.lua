@@ -176,6 +176,7 @@ return {
       cache = {
         kind = "table", base = 0x600C5000, entries = 512, page = 0x10000, page_mask = 0x3FFF, valid = 0xC000, valid_value = 0,
       },
+      random = { 0x6003507C },
       sha = 0x6003B000, rsa = { "later", 0x6003C000 }, timers = { 0x6001F000, 0x60020000 },
       autobaud = { enable = { 0x20, 27 }, low = 0x28, high = 0x2C, edges = 0x30 },
       registers = {

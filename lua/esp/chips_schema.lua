@@ -300,7 +300,15 @@ local CHIP = record {
         page = within(4096, 1 << 20), page_mask = word, valid = word, valid_value = word,
       }),
       timers = optional(list(word, 1)), sha = optional(word),
+      random = optional(list(word, 1)),
       rsa = optional(record { behaviour("esp32", "later"), word }),
+      ecc = optional(record {
+        base = word, size = within(32, 48), curve = within(1, 2), mode = record { within(0, 31), within(1, 8) },
+        good = within(0, 31),
+      }),
+      ecdsa = optional(record {
+        base = word, size = within(32, 48), curve = record { within(0, 31), within(1, 2) }, memory = word,
+      }),
       autobaud = optional(record {
         enable = record { word, within(0, 31) }, short = optional(within(0, 31)), low = word, high = word, edges = word,
         rx_reset = optional(within(0, 31)),

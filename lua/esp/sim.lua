@@ -202,6 +202,25 @@ local function core_layout(data, crystal)
   }
 end
 
+local function bits(n) return (1 << n) - 1 end
+
+-- The accelerators.
+local function crypto_layout(m)
+  local rsa, ecc, ecdsa, random = m.rsa or {}, m.ecc, m.ecdsa, m.random or {}
+  return {
+    sha = m.sha, rsa = { kind = RSAS[rsa[1]] or 0, base = rsa[2] },
+    ["random[0]"] = random[1], ["random[1]"] = random[2], ["random[2]"] = random[3],
+    ecc = ecc and {
+      base = ecc.base, size = ecc.size, curve_mask = bits(ecc.curve), mode_lsb = ecc.mode[1],
+      mode_mask = bits(ecc.mode[2]), good = ecc.good,
+    },
+    ecdsa = ecdsa and {
+      base = ecdsa.base, size = ecdsa.size, curve_lsb = ecdsa.curve[1], curve_mask = bits(ecdsa.curve[2]),
+      memory = ecdsa.memory,
+    },
+  }
+end
+
 -- What a chip needs to run its ROM, from sim.machine.
 local function machine_layout(data, crystal)
   local m = data.sim.machine
@@ -211,8 +230,7 @@ local function machine_layout(data, crystal)
   return {
     unaligned = m.unaligned or false, elf = data.arch == "riscv" and 243 or 94,
     id_addr = m.id and m.id[1] or 0, id_value = m.id and m.id[2] or 0,
-    sha = m.sha or 0, rsa = { kind = m.rsa and RSAS[m.rsa[1]] or 0, base = m.rsa and m.rsa[2] or 0 },
-    cause_addr = cause[1], cause_lsb = cause[2], cause_width = cause[3],
+    crypto = crypto_layout(m), cause_addr = cause[1], cause_lsb = cause[2], cause_width = cause[3],
     irq = {
       kind = IRQS[irq.kind] or 0, matrix = irq.matrix, control = irq.control or irq.matrix, enable = irq.enable,
       priority = irq.priority, threshold = irq.threshold,

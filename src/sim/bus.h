@@ -27,7 +27,7 @@ struct sim_alias {
   uint32_t home;        /* where first really is; a multiple of SIM_PAGE, like first */
 };
 
-enum { SIM_BUS_DEVS = 32, SIM_BUS_REGIONS = 48, SIM_BUS_ALIASES = 8 };
+enum { SIM_BUS_DEVS = 48, SIM_BUS_REGIONS = 48, SIM_BUS_ALIASES = 8 };
 
 struct sim_bus {
   struct sim_dev dev[SIM_BUS_DEVS];

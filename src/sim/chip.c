@@ -139,10 +139,7 @@ static void attach(struct sim_chip *c) {
     sim_bus_attach(&c->bus, (struct sim_dev){m->cache.base,
                                              m->cache.kind == SIM_CACHE_TABLE ? 4 * m->cache.entries : 8,
                                              sim_cache_read, sim_cache_write, &c->machine.cache});
-  if (m->sha)
-    sim_bus_attach(&c->bus, (struct sim_dev){m->sha, 0x100, sim_sha_read, sim_sha_write, &c->machine.sha});
-  if (m->rsa.kind)
-    sim_bus_attach(&c->bus, (struct sim_dev){m->rsa.base, 0x830, sim_rsa_read, sim_rsa_write, &c->machine.rsa});
+  sim_crypto_attach(&c->machine.crypto, &m->crypto, &c->bus);
   for (int i = 0; i < SIM_TIMGS; i++)
     if (m->timg.base[i])
       sim_bus_attach(&c->bus, (struct sim_dev){m->timg.base[i], 0x100, sim_timg_read, sim_timg_write,
@@ -185,6 +182,7 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
   sim_wdt_init(&c->wdt, &config->wdt, &c->now);
   sim_line_init(&c->line, &config->line_model);
   c->machine.irq.chip = c->machine.cache.chip = c->machine.timg.chip = c;
+  sim_rng_init(&c->machine.crypto.rng, config->line_model.seed);
   attach(c);
   if (config->rom_file && sim_machine_load(c, config->rom_file, error, error_size) != 0) {
     sim_chip_free(c);

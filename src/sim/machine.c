@@ -136,7 +136,7 @@ void sim_machine_reset(struct sim_chip *c, int cause, int mode) {
   sim_irq_reset(&m->irq);
   sim_cache_reset(&m->cache);
   sim_timg_reset(&m->timg);
-  m->rsa = (struct sim_rsa){.kind = l->rsa.kind};
+  sim_crypto_reset(&m->crypto, &l->crypto);
   c->flash_connected = 1; /* its pads are those that the flash sits at */
   c->state = mode == SIM_BOOT_DOWNLOAD ? SIM_STATE_DOWNLOAD : SIM_STATE_APP;
   sim_core_power(c, m->elf.entry);

@@ -6,10 +6,9 @@
 #define SIM_MACHINE_H
 
 #include "sim/cache.h"
+#include "sim/crypto.h"
 #include "sim/elf.h"
 #include "sim/irq.h"
-#include "sim/rsa.h"
-#include "sim/sha.h"
 #include "sim/timg.h"
 
 struct sim_chip;
@@ -37,8 +36,7 @@ struct sim_machine_layout {
   struct sim_irq_layout irq;
   struct sim_cache_layout cache;
   struct sim_timg_layout timg;
-  uint32_t sha;                               /* address of the accelerator; 0: none */
-  struct sim_rsa_layout rsa;
+  struct sim_crypto_layout crypto;
   struct sim_register reg[SIM_REGISTERS_MAX]; /* ascending addresses */
   int regs;
 };
@@ -57,8 +55,7 @@ struct sim_machine {
   struct sim_irq irq;
   struct sim_cache cache;
   struct sim_timg timg;
-  struct sim_sha sha;
-  struct sim_rsa rsa;
+  struct sim_crypto crypto;
   struct sim_unmodelled seen[SIM_UNMODELLED];
   int seen_n;
 };
