@@ -15,7 +15,7 @@ enum {
   FREE = 8000000,  /* instructions after the last sign of life that are not held back */
   PAUSE = 64,      /* questions in a row before the host is given what was written, time is skipped */
   QUIET = 2000000, /* instructions without a sign of life after which every question is one too many */
-  POLLS = 4096     /* ... before a sleep */
+  POLLS = 4096     /* ... before a sleep; half as many before the next, while nothing else happens */
 };
 static const double QUANTUM = 0.0005;                   /* seconds that a paced program may be late */
 static const double NAP = 0.0002, LONGEST_NAP = 0.0256; /* seconds */
@@ -176,6 +176,28 @@ void sim_core_active(struct sim_chip *c) {
     core->active_cycle = core->cpu->cycles;
 }
 
+/* Whether the program has asked often enough to be put to sleep. */
+static int drowsy(const struct sim_core *core) {
+  int enough = POLLS >> core->naps;
+  return core->polls >= (enough > PAUSE ? enough : PAUSE);
+}
+
+static uint64_t cycle_at(const struct sim_chip *c, double now) {
+  return now > c->core.from ? c->core.from_cycle + (uint64_t)((now - c->core.from) * c->config.core.clock)
+                            : c->core.from_cycle;
+}
+
+/* Asked twice, with nothing in between: it would go on asking until the next byte on the line is there. */
+static void until_byte(struct sim_chip *c) {
+  struct sim_core *core = &c->core;
+  double in = sim_link_waiting(c);
+  uint64_t cycle = in >= 0 ? cycle_at(c, in < c->now ? in : c->now) : 0;
+  if (cycle > core->cpu->cycles) {
+    core->executed -= cycle - core->cpu->cycles; /* they will be counted */
+    core->cpu->cycles = cycle;
+  }
+}
+
 void sim_core_idle(struct sim_chip *c) {
   struct sim_core *core = &c->core;
   if (!core->cpu)
@@ -184,16 +206,14 @@ void sim_core_idle(struct sim_chip *c) {
     core->polls = POLLS - 1; /* a ROM asks seldom, it counts microseconds in between */
   if (++core->polls % PAUSE == 0)
     cpu_bus_yield(core->bus);
+  if (c->config.line_model.paced && core->accesses == core->asked + 1)
+    until_byte(c);
+  core->asked = core->accesses;
 }
 
 /* Whether the program keeps to its clock. */
 static int held_back(const struct sim_chip *c) {
   return c->config.line_model.paced || c->core.cpu->cycles - c->core.active_cycle > FREE;
-}
-
-static uint64_t cycle_at(const struct sim_chip *c, double now) {
-  return now > c->core.from ? c->core.from_cycle + (uint64_t)((now - c->core.from) * c->config.core.clock)
-                            : c->core.from_cycle;
 }
 
 /* Puts the program to sleep: until a byte comes, or for a while that grows; it may be counting. */
@@ -282,7 +302,7 @@ void sim_core_run(struct sim_chip *c) {
       why = CPU_YIELD;
     if (c->machine.on && why == CPU_BUDGET && sim_machine_idle(c))
       why = CPU_IDLE;
-    if (why == CPU_FAULT || why == CPU_IDLE || core->wants || core->polls >= POLLS)
+    if (why == CPU_FAULT || why == CPU_IDLE || core->wants || drowsy(core))
       break;
     if (core->polls >= PAUSE && !skip(c, last))
       break;
@@ -293,7 +313,7 @@ void sim_core_run(struct sim_chip *c) {
     fault(c);
   else if (core->wants)
     carry_out(c, core->wants);
-  else if (why == CPU_IDLE || core->polls >= POLLS)
+  else if (why == CPU_IDLE || drowsy(core))
     nap(c);
   if (core->cpu && !held_back(c)) {
     core->from = c->now;

@@ -70,6 +70,7 @@ struct sim_core {
   double asleep;              /* until then; < 0: awake */
   int wants;                  /* what is to happen after the instruction under way */
   uint64_t accesses;          /* to peripherals */
+  uint64_t asked;             /* accesses when it last asked for input in vain */
   uint64_t quiet;             /* accesses when the processor was looked at last */
   uint64_t executed;          /* instructions, of all programs */
   char fault[SIM_FAULT_TEXT]; /* why the last program was stopped; "": it was not */
