@@ -233,6 +233,15 @@ static double wake_time(struct sim_chip *c) {
   return in >= 0 && in < c->core.asleep ? in : c->core.asleep;
 }
 
+/* The clock goes on without instructions. What is given per instruction does not grow meanwhile. */
+static void jump(struct sim_chip *c, uint64_t cycle) {
+  struct cpu *cpu = c->core.cpu;
+  if (cycle <= cpu->cycles)
+    return;
+  c->uart.pulled += cycle - cpu->cycles;
+  cpu->cycles = cycle;
+}
+
 /* Sleeping took no instructions, but time. */
 static int wake(struct sim_chip *c) {
   struct sim_core *core = &c->core;
@@ -242,9 +251,7 @@ static int wake(struct sim_chip *c) {
   if (when > c->now)
     return 0;
   core->asleep = -1;
-  uint64_t cycle = cycle_at(c, c->config.line_model.paced && when > core->from ? when : c->now);
-  if (cycle > core->cpu->cycles)
-    core->cpu->cycles = cycle;
+  jump(c, cycle_at(c, c->config.line_model.paced && when > core->from ? when : c->now));
   return 1;
 }
 
@@ -257,10 +264,7 @@ static int skip(struct sim_chip *c, uint64_t last) {
   if (in < 0)
     return 1;
   uint64_t cycle = cycle_at(c, in < c->now ? in : c->now);
-  if (cycle > last)
-    cycle = last;
-  if (cycle > c->core.cpu->cycles)
-    c->core.cpu->cycles = cycle;
+  jump(c, cycle < last ? cycle : last);
   return 1;
 }
 

@@ -44,6 +44,8 @@ static int device_read(void *ctx, uint32_t address, unsigned width, uint32_t *va
   core->time = (double)core->cpu->cycles / c->config.core.clock;
   core->accesses++;
   uint32_t word = read_word(c, address & ~3u) >> (address & 3) * 8;
+  if (c->machine.on)
+    sim_irq_was_read(c);
   *value = width == 4 ? word : word & ((1u << 8 * width) - 1);
   return CPU_BUS_OK;
 }

@@ -110,6 +110,16 @@ void sim_irq_written(struct sim_chip *c) {
   cpu_lines(c->core.cpu, lines & c->core.cpu->lines);
 }
 
+void sim_irq_was_read(struct sim_chip *c) {
+  struct sim_irq *q = &c->machine.irq;
+  if (c->config.machine.irq.kind == SIM_IRQ_CLIC) {
+    if (q->offered && clic_line(c) != q->offered)
+      offer(c, 0);
+  } else if (c->core.cpu->lines) {
+    cpu_lines(c->core.cpu, pending(c) & c->core.cpu->lines);
+  }
+}
+
 int sim_irq_map_read(void *ctx, uint32_t offset, uint32_t *value) {
   struct sim_irq *q = ctx;
   if (offset / 4 >= SIM_IRQ_SOURCES)

@@ -40,6 +40,9 @@ bool sim_irq_choose(void *irq, struct cpu *c, struct cpu_irq *out);
  * takes some instructions to arrive. The ROM counts on that when it switches from one UART to another. */
 void sim_irq_written(struct sim_chip *c);
 
+/* A register was read: who takes the last byte out of a FIFO has no interrupt any more. */
+void sim_irq_was_read(struct sim_chip *c);
+
 int sim_irq_map_read(void *irq, uint32_t offset, uint32_t *value);
 int sim_irq_map_write(void *irq, uint32_t offset, uint32_t value);
 int sim_irq_read(void *irq, uint32_t offset, uint32_t *value);

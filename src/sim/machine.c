@@ -2,6 +2,7 @@
 #include "sim/machine.h"
 
 #include "sim/chip.h"
+#include "sim/uart_fifo.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -168,9 +169,7 @@ int sim_machine_idle(struct sim_chip *c) {
   struct sim_core *core = &c->core;
   struct cpu *cpu = core->cpu;
   uint32_t first[REGISTERS], later[REGISTERS], pc = cpu->pc;
-  if (c->config.machine.irq.kind == SIM_IRQ_DIRECT)
-    return 0; /* packets get lost when ESP32's ROM is put to sleep between bytes; it is not known why */
-  if (core->quiet != core->accesses || c->machine.irq.soon) {
+  if (core->quiet != core->accesses || c->machine.irq.soon || sim_uart_soon(&c->uart)) {
     core->quiet = core->accesses;
     return 0;
   }

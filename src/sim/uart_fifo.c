@@ -70,6 +70,8 @@ static void pull(struct sim_uart *u) {
     n = sim_line_take(&c->line, SIM_TO_CHIP, part, max, sim_core_time(c));
     for (size_t i = 0; i < n; i++)
       push(u, part[i]);
+    if (n < max) /* the next one comes when it comes, not together with those that did not */
+      u->pulled = c->core.cpu->cycles;
   } while (n == sizeof part && c->config.line_model.paced);
 }
 
@@ -159,6 +161,16 @@ static uint32_t full_at(const struct sim_uart *u) {
   return !u->chip->machine.on ? 97 : n ? n : 1;
 }
 
+/* Whether more bytes come at once: the line has not fallen silent. */
+static int hurries(const struct sim_uart *u) {
+  return u->chip->machine.on && !u->chip->config.line_model.paced && u->rx_count < SIM_UART_FIFO &&
+         arrived(u->chip);
+}
+
+int sim_uart_soon(const struct sim_uart *u) {
+  return u->enabled && hurries(u);
+}
+
 uint32_t sim_uart_events(struct sim_uart *u) {
   pull(u);
   if (u->unfinished && !sim_uart_sending(u)) { /* seen once, when the last byte has left */
@@ -167,7 +179,7 @@ uint32_t sim_uart_events(struct sim_uart *u) {
   }
   uint32_t raw = u->raw;
   if (u->rx_count)
-    raw |= RAW_TIMEOUT | (u->rx_count >= full_at(u) ? RAW_FULL : 0);
+    raw |= (hurries(u) ? 0 : RAW_TIMEOUT) | (u->rx_count >= full_at(u) ? RAW_FULL : 0);
   if (tx_count(u) == 0)
     raw |= RAW_EMPTY;
   return raw;

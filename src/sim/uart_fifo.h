@@ -15,6 +15,9 @@ uint32_t sim_uart_events(struct sim_uart *u);
 uint32_t sim_uart_edges(struct sim_uart *u);
 void sim_uart_control(struct sim_uart *u, uint32_t word);
 int sim_uart_interrupt(struct sim_uart *u);
+
+/* Whether an interrupt comes without any time passing but that of the processor. */
+int sim_uart_soon(const struct sim_uart *u);
 int sim_uart_sending(const struct sim_uart *u);
 
 #endif
