@@ -13,6 +13,8 @@ local args = cli.parse {
     help = "bytes, a multiple of 0x1000, with k or M behind; ALL for the rest of flash" },
   { "--partition", type = "string", many = true, metavar = "LABEL",
     help = "erase the partition of this name; may be repeated" },
+  { "--data-parts", aliases = { "--erase-data-parts" }, type = "string", many = true, metavar = "KIND,...",
+    help = "erase data partitions of these kinds: nvs, ota, phy, ..." },
   { "--force", help = "erase although secure boot or flash encryption is on" },
   cli.partition_table, cli.flash_size, cli.spi, cli.progress, cli.connection,
 }
@@ -20,8 +22,13 @@ if args.address and not args.size then
   fail { code = "usage", message = "argument SIZE is missing after ADDRESS", hint = "ALL erases the rest of flash" }
 end
 
-if args.address and #args.partition > 0 then
-  fail { code = "usage", message = "ADDRESS and --partition exclude each other" }
+local kinds = {}
+for _, text in ipairs(args.data_parts) do
+  for word in text:gmatch "[^,]+" do kinds[#kinds + 1] = word end
+end
+local by_table = #args.partition + #args.data_parts > 0
+if args.address and by_table then
+  fail { code = "usage", message = "ADDRESS and partitions exclude each other" }
 end
 
 local function erased(report, done, label)
@@ -34,9 +41,8 @@ end
 cli.with_chip(args, function(chip, report)
   local opts = { force = args.force, spi_connection = args.spi_connection, progress = report:bar "Erasing",
                  flash_size = args.flash_size ~= "keep" and args.flash_size or nil }
-  if #args.partition > 0 then
-    local list, wanted = cli.partitions(args, chip), {}
-    for i, label in ipairs(args.partition) do wanted[i] = require "esp.partition".get(list, label) end
+  if by_table then
+    local wanted = require "esp.partition_chip".choose(cli.partitions(args, chip), args.partition, kinds)
     for _, e in ipairs(wanted) do erased(report, chip:erase(e.offset, e.size, opts), e.label) end
   elseif args.address then
     erased(report, chip:erase(args.address, args.size == "all" and "ALL" or args.size, opts))

@@ -4,16 +4,18 @@ local cli = require "esp.cli"
 local fail = require "esp.error"
 local input = require "esp.input"
 local inputs = require "esp.inputs"
+local monitor = require "esp.cli.monitor"
 
 local args = cli.parse {
   summary = "Write files to flash and verify them.",
   details = "Files may be raw binary, Intel HEX, UF2, ELF, a merged image, an archive (zip) of these; - is standard "
     .. "input. A build folder of ESP-IDF stands for all that belongs to it. Raw files need an address, apps and what "
-    .. "has its own do not. A bootloader gets the flash mode, frequency and size that are given. @FILE stands for the "
-    .. "arguments in FILE.",
+    .. "has its own do not. A bootloader gets the flash mode, frequency and size that are given. With --whole, "
+    .. "bootloader and partition table are looked for beside the app. @FILE stands for the arguments in FILE.",
   examples = {
     "flash build/",
     "flash app.elf",
+    "flash --whole app.elf --monitor",
     "flash --bootloader bootloader.bin --partition-table partitions.csv app.elf",
     "flash firmware.zip",
     "flash 0x10000 app.bin",
@@ -26,10 +28,16 @@ local args = cli.parse {
     help = "where to, and what; the address of a HEX or UF2 file does not count" },
   { "--bootloader", type = "file", metavar = "FILE",
     help = "write this bootloader as well, and the table of --partition-table" },
+  { "--whole", help = "write bootloader and partition table as well: those beside the app; else a bootloader of an "
+    .. "installed framework, the table that is in flash or a default one" },
+  { "--default-table", help = "with --whole or --bootloader: write a partition table with room for one app" },
   { "--as-is", help = "take every file as raw bytes, whatever it looks like" },
   { "--partition", type = { "string", "file" }, many = true, metavar = "LABEL FILE",
     help = "write files to partitions, by their names" },
   { "--erase-all", "-e", help = "erase all of flash first" },
+  { "--erase-parts", type = "string", many = true, metavar = "LABEL,...", help = "erase these partitions as well" },
+  { "--erase-data-parts", type = "string", many = true, metavar = "KIND,...",
+    help = "erase data partitions as well: nvs, ota, phy, ..." },
   { "--compress", "-z", excludes = "--no-compress", help = "send compressed data, also without the stub" },
   { "--no-compress", "-u", help = "send data as it is" },
   { "--encrypt", help = "let the chip encrypt what is written" },
@@ -41,10 +49,12 @@ local args = cli.parse {
   { "--diff-with", type = "string", many = true, excludes = "--skip-flashed", metavar = "FILE",
     help = "what flash holds now: one per file, or skip; only what differs is written, also without the stub" },
   { "--trust-flash-content", help = "with --diff-with: do not ask the chip whether flash holds that" },
-  { "--full", excludes = "--skip-flashed", help = "write all, also what is in flash already" },
+  { "--full", aliases = { "--no-skip" }, excludes = "--skip-flashed", help = "write also what is in flash already" },
+  { "--no-verify", help = "do not compare what was written" },
   { "--force", help = "write in spite of security settings, or an image for another chip" },
-  cli.partition_table, cli.flash_parameters, cli.spi, cli.progress, cli.connection,
+  cli.from_elf, cli.partition_table, cli.flash_parameters, cli.spi, cli.progress, cli.connection, monitor.after,
 }
+monitor.check(args)
 
 local list = inputs.pairs_of(args.files)
 local old = require "esp.flash_diff".files(args.diff_with, #list)
@@ -54,6 +64,10 @@ local labelled = cli.by_label(args.partition, list)
 if args.as_is then
   inputs.as_they_are(list)
   inputs.as_they_are(labelled)
+end
+local whole = args.whole or args.bootloader ~= nil
+if args.default_table and (not whole or args.partition_table) then
+  fail { code = "usage", message = "--default-table goes with --whole or --bootloader, and without --partition-table" }
 end
 if #list + #labelled == 0 and not args.bootloader then
   fail { code = "usage", message = "argument FILE is missing",
@@ -65,26 +79,65 @@ end
 
 -- What is wrong with the files shows before the chip is touched, as far as it can be known without one.
 local ctx = cli.input_context(args)
-local regions = not args.bootloader and inputs.try(list, ctx)
+local regions = not whole and inputs.try(list, ctx)
 if regions then input.check_overlap(regions) end
 
-local function load(chip)
-  ctx.device, ctx.chip = chip, chip.id
-  if args.bootloader then
-    table.insert(list, 1, { chip.data.bootloader_offset, args.bootloader })
-    if ctx.table then
-      local partition = require "esp.partition"
-      table.insert(list, 2, { args.partition_table_offset or partition.TABLE_OFFSET,
-                              { data = partition.encode(ctx.table), name = args.partition_table, format = "raw" } })
+-- The file that bootloader and partition table belong to: the first that brings no address.
+local function app_of()
+  for _, pairs_of in ipairs { list, labelled } do
+    for _, pair in ipairs(pairs_of) do
+      local path = type(pair[2]) == "table" and pair[2].file or pair[2]
+      if (not pair[1] or pairs_of == labelled) and path ~= "-" then return path end
     end
   end
+  return nil
+end
+
+local function load(chip, report)
+  ctx.device, ctx.chip = chip, chip.id
+  if whole then
+    local set = require "esp.whole_set".plan(chip, app_of(), {
+      bootloader = args.bootloader, table = ctx.table, table_name = args.partition_table,
+      table_offset = args.partition_table_offset, default_table = args.default_table, flash_size = ctx.flash_size,
+      spi_connection = args.spi_connection,
+    })
+    report:note("bootloader: " .. set.bootloader)
+    report:note("partition table: " .. (set.table_name or "the one in flash stays"))
+    table.move(list, 1, #list, #set.items + 1)
+    table.move(set.items, 1, #set.items, 1, list)
+    ctx.table = set.table
+    if set.foreign and not args.given.flash_size then ctx.flash_size = "detect" end
+  end
   regions = inputs.load_all(list, ctx)
+end
+
+-- What else is to be erased, from the table that counts.
+local function partitions_to_erase(chip)
+  local function words(given)
+    local out = {}
+    for _, text in ipairs(given) do
+      for word in text:gmatch "[^,]+" do out[#out + 1] = word end
+    end
+    return out
+  end
+  local labels, kinds = words(args.erase_parts), words(args.erase_data_parts)
+  if #labels + #kinds == 0 then return {} end
+  local chosen = require "esp.partition_chip".choose(ctx.table or cli.partitions(args, chip), labels, kinds)
+  for _, e in ipairs(chosen) do
+    for _, r in ipairs(regions) do
+      if r.address < e.offset + e.size and e.offset < r.address + r.size then
+        fail { code = "overlap", message = ("partition %s would be erased, and %s is written to it"):format(e.label,
+                 r.name) }
+      end
+    end
+  end
+  return chosen
 end
 
 -- Where the named partitions are is known now when the table is a file, else when the chip answers.
 local function add_labelled(chip)
   local place = require "esp.partition_chip".place
-  for _, r in ipairs(place(cli.partitions(args, chip), labelled, ctx)) do regions[#regions + 1] = r end
+  for _, r in ipairs(place(ctx.table or cli.partitions(args, chip), labelled, ctx)) do regions[#regions + 1] = r end
   input.check_overlap(regions)
   labelled = {}
 end
@@ -105,16 +158,18 @@ local function warn_of_half(report, err)
 end
 
 cli.with_chip(args, function(chip, report)
-  if not regions then load(chip) end
+  if not regions then load(chip, report) end
   ctx.device, ctx.chip = chip, chip.id
   if #labelled > 0 then add_labelled(chip) end
+  local erase = partitions_to_erase(chip)
   local mode, freq, size = cli.flash_settings(args)
+  if ctx.flash_size == "detect" then size = "detect" end
   local ok, done = pcall(chip.flash, chip, regions, {
     flash_mode = mode, flash_freq = freq, flash_size = size,
     spi_connection = args.spi_connection, compress = compress, erase_all = args.erase_all, encrypt = args.encrypt,
     ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed,
     trust_flash_content = args.trust_flash_content, full = args.full,
-    force = args.force,
+    force = args.force, no_verify = args.no_verify,
     progress = report:bar "Writing",
   })
   if not ok then
@@ -128,4 +183,11 @@ cli.with_chip(args, function(chip, report)
       done.kept > 0 and (" written, %s kept,"):format(report.bytes(done.kept)) or "", done.seconds,
       done.seconds > 0 and (" (%s)"):format(report.rate(done.bytes / done.seconds)) or "",
       done.retries > 0 and (", with %d retries: check cable and baud rate"):format(done.retries) or ""))
+  for _, e in ipairs(erase) do
+    chip:erase(e.offset, e.size, { force = args.force, spi_connection = args.spi_connection,
+                                   progress = report:bar "Erasing" })
+    report:emit("erased", { label = e.label, address = e.offset, bytes = e.size })
+    report:say(("Erased partition %s, 0x%X to 0x%X"):format(e.label, e.offset, e.offset + e.size - 1))
+  end
+  if args.monitor then cli.monitor(args, chip, report, { app_of() }) end
 end)

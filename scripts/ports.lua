@@ -7,7 +7,8 @@ local args = cli.parse {
   examples = { "ports", "ports --port-filter vid=0x303a", "ports --json" },
   { "--port-filter", type = "string", many = true, follow = "^%a+=", metavar = "KEY=VALUE",
     help = "only ports with this vid, pid, name or serial; may be repeated" },
-  { "--all", help = "also those that cannot be a board" },
+  { "--all", "-a", help = "also those that cannot be a board" },
+  { "--names", "-n", aliases = { "--name-only" }, help = "only the names, one on each line" },
 }
 
 local COLUMNS = { { "name", "PORT" }, { "id", "VID:PID" }, { "serial", "SERIAL" }, { "location", "LOCATION" },
@@ -30,6 +31,10 @@ cli.run(args, function(report)
       row.serial, row.location = row.serial or "-", row.location or "-"
       row.text = row.product or row.description or ""
     end
+  end
+  if args.names and not args.json then
+    for _, row in ipairs(rows) do report:say(row.name) end
+    return
   end
   report:table("port", rows, COLUMNS)
 end)

@@ -65,6 +65,15 @@ M.partition_table = {
     help = "where in flash the partition table is (0x8000)" },
 }
 
+--- How an ELF file becomes an image.
+M.from_elf = {
+  { "--min-chip-rev", type = "string", metavar = "MAJOR.MINOR",
+    help = "ELF: oldest chip revision that the program is for, such as 0.3" },
+  { "--mmu-page-size", type = "choice", choices = { "8KB", "16KB", "32KB", "64KB", "128KB", "256KB" }, metavar = "SIZE",
+    help = "ELF: page size of the flash cache (from the program)" },
+  { "--ignore-app-descriptor", help = "ELF: write a program without app descriptor" },
+}
+
 --- No progress bar, please.
 M.progress = { { "--no-progress", help = "no progress bar" } }
 
@@ -245,12 +254,25 @@ function M.partitions(args, chip)
                            spi_connection = args.spi_connection }
 end
 
+-- "1.3" to 103, as image headers have it.
+local function revision(text)
+  if not text then return nil end
+  local major, minor = text:match "^v?(%d+)%.(%d%d?)$"
+  if not major or tonumber(major) > 654 then
+    require "esp.error" { code = "usage", message = ("--min-chip-rev: '%s' is no revision"):format(text),
+                          hint = "MAJOR.MINOR, such as 0.3 or 3.0" }
+  end
+  return tonumber(major) * 100 + tonumber(minor)
+end
+
 --- What esp.inputs must know, from the options; device and chip come when there is one.
 -- @param args as M.parse gives them
 function M.input_context(args)
   local mode, freq, size = M.flash_settings(args)
   return { chip = args.chip ~= "auto" and args.chip or nil, force = args.force, flash_mode = mode, flash_freq = freq,
            flash_size = size, spi_connection = args.spi_connection, table_offset = args.partition_table_offset,
+           min_rev_full = revision(args.min_chip_rev), ignore_app_descriptor = args.ignore_app_descriptor,
+           mmu_page_size = args.mmu_page_size and require "esp.cli.types".bytes(args.mmu_page_size),
            table = args.partition_table and M.partitions(args) or nil }
 end
 
@@ -273,6 +295,19 @@ local function environment_defaults(args)
       if env[name] then args[name] = env[name] end
     end
   end
+end
+
+--- Reset the chip as the options say and show what the program says, with the options of esp.cli.monitor.
+-- @param files list of paths that may hold the program's symbols
+function M.monitor(args, chip, report, files)
+  local monitor = require "esp.cli.monitor"
+  if not chip.left then chip:reset(chip.after) end
+  local console = chip:console { baud = monitor.baud(args) }
+  local result = monitor.run(args, report, {
+    console = console, files = files,
+    reset = chip.port:info().has_lines and function() require "esp.ports".reset(chip.port, chip.url) end or nil,
+  })
+  report:emit("monitored", result)
 end
 
 --- Connect, do the work, reset and let go of the port on every way out.

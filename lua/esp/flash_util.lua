@@ -152,7 +152,8 @@ end
 function M.about_chip(chip, opts)
   return { chip = chip.id, device = chip, force = opts.force, table = opts.partition_table,
            table_offset = opts.partition_table_offset, flash_mode = opts.flash_mode, flash_freq = opts.flash_freq,
-           flash_size = opts.flash_size, spi_connection = opts.spi_connection }
+           flash_size = opts.flash_size, spi_connection = opts.spi_connection, min_rev_full = opts.min_rev_full,
+           mmu_page_size = opts.mmu_page_size, ignore_app_descriptor = opts.ignore_app_descriptor }
 end
 
 --- Options with the flash parameters of a build, where none were given.

@@ -233,6 +233,11 @@ end
 
 --- Compare with the digest; a difference is looked for, written again once, and at last explained.
 local function verify(chip, region, job, opts, entry, parts)
+  if opts.no_verify then
+    util.note(chip, opts, "not_verified", region.name .. ": not verified, as was asked for",
+              { region = util.about(region) })
+    return false
+  end
   if job.encrypted or not M.has_md5(chip) then
     local why = job.encrypted and "it was encrypted by the chip"
       or chip.sdm and "secure download mode does not allow it" or "this ROM loader cannot calculate digests"
@@ -422,7 +427,8 @@ end
 --   compress (nil: with the stub), erase_all, encrypt, ignore_flash_enc_efuse, force;
 --   skip_flashed, diff_with = list of old files (one per region, or false), trust_flash_content;
 --   full: write all, also the sectors that our stub finds to be right already;
---   read_back: compare every byte where the loader has no digest;
+--   read_back: compare every byte where the loader has no digest; no_verify: do not compare at all;
+--   for ELF files: min_rev_full, mmu_page_size, ignore_app_descriptor (see esp.inputs);
 --   progress = function(done, total, info) returning false to cancel; on_event = function(event);
 --   reconnect = { tries = 7, pause = 1 } for a port that is lost, false: do not
 -- @return list per region { address, name, size, bytes, wire, seconds, verified, skipped, retries } with the totals

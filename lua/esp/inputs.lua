@@ -88,7 +88,7 @@ local function app_partition(ctx, name)
     if not ok then
       if fail.is(found) and (found.code == "bad_partition_table" or found.code == "unsupported") then
         found.message = ("%s: where does the app go? %s"):format(name, found.message)
-        found.hint = "give an address, or all that is needed: --bootloader FILE --partition-table FILE"
+        found.hint = "give an address, or all that is needed: --whole, or --bootloader FILE --partition-table FILE"
       end
       error(found, 0)
     end
@@ -148,17 +148,31 @@ local function check_elf(ctx, elf, data)
   end
 end
 
+-- The bootloader looks into an app's descriptor; what is there instead may keep it from starting the app.
+local function check_described(ctx, name)
+  if ctx.force or ctx.ignore_app_descriptor then return end
+  fail { code = "bad_image", file = name, message = ("%s: has no app descriptor (esp_app_desc), which ESP-IDF's "
+           .. "bootloader looks for"):format(name),
+         hint = "in Rust: esp_bootloader_esp_idf::esp_app_desc!(); --ignore-app-descriptor writes it all the same" }
+end
+
 local function add_elf(ctx, address, source, extra)
   local elf_file = require "esp.elf"
   local elf <close> = elf_file.read(source, source.name)
+  local metadata = require "esp.elf_metadata"
+  local meant, min_rev = metadata.target(elf)
   if not ctx.chip then need_chip(("%s: an ELF file does not say which chip it is for"):format(source.name)) end
   local data = require "esp.chips".get(ctx.chip)
+  if meant then check_chip(ctx, { chip = meant, name = source.name }) end
   check_elf(ctx, elf, data)
-  local described = elf:section ".flash.appdesc" or elf:section ".rodata_desc"
+  local described = metadata.has_descriptor(elf)
+  if not described and data.image_chip_id and (extra.app or not address) then check_described(ctx, source.name) end
   local made = require "esp.image_elf".convert(elf, {
     chip = data, flash_mode = plain_setting(ctx.flash_mode) or "dio", flash_freq = plain_setting(ctx.flash_freq),
     flash_size = plain_setting(ctx.flash_size) or data.flash.sizes["4MB"] and "4MB" or nil,
     elf_sha256_offset = described and data.image_chip_id and 0xB0 or nil,
+    min_rev_full = data.image_chip_id and math.max(ctx.min_rev_full or 0, min_rev or 0) or nil,
+    flash_mmu_page_size = data.image_chip_id and ctx.mmu_page_size or nil,
   })
   if address and #made.files > 1 then
     fail { code = "bad_argument", message = ("%s: becomes %d files, each with its own address"):format(source.name,
@@ -396,7 +410,7 @@ local function add(ctx, item)
     error(("input %d: { address, file } is needed"):format(#ctx.out + 1), 0)
   end
   local address, spec = item[1] or nil, item[2]
-  local extra = { encrypt = item.encrypt, diff = item.diff }
+  local extra = { encrypt = item.encrypt, diff = item.diff, app = item.app }
   if type(spec) == "table" and (spec.format or spec.offset or spec.size) then
     return add_plain(ctx, address, spec, extra)
   end
@@ -423,7 +437,8 @@ end
 --   offset or size is taken as it is
 -- @param ctx table or nil: chip = id of the chip it is for; device = chip object; table = partition table (list of
 --   entries) that stands for the one in flash; table_offset, flash_mode, flash_freq, flash_size, spi_connection;
---   force: also what is for another chip
+--   force: also what is for another chip; for ELF files: min_rev_full (major * 100 + minor), mmu_page_size (bytes),
+--   ignore_app_descriptor
 -- @return list of regions, with settings = { flash_mode =, flash_freq =, flash_size = } of a build folder or nil
 -- @raise what esp.input.load raises; bad_zip, bad_flasher_args, bad_json, bad_image, wrong_chip, no_partition,
 --   does_not_fit; with needs_chip = true when ctx must say more of the chip

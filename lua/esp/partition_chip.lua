@@ -86,6 +86,7 @@ function M.place(list, pairs, ctx)
       local e = partition.get(list, pair[1])
       local stop = e.offset + e.size
       local given = table.move(pair, 2, #pair, 2, { e.offset })
+      given.app = e.type == partition.APP
       for k, v in next, pair do
         if type(k) == "string" then given[k] = v end
       end
@@ -109,6 +110,36 @@ function M.place(list, pairs, ctx)
     error(err, 0)
   end
   return all
+end
+
+--- Partitions by label, and data partitions by what they are for.
+-- @param list entries
+-- @param labels list of labels, or nil
+-- @param kinds list of names of data subtypes, such as "nvs", "ota", or nil
+-- @return entries, each once, in the order of the table
+-- @raise no_partition, bad_argument
+function M.choose(list, labels, kinds)
+  local wanted, chosen = {}, {}
+  for _, label in ipairs(labels or {}) do wanted[partition.get(list, label)] = true end
+  for _, name in ipairs(kinds or {}) do
+    local subtype = partition.SUBTYPES[partition.DATA][name:lower()]
+    if not subtype then
+      local known = {}
+      for key in pairs(partition.SUBTYPES[partition.DATA]) do known[#known + 1] = key end
+      table.sort(known)
+      fail { code = "bad_argument", message = ("%s is no kind of data partition"):format(partition.shown(name)),
+             hint = "one of " .. table.concat(known, ", ") }
+    end
+    local found = partition.of_type(list, partition.DATA, subtype)
+    if #found == 0 then
+      fail { code = "no_partition", message = ("there is no data partition for %s"):format(name) }
+    end
+    for _, e in ipairs(found) do wanted[e] = true end
+  end
+  for _, e in ipairs(list) do
+    if wanted[e] then chosen[#chosen + 1] = e end
+  end
+  return chosen
 end
 
 -- Table, slots, and the bytes of the OTA data.

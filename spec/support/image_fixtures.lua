@@ -47,7 +47,7 @@ end
 
 --- An app: descriptor and data in flash, code in flash, code and data in RAM, and what is not loaded.
 -- @param chip id
--- @param o page (logarithm of the page size in the descriptor), sections = function(list) to change them
+-- @param o page (logarithm of the page size in the descriptor), sections = function(list) to change them, symbols
 function M.app(chip, o)
   o = o or {}
   local machine, iram, dram, drom, irom = sections_of(chip)
@@ -62,7 +62,7 @@ function M.app(chip, o)
     { name = ".comment", address = 0, data = "not loaded" },
   }
   if o.sections then o.sections(list) end
-  return elf.elf { machine = machine, entry = iram + 0x40, sections = list, segments = true }
+  return elf.elf { machine = machine, entry = iram + 0x40, sections = list, segments = true, symbols = o.symbols }
 end
 
 --- A second stage loader: everything in RAM, its descriptor not first.
