@@ -18,7 +18,8 @@ describe("a configuration file", function()
       { "with a zero byte", "[esptool]\ntimeout = 1\0\n", "is not text" },
       { "with a line that is no pair", "[esptool]\ntimeout\n", "line 2" },
       { "with a line without a key", "[esptool]\n= 5\n", "line 2" },
-      { "with a key given twice", "[esptool]\ntimeout = 1\nTimeout = 2\n", "line 3: timeout comes twice" },
+      { "with a key given twice", "[esptool]\ntimeout = 1\nTimeout = 2\n",
+        "line 3: option 'timeout' in section 'esptool' already exists" },
       { "with our section twice", "[esptool]\n[x]\n[esptool]\n", "line 3: section" },
     } do
       it(case[1], function()

@@ -130,7 +130,7 @@ describe("esptool's commands", function()
 
       it("keep the loader's limits", function()
         bad(quiet("-p", port, "--no-stub", "read-flash", "0", "1G", path "x"), "do not fit")
-        bad(quiet("-p", port, "--no-stub", "write-flash", "0xFFFF000", random), "do not fit")
+        bad(quiet("-p", port, "--no-stub", "write-flash", "0xFFFF000", random), "will not fit in")
         assert.is_nil(program.read(path "x"))
         bad(quiet("-p", port, "--no-stub", "read-nand-spare", "1", "-sc", "6,17,8,11,16"), "NAND")
         if not data.rom.sdc then               -- the simulated ROM of the one that has it does not know the commands

@@ -57,13 +57,15 @@ describe("write-flash", function()
 
   it("checks the files that are to be encrypted like the others", function()
     program.write(path "other.bin", program.read "examples/hello/hello-esp32.bin")
-    bad("image is for ESP32", KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x0", path "other.bin")
-    bad("do not fit", KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x3FF000", random)
+    bad("Unexpected chip ID in image. Expected 5 but value was 0.",
+        KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x0", path "other.bin")
+    bad("will not fit in", KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x3FF000", random)
     bad("Detected overlap", KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x21000", random)
     local image = program.read(HELLO)
     local late = image:sub(1, 15) .. ("<I2I2"):pack(9900, 9999) .. image:sub(20)       -- chip v99.0 at least
     program.write(path "late.bin", late)
-    bad("image wants chip", KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x0", path "late.bin")
+    bad("requires chip revision in range [v99.0 - v99.99] (this chip",
+        KEY, "write-flash", "0x20000", zero, "--encrypt-files", "0x0", path "late.bin")
   end)
 
   it("looks at the addresses of those that are encrypted, and only at them", function()
@@ -87,8 +89,8 @@ describe("write-flash", function()
   end)
 
   it("does not let --force write past the end of flash", function()
-    bad("do not fit", "sim:esp32c3", "write-flash", "--force", "0x3FF000", random)
-    bad("do not fit", "sim:esp32c3", "write-flash", "--force", "-fs", "16MB", "0x3FF000", random)
+    bad("will not fit in", "sim:esp32c3", "write-flash", "--force", "0x3FF000", random)
+    bad("will not fit in", "sim:esp32c3", "write-flash", "--force", "-fs", "16MB", "0x3FF000", random)
   end)
 
   it("does not look for a digest in an image of the ESP8266", function()

@@ -1,7 +1,13 @@
 -- The command lines with which build systems call esptool, word for word but for paths, given to a binary that is
--- called by that name. Sources: ESP-IDF (components/esptool_py, build/flash_args), Arduino (platform.txt of the cores
--- for ESP32 2.x and 3.x, upload.py of the one for ESP8266), PlatformIO (builder/main.py of espressif32 and
--- espressif8266), Zephyr (west flash), ESPHome.
+-- called by that name. Sources, read in their repositories:
+--   ESP-IDF master (v6.2-dev, commit 10212290): components/esptool_py/project_include.cmake, run_serial_tool.cmake and
+--     tools/idf_py_actions/serial_ext.py; with version 4's spellings as releases before v6.0 have it
+--   Arduino core for ESP32 2.0.6: platform.txt; 3.3 likewise with version 5's spellings and "keep"
+--   Arduino core for ESP8266 3.2.0-dev (commit f946290e): platform.txt and tools/upload.py
+--   PlatformIO: platform-espressif32 6.13.0, platform-espressif8266 4.2.1, builder/main.py of each
+--   Zephyr: scripts/west_commands/runners/esp32.py; ESPHome 2025: esphome/__main__.py
+--   Espressif's plug-in for VS Code 2.2.0: src/espIdf/serial/serialPort.ts, debugAdapter/verifyApp.ts
+local elf = require "spec.support.elf_writer"
 local program = require "spec.support.program"
 
 local HELLO = { esp32 = "examples/hello/hello-esp32.bin", esp32c3 = "examples/hello/hello-esp32c3.bin" }
@@ -65,28 +71,89 @@ describe("uploading as", function()
     end
   end
 
-  it("ESP-IDF does: idf.py flash", function()
-    local out = good("--chip esp32 -p sim:esp32?flash=idf.flash -b 460800 --before=default_reset --after=hard_reset "
-      .. "write_flash --flash_mode dio --flash_freq 40m --flash_size 2MB 0x1000 bootloader/esp32.bin "
-      .. "0x10000 hello_world.bin 0x8000 partition_table/partition-table.bin")
+  -- The file as CMake writes it: options in a line, then a line per image.
+  local IMAGES = { "0x1000 bootloader/esp32.bin", "0x10000 hello_world.bin",
+                   "0x8000 partition_table/partition-table.bin" }
+
+  it("ESP-IDF does: idf.py flash, and again", function()
+    program.write(path "flash_args", "--flash-mode dio --flash-freq 40m --flash-size 2MB\n"
+      .. table.concat(IMAGES, "\n") .. "\n")
+    local head = "--chip esp32 -p sim:esp32?flash=idf.flash -b 460800 --before=default-reset --after=hard-reset "
+    local out = good(head .. "write-flash @flash_args --skip-flashed")
     assert.equal(3, count(out, "\nHash of data verified%.\n"))
     assert.equal(3, count(out, "\nWrote %d+ bytes [^\n]*at 0x%x%x%x%x%x%x%x%x in %d+%.%d seconds"))
     assert.matches("\nFlash parameters set to 0x0210.\n", out, 1, true)
     assert.matches("\nHard resetting via RTS pin...\n$", out)
     check("idf.flash", { 0x1000, "bootloader/esp32.bin", "0210" },
           { { 0x10000, "hello_world.bin" }, { 0x8000, "partition_table/partition-table.bin" } })
+
+    -- CMake keeps what it has flashed, and names it the next time; "skip" stands for a file that it has not kept.
+    local old = program.read(path "hello_world.bin")
+    program.write(path "hello_world_flashed.bin", old)
+    program.write(path "bootloader/esp32_flashed.bin", program.read(path "bootloader/esp32.bin"))
+    program.write(path "hello_world.bin", "new" .. old:sub(4))
+    out = good(head .. "write-flash @flash_args --diff-with bootloader/esp32_flashed.bin hello_world_flashed.bin skip")
+    assert.matches("\nReflashing 1 changed sector at 0x00010000...\n", out, 1, true)
+    check("idf.flash", { 0x1000, "bootloader/esp32.bin", "0210" }, { { 0x10000, "hello_world.bin" } })
+    program.write(path "hello_world_flashed.bin", program.read(path "hello_world.bin"))
+    program.write(path "hello_world.bin", old)
+    out = good("--chip esp32 -p sim:esp32?flash=idf.flash -b 460800 --before=default-reset --after=no-reset --no-stub "
+      .. "write-flash @flash_args --diff-with bootloader/esp32_flashed.bin hello_world_flashed.bin skip "
+      .. "--trust-flash-content --force")
+    assert.matches("\nNo diff verification enabled", out, 1, true)
+    check("idf.flash", nil, { { 0x10000, "hello_world.bin" } })
+    good("-p sim:esp32?flash=idf.flash -b 460800 --before default-reset --after hard-reset --chip esp32 erase-flash",
+         { as = path "bin/esptool.py" })
+    assert.equal(("\xFF"):rep(4096), flash_of("idf.flash", 0x10000, 4096))
   end)
 
-  it("ESP-IDF does by hand: write_flash @flash_args", function()
-    program.write(path "flash_args", "--flash_mode dio --flash_freq 80m --flash_size 2MB\n0x0 bootloader/esp32c3.bin\n"
+  it("ESP-IDF before version 6 does, and its users by hand", function()
+    program.write(path "flash_args4", "--flash_mode dio --flash_freq 80m --flash_size 2MB\n0x0 bootloader/esp32c3.bin\n"
       .. "0x10000 hello_world.bin\n0x8000 partition_table/partition-table.bin\n")
-    local out = good("--chip esp32c3 -b 460800 --before default_reset --after hard_reset "
-      .. "-p sim:esp32c3?flash=args.flash write_flash @flash_args", { as = path "bin/esptool.py" })
+    local out = good("--chip esp32c3 -p sim:esp32c3?flash=args.flash -b 460800 --before=default_reset "
+      .. "--after=hard_reset write_flash @flash_args4", { as = path "bin/esptool.py" })
     assert.equal(3, count(out, "\nHash of data verified%.\n"))
     check("args.flash", { 0, "bootloader/esp32c3.bin", "021f" }, { { 0x10000, "hello_world.bin" } })
-    good("--chip esp32c3 -p sim:esp32c3?flash=args.flash -b 460800 --before=default_reset --after=hard_reset "
-      .. "erase_flash")
-    assert.equal(("\xFF"):rep(4096), flash_of("args.flash", 0x10000, 4096))
+    good("--chip esp32 -p sim:esp32?flash=hand.flash -b 460800 --before=default_reset --after=hard_reset "
+      .. "write_flash --flash_mode dio --flash_freq 40m --flash_size 2MB " .. table.concat(IMAGES, " "))
+    check("hand.flash", { 0x1000, "bootloader/esp32.bin", "0210" }, { { 0x10000, "hello_world.bin" } })
+  end)
+
+  it("ESP-IDF does where flash is encrypted", function()
+    local options = "--flash-mode dio --flash-freq 80m --flash-size keep"
+    program.write(path "encrypted_flash_args", options .. "  0x8000 partition_table/partition-table.bin\n"
+      .. "--encrypt-files\n0x0 bootloader/esp32c3.bin\n0x10000 hello_world.bin")
+    program.write(path "encrypted_app-flash_args", options .. "  --encrypt\n0x20000 hello_world.bin")
+    local port = "sim:esp32c3?keys=4&flash=enc.flash"
+    local out = good("--chip esp32c3 -p " .. port .. " -b 460800 --before=default-reset --after=no-reset --no-stub "
+      .. "write-flash @encrypted_flash_args")
+    assert.equal(1, count(out, "\nHash of data verified%.\n"))
+    check("enc.flash", nil, { { 0x8000, "partition_table/partition-table.bin" } })
+    local once = flash_of("enc.flash", 0x10000, 64)
+    assert.not_equal(program.read(path "hello_world.bin"):sub(1, 64), once)
+    out = good("--chip esp32c3 -p " .. port .. " -b 460800 --before=default-reset --after=no-reset --no-stub "
+      .. "write-flash @encrypted_app-flash_args --force")
+    assert.matches("\nWrote %d+ bytes[^\n]* at 0x00020000 in ", out)
+    assert.equal(once, flash_of("enc.flash", 0x10000, 64))
+  end)
+
+  it("ESP-IDF makes and merges images", function()
+    program.write(path "app.elf", elf.elf { machine = 0xF3, entry = 0x40380000, sections = {
+      { name = ".iram0.text", address = 0x40380000, data = ("\1\2\3\4"):rep(64) },
+      { name = ".flash.appdesc", address = 0x3C000020, data = elf.app_description() },
+      { name = ".flash.text", address = 0x42010020, data = ("\5\6\7\8"):rep(64) } } })
+    good("--chip esp32c3 elf2image --flash-mode dio --flash-freq 80m --flash-size 2MB --elf-sha256-offset 0xb0 "
+      .. "--flash-mmu-page-size 64KB --min-rev 3 --min-rev-full 3 --max-rev-full 199 -o app.bin app.elf")
+    local head = program.read(path "app.bin")
+    assert.equal("e904021f", (head:sub(1, 4):gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
+    assert.equal(("<BI2I2"):pack(3, 3, 199), head:sub(15, 19))        -- offsets as the image format has them
+    for _, format in ipairs { "raw", "hex", "uf2" } do
+      good("--chip esp32 merge-bin -o merged-binary." .. format .. " -f " .. format .. " @flash_args")
+    end
+    assert.equal(program.read(path "hello_world.bin"), flash_of("merged-binary.raw", 0x10000, 18000))
+    assert.equal("\x02\x10", flash_of("merged-binary.raw", 0x1002, 2))
+    good "--chip esp32 merge-bin -o merged-binary.bin -f raw -t 0x1000 --pad-to-size 2MB @flash_args"
+    assert.equal("\xE9", flash_of("merged-binary.bin", 0, 1))
   end)
 
   it("Arduino does on the ESP32, before and since version 3", function()
@@ -105,11 +172,15 @@ describe("uploading as", function()
   end)
 
   it("Arduino does on the ESP8266", function()
+    program.write(path "erase.tmp", ("\xFF"):rep(0x4000))             -- tools/upload.py erases by writing such a file
     local out = good("--chip esp8266 --port sim:esp8266?flash=ard8.flash --baud 460800 --before default_reset "
-      .. "--after hard_reset write_flash 0x0 firmware.bin")
+      .. "--after hard_reset write_flash --flash_size detect 0x0 firmware.bin 0x3fc000 erase.tmp")
     assert.matches("\nHash of data verified.\n", out, 1, true)
     assert.matches("\nChip type:          ESP8266", out, 1, true)
     check("ard8.flash", nil, { { 0, "firmware.bin" } })
+    good("--chip esp8266 --port sim:esp8266?flash=ard8.flash --baud 115200 --before no_reset --after soft_reset "
+      .. "write_flash --flash_size detect --erase-all 0x0 boot_app0.bin")
+    check("ard8.flash", nil, { { 0, "boot_app0.bin" } })
   end)
 
   it("PlatformIO does", function()
@@ -118,9 +189,16 @@ describe("uploading as", function()
       .. "0x8000 partition_table/partition-table.bin 0xe000 boot_app0.bin 0x10000 firmware.bin")
     assert.matches("\nAuto-detected flash size: 4MB\n", out, 1, true)
     check("pio.flash", { 0x1000, "bootloader/esp32.bin", "0220" }, { { 0x10000, "firmware.bin" } })
-    good("--before no_reset --after soft_reset --chip esp8266 --port sim:esp8266?flash=pio8.flash --baud 115200 "
-      .. "write_flash 0x0 firmware.bin")
-    check("pio8.flash", nil, { { 0, "firmware.bin" } })
+    good("--chip esp32 --port sim:esp32?flash=pio.flash --baud 460800 --before default_reset --after hard_reset "
+      .. "write_flash -z --flash_mode dio --flash_freq 40m --flash_size 4MB 2686976 boot_app0.bin")     -- a file system
+    check("pio.flash", nil, { { 2686976, "boot_app0.bin" } })
+    good "--chip esp32 --port sim:esp32?flash=pio.flash erase_flash"
+    for _, resets in ipairs { "--before default_reset --after hard_reset", "--before no_reset --after soft_reset",
+                              "--before no_reset_no_sync --after soft_reset" } do
+      good(resets .. " --chip esp8266 --port sim:esp8266?flash=pio8.flash --baud 115200 write_flash 0x0 firmware.bin")
+      check("pio8.flash", nil, { { 0, "firmware.bin" } })
+      os.remove(path "pio8.flash")
+    end
   end)
 
   it("Arduino and PlatformIO merge what they have built", function()
@@ -151,10 +229,42 @@ describe("uploading as", function()
     assert.equal(2, run("image-info boot_app0.bin").status)
   end)
 
+  it("the plug-in for VS Code looks at a board", function()
+    -- It takes the chip from one of these lines, and the result of verifying from version 4's words.
+    local out = good("--chip esp32c3 --port sim:esp32c3?flash=code.flash chip_id", { as = path "bin/esptool.py" })
+    assert.equal("sim:esp32c3?flash=code.flash:", out:match "Serial port%s+(%S+)")
+    assert.equal("ESP32-C3", out:match "Connected to%s+(%S+)%s+on")
+    assert.equal("ESP32-C3 (QFN32) (revision v0.4)", out:match "\nChip is ([^\n]*)\n")
+    good "-p sim:esp32c3?flash=code.flash write_flash 0x10000 firmware.bin"
+    out = good "-p sim:esp32c3?flash=code.flash verify_flash 0x10000 firmware.bin"
+    assert.matches("verify OK (digest matched)", out, 1, true)
+    local r = run "-p sim:esp32c3?flash=code.flash verify_flash 0x20000 firmware.bin"
+    assert.equal(2, r.status)
+    assert.matches("verify FAILED (digest mismatch)", r.out, 1, true)
+    good "-p sim:esp32c3?flash=code.flash read_flash 0x10000 0x3E80 partition.bin"
+    assert.equal(program.read(path "firmware.bin"), program.read(path "partition.bin"))
+    assert.is_nil(good("-p sim:esp32c3?flash=code.flash chip-id"):find("Chip is", 1, true))
+  end)
+
+  it("shows progress to those who look for it", function()
+    -- idf.py's pattern for a line that the next one may replace (tools.py); and those of programs on GitHub for
+    -- version 4 and for version 5.
+    local out, lines = good "-p sim:esp32c3?flash=bar.flash write-flash -u 0x10000 firmware.bin", 0
+    for line in out:gmatch "Writing at[^\n]*" do
+      lines = lines + 1
+      assert.matches("%(%d+ %%%)$", line)
+      assert.matches("^Writing at 0x%x%x%x%x%x%x%x%x.+ %(%d+ %%%)", line)
+      assert.matches("^Writing at 0x%x+%s*%[.-%].-%%%s*%d+/%d+%s*bytes", line)
+    end
+    assert.is_true(lines >= 2)
+  end)
+
   it("Zephyr and ESPHome do", function()
-    good("--chip auto --port sim:esp32c3?flash=zephyr.flash --baud 921600 --before default-reset --after hard-reset "
-      .. "write-flash -u --flash-mode dio --flash-freq 40m --flash-size detect 0x0 firmware.bin")
-    check("zephyr.flash", nil, { { 0, "firmware.bin" } })
+    good "--chip auto --port sim:esp32c3?flash=zephyr.flash erase_flash"
+    good("--chip auto --port sim:esp32c3?flash=zephyr.flash --baud 921600 --before default_reset --after hard_reset "
+      .. "write_flash -u --flash_mode dio --flash_freq 40m --flash_size detect 0x0 bootloader/esp32c3.bin "
+      .. "0x8000 partition_table/partition-table.bin 0x10000 firmware.bin")
+    check("zephyr.flash", { 0, "bootloader/esp32c3.bin", "0220" }, { { 0x10000, "firmware.bin" } })
     good("--before default-reset --after hard-reset --baud 460800 --port sim:esp32?flash=home.flash --chip esp32 "
       .. "write-flash -z --flash-size detect 0x10000 firmware.bin 0x1000 bootloader/esp32.bin")
     check("home.flash", nil, { { 0x10000, "firmware.bin" } })

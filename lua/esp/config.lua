@@ -70,6 +70,7 @@ function M.parse(text)
   if text:find "\0" or not utf8.len(text) then return nil, "is not text" end
   text = text:gsub("^\u{FEFF}", "")
   local sections, current, key, key_indent = {}, nil, nil, 0
+  local section                                          -- the name of the current one
   local number_of_line = 0
   for line in (text .. "\n"):gmatch "([^\n]*)\n" do
     number_of_line = number_of_line + 1
@@ -86,7 +87,7 @@ function M.parse(text)
         if name == ours then
           if sections[name] then return nil, ("line %d: section [%s] comes twice"):format(number_of_line, name) end
           sections[name] = {}
-          current = sections[name]
+          current, section = sections[name], name
         end
       end
     elseif not nothing and current then
@@ -95,7 +96,9 @@ function M.parse(text)
         return nil, ("line %d: expected KEY = VALUE"):format(number_of_line)
       end
       name = name:lower()
-      if current[name] then return nil, ("line %d: %s comes twice"):format(number_of_line, name) end
+      if current[name] then
+        return nil, ("line %d: option '%s' in section '%s' already exists"):format(number_of_line, name, section)
+      end
       current[name], key, key_indent = value, name, #indent
     end
   end

@@ -243,6 +243,13 @@ end
 local INFO_SIZES = { 20, 12 }             -- the second is that of the first chip to have the command
 local UNKNOWN_COMMAND = 0x05
 
+-- Seconds for the first answers: a loader that was not synchronised with, and should have been, stays silent.
+local UNSURE = 0.5
+local function first_wait(chip)
+  local timeout = chip.config.timeout
+  return chip.options.before == "no-reset-no-sync" and math.min(UNSURE, timeout) or timeout
+end
+
 -- Asks for the security information. Returns its bytes | nil, message, code; "rom_error": the chip does not have it.
 -- The answer is looked at here, because nothing is known of the chip yet: a ROM without the command answers eight
 -- times over, under the name of the command before.
@@ -250,7 +257,7 @@ local function ask_security_info(chip)
   local task = require "esp.core.task"
   local ok, message, code = chip.link:send(OP.GET_SECURITY_INFO)
   if not ok then return nil, message, code end
-  local deadline = task.now() + chip.config.timeout
+  local deadline = task.now() + first_wait(chip)
   repeat
     local reply
     reply, message, code = chip.link:receive(math.max(deadline - task.now(), 0))
@@ -282,7 +289,8 @@ end
 -- Which chip answers. Returns data | nil, what is not known, true when there is no help for it
 local function identify(chip, wanted)
   local function read_magic()
-    local value, message, code = chip:try_command(OP.READ_REG, ("<I4"):pack(MAGIC_ADDRESS))
+    local value, message, code = chip:try_command(OP.READ_REG, ("<I4"):pack(MAGIC_ADDRESS),
+                                                  { timeout = first_wait(chip) })
     return value, message, code
   end
   -- A chip without the command, named by the user, need not be asked for what it refuses.

@@ -8,6 +8,7 @@ local M = {}
 
 local FORCE = "use force to write all the same"
 local HEADER_MIN = 8
+local SMALL = 256
 
 local function at(region)
   return ("%s at 0x%X"):format(region.name, region.address)
@@ -60,11 +61,17 @@ local function known_header(img)
   return false
 end
 
-local function check_target(chip, region, img)
+local function check_target(chip, region, img, opts)
   local wanted = chip.data.image_chip_id or "esp8266"
   local has = image.target(img)
-  if has ~= wanted then
+  if has == wanted then return end
+  if has == "esp8266" and region.size < SMALL then
+    -- A few bytes may look like such an image by chance; nobody's program is that small.
+    util.warn(chip, opts, "wrong_chip", ("%s: looks like an image for ESP8266, the chip is %s"):format(at(region),
+      chip.data.name), { region = util.about(region) })
+  else
     fail { code = "wrong_chip", region = util.about(region), hint = "is it the right build? " .. FORCE,
+           details = { found = has, wanted = wanted, name = chip.data.name },
            message = ("%s: image is for %s, the chip is %s"):format(at(region), named(has), chip.data.name) }
   end
 end
@@ -72,9 +79,11 @@ end
 local function check_revision(chip, region, img)
   if img.esp8266 or chip.sdm then return end
   local r = identity.revision(chip)
-  local ok, wants = image.check_revision(img, r, chip.data.image and chip.data.image.min_rev == "minor")
+  local ok, wants, full = image.check_revision(img, r, chip.data.image and chip.data.image.min_rev == "minor")
   if not ok then
     fail { code = "wrong_revision", region = util.about(region), hint = FORCE,
+           details = { revision = r, full = full, min_rev = img.min_rev, min_rev_full = img.min_rev_full,
+                       max_rev_full = img.max_rev_full },
            message = ("%s: image wants chip %s, this %s is v%d.%d")
              :format(at(region), wants, chip.data.name, r.major, r.minor) }
   end
@@ -91,7 +100,7 @@ local function check_image(chip, region, opts)
     end
     return
   end
-  check_target(chip, region, img)
+  check_target(chip, region, img, opts)
   check_revision(chip, region, img)
   local ok, damage = image.check(img, source)
   if not ok and image.clearly_meant(img, known_header) then
@@ -184,7 +193,8 @@ function M.fits(regions, limit, hint)
   if not limit then return end
   for _, r in ipairs(regions) do
     if r.address + r.size > limit then
-      fail { code = "does_not_fit", region = util.about(r), hint = hint or "is the address right, and the flash size?",
+      fail { code = "does_not_fit", region = util.about(r), limit = limit,
+             hint = hint or "is the address right, and the flash size?",
              message = ("%s: %d bytes at 0x%X do not fit in flash of %d bytes (%s)")
                :format(r.name, r.size, r.address, limit, util.size_name(limit)) }
     end

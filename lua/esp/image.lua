@@ -280,7 +280,7 @@ end
 -- @param image with min_rev, min_rev_full, max_rev_full
 -- @param revision { major =, minor = }
 -- @param min_is_minor whether the old byte holds a minor number (chip data)
--- @return true, or nil and a text of what the image wants
+-- @return true, or nil, a text of what the image wants, and whether it is the 16-bit limits that say so
 function M.check_revision(image, revision, min_is_minor)
   if not image.max_rev_full then return true end
   local number = revision.major * 100 + revision.minor
@@ -290,10 +290,10 @@ function M.check_revision(image, revision, min_is_minor)
   if not full then
     local have = min_is_minor and revision.minor or revision.major
     if have >= image.min_rev then return true end
-    return nil, ("%s revision %d or higher"):format(min_is_minor and "minor" or "major", image.min_rev)
+    return nil, ("%s revision %d or higher"):format(min_is_minor and "minor" or "major", image.min_rev), false
   end
-  if number < image.min_rev_full then return nil, "revision " .. v(image.min_rev_full) .. " or higher" end
-  if number > image.max_rev_full then return nil, "revision " .. v(image.max_rev_full) .. " at most" end
+  if number < image.min_rev_full then return nil, "revision " .. v(image.min_rev_full) .. " or higher", true end
+  if number > image.max_rev_full then return nil, "revision " .. v(image.max_rev_full) .. " at most", true end
   return true
 end
 

@@ -52,6 +52,7 @@ local function unknown_option(set, word, where)
 end
 
 local CHECKS = {}
+local PORT_KEYS = { vid = true, pid = true, name = true, serial = true }
 
 -- How flash is connected: a name, or five pins. Which pins there are is the chip's to say.
 function CHECKS.pins(text)
@@ -63,6 +64,17 @@ function CHECKS.pins(text)
   end
   if count == 5 then return text end
   return nil, "SPI, HSPI or five pin numbers CLK,Q,D,HD,CS"
+end
+
+-- Which ports are tried.
+function CHECKS.filter(text)
+  local hint = "vid=NUMBER, pid=NUMBER, name=TEXT or serial=TEXT"
+  local key = text:match "^%s*(%w+)%s*="
+  if not key then usage("Option --port-filter argument must consist of key=value.", hint) end
+  if not PORT_KEYS[key:lower()] then
+    usage(("Option --port-filter argument key not recognized: %s"):format(key), hint)
+  end
+  return text
 end
 
 local function read(text, spec, label)
@@ -215,7 +227,8 @@ function M.parse(argv)
   end
   local command = M.command(name)
   if not command then unknown_command(name) end
-  if name ~= command.name then deprecated(global, "Command '%s'", name, command.name) end
+  global.version4 = name ~= command.name
+  if global.version4 then deprecated(global, "Command '%s'", name, command.name) end
   local own, words = M.compile(command), {}
   read_words(args, own, argv, at + 1, words, " of " .. command.name)
   if args.help then return global, command, args end

@@ -31,7 +31,7 @@ M.global = {
     help = "serial device, socket://HOST:PORT, rfc2217://HOST:PORT or sim:CHIP; all ports are tried without it" },
   { "--baud", "-b", type = "int", min = 1, max = 100000000, metavar = "BAUD", env = "ESPTOOL_BAUD",
     help = "bits per second while working (115200)" },
-  { "--port-filter", type = "string", many = true, eat = true, metavar = "KEY=VALUE",
+  { "--port-filter", type = "string", check = "filter", many = true, eat = true, metavar = "KEY=VALUE",
     help = "try only ports with this vid, pid, name or serial" },
   { "--before", type = "choice", choices = M.BEFORE, metavar = "RESET", env = "ESPTOOL_BEFORE",
     help = "reset before connecting: " .. table.concat(M.BEFORE, ", ") },

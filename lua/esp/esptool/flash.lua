@@ -285,10 +285,12 @@ M["verify-flash"] = function(self, args)
                                                                                              d.name))
         if d.equal then
           screen:print(d.flash_md5 and "Verification successful (digest matched)." or "Verification successful.")
+          if self.global.version4 then screen:print("-- verify OK" .. (d.flash_md5 and " (digest matched)" or "")) end
         else
           mismatch = true
           if not args.diff then
             screen:print "Verification failed (digest mismatch)."
+            if self.global.version4 then screen:print "-- verify FAILED (digest mismatch)" end
           else
             local first = d.differences[1]
             screen:print(("Verification failed: %d differences, first at 0x%08x:"):format(d.differences.count,

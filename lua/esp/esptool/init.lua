@@ -59,6 +59,7 @@ local function run(argv, state)
   local expanded = parser.expand(argv)
   for _, word in ipairs(expanded) do state.exit_classes = state.exit_classes or word == "--exit-classes" end
   local global, command, values = args.parse(expanded)
+  state.command = command and command.name
   if global.help or values.help then
     out:write(require "esp.esptool.help".text(PROGRAM, command))
     return
@@ -88,7 +89,8 @@ local function report(err, state)
   if type(err) == "table" and err.code == "interrupted" then
     return screen:error "\nStopped by Ctrl-C."
   end
-  local text = type(err) == "table" and err.message or tostring(err)
+  local text = fail.is(err) and require "esp.esptool.words".of(err, state.command)
+    or type(err) == "table" and err.message or tostring(err)
   if type(err) == "table" and err.code == "usage" then
     text = ("Usage: %s [OPTIONS] COMMAND [ARGS]...\n\nError: %s"):format(PROGRAM, text)
   else

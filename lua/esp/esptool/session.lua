@@ -72,7 +72,7 @@ local function listener(self)
   end
 
   function on.no_lines(e)
-    screen:note(e.text)
+    screen:note(M.capital(e.text) .. ". Chip was NOT reset.")
   end
 
   function on.reset() end                                -- M.finish says it
@@ -128,6 +128,7 @@ local function banner(self, chip)
     row(screen, "Chip type", chip.name)
   else
     local info = chip:info()
+    if self.global.version4 then screen:print("Chip is " .. info.description) end
     row(screen, "Chip type", info.description)
     row(screen, "Features", table.concat(info.features, ", "))
     row(screen, "Crystal frequency", info.crystal and ("%dMHz"):format(info.crystal))
