@@ -148,6 +148,7 @@ return {
       watchdog = { 0x10, "RTCWDT_RTC_RST" }, usb = { 0x15, "USB_UART_CHIP_RESET" },
     },
     fields = { package = 0, block_minor = 1, block_major = 1 },
+    encryption = { base = 0x600CC000, control = 0x600C0044, line = 32 },
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 5 }, unaligned = true, mirrors = { { 0x3FF00000, 0x3FF20000, 0x40040000 } },
       memory = { { 0x3FCE0000, 0x3FCE1000 } },        -- the ROM reads behind a structure at the end of its memory

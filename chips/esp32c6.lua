@@ -130,6 +130,7 @@ return {
     },
   },
   sim = {
+    encryption = { base = 0x60002300, control = 0x60095000 },
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 13 }, unaligned = true,
       memory = { { 0x40880000, 0x40881000 }, { 0x3FCE0000, 0x3FCE1000 } },   -- read by the ROM for esptool's stub

@@ -127,6 +127,7 @@ return {
     },
   },
   sim = {
+    encryption = { base = 0x60002300, control = 0x60095000 },
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 20 }, unaligned = true, reset_cause = { 0x600B0410, 0, 5 }, strap = 0x60091000,
       memory = { { 0x20800000, 0x20803000, kind = "registers" }, { 0x3FCE0000, 0x3FCE1000 },
@@ -147,7 +148,7 @@ return {
         [0x60002178] = { set = 0xFC000000 },            -- the bus of the cache is idle
         [0x60001098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
         [0x60096000] = { set = 0x4 }, [0x6009600C] = { set = 0x4 },       -- the UARTs' clocks are there
-        [0x600960A0] = { set = 0x4 }, [0x600960AC] = { set = 0x4 }, [0x600960BC] = { set = 0x4 }, -- SHA's, ECC's, ECDSA's
+        [0x600960AC] = { set = 0x4 }, [0x600960BC] = { set = 0x4 },       -- ECC's, ECDSA's
         [0x600C8094] = { clear = 0xF, set = 0x10, forget = true }, [0x600C8084] = { clear = 0x3, set = 0x4 },
         [0x600C8028] = { echo = { 0x10000, 2 } }, [0x600C802C] = { echo = { 0x10000, 2 } }, [0x600C8088] = { clear = 0x3, set = 0x4 },
         [0x600C8098] = { clear = 0xF, set = 0x10, forget = true }, [0x600C80D8] = { clear = 0x1, set = 0x2 },

@@ -126,6 +126,7 @@ return {
     },
   },
   sim = {
+    encryption = { base = 0x60002300, control = 0x60095000 },
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 16 }, unaligned = true,
       memory = { { 0x40850000, 0x40851000 } },        -- the ROM reads behind a structure at the end of its memory

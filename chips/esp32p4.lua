@@ -169,6 +169,7 @@ return {
     } } } },
   },
   sim = {
+    encryption = { base = 0x5008C300, control = 0x500E5070 },
     machine = {                                     -- what its ROM needs to run
       id = { 0x4FC00010, 18 }, unaligned = true, reset_cause = { 0x50111010, 7, 6 },
       memory = { { 0x20800000, 0x20803000, kind = "registers" } },

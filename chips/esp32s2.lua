@@ -160,6 +160,7 @@ return {
     },
     fields = { package = 0, block_minor = 1 },
     sync_value = 0x20120707,
+    encryption = { base = 0x6003A100, control = 0x3F4C0074 },
     machine = {
       id = { 0x40001000, 0x000007C6 }, mirrors = { { 0x3FFA0000, 0x3FFB0000, 0x40010000 } },
       reset_cause = { 0x3F408038, 0, 6 },

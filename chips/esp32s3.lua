@@ -169,6 +169,7 @@ return {
     fields = { package = 0, block_minor = 3, block_major = 1 },
     registers = { [0x40001000] = 0x00000009 },     -- ROM code, read by hosts that look for a magic word
     sync_value = 0x20120707,
+    encryption = { base = 0x600CC000, control = 0x600C004C },
     machine = {
       id = { 0x40001000, 9 }, mirrors = { { 0x3FF00000, 0x3FF20000, 0x40040000 } },
       reset_cause = { 0x60008038, 0, 6 },

@@ -282,6 +282,7 @@ local CHIP = record {
     no_purpose = optional(within(0, 31)), spi_also = optional(word), systimer = optional(word),
     core = optional(behaviour("rv32imc", "rv32imac", "rv32imafc", "lx106", "esp32", "esp32s2", "esp32s3")),
     peripherals = optional(list(record { word, word }, 1)),
+    encryption = optional(record { base = word, control = word, line = optional(within(32, 64)) }),
     machine = optional(record {
       id = record { word, word }, unaligned = optional(flag), strap = optional(word),
       mirrors = optional(list(record { word, word, word }, 1)),
@@ -297,7 +298,7 @@ local CHIP = record {
       cache = optional(record {
         kind = behaviour("table", "indexed"), base = word, index = optional(word), content = optional(word),
         windows = optional(list(record { word, within(0, 1023) }, 1)), entries = within(1, 1024),
-        page = within(4096, 1 << 20), page_mask = word, valid = word, valid_value = word,
+        page = within(4096, 1 << 20), page_mask = word, valid = word, valid_value = word, encrypted = optional(word),
       }),
       timers = optional(list(word, 1)), sha = optional(word),
       random = optional(list(word, 1)),

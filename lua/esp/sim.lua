@@ -239,7 +239,7 @@ local function machine_layout(data, crystal)
     cache = {
       kind = CACHES[cache.kind] or 0, base = cache.base, index = cache.index, content = cache.content,
       entries = cache.entries, page = cache.page, page_mask = cache.page_mask, valid = cache.valid,
-      valid_value = cache.valid_value,
+      valid_value = cache.valid_value, encrypted = cache.encrypted,
       ["first[0]"] = window(1, 1), ["first[1]"] = window(2, 1), ["first_entry[0]"] = window(1, 2),
       ["first_entry[1]"] = window(2, 2),
     },
@@ -273,6 +273,23 @@ local function commands(rom, security_info)
   local secure = 0
   for _, op in ipairs { 0x02, 0x03, 0x04, 0x08, 0x0B, 0x0D, 0x0F, 0x14 } do secure = secure | all & 1 << op end
   return all, secure
+end
+
+-- Flash encryption, and the block of the first key.
+local function encryption(data)
+  local e, purposes = data.sim.encryption or {}, {}
+  for value, name in pairs(data.security.key_purpose_names or {}) do purposes[name] = value end
+  return {
+    base = e.base, control = e.control, line = e.line or 64, purpose = purposes.XTS_AES_128_KEY,
+    ["purpose_256[0]"] = purposes.XTS_AES_256_KEY_1, ["purpose_256[1]"] = purposes.XTS_AES_256_KEY_2,
+  }
+end
+
+local function first_key(efuse)
+  for i, block in ipairs(efuse.blocks) do
+    if block[1] == "BLOCK_KEY0" then return i - 1 end
+  end
+  return -1
 end
 
 local function efuse_blocks(efuse)
@@ -449,6 +466,7 @@ function M.describe(given)
       fsm = uart.fsm or 0, fifo = uart.tx_fifo or 0,
     },
     wdt = { wprotect = wdt.wprotect, config0 = wdt.config0, config1 = wdt.config1, key = wdt.key },
+    crypt = encryption(data), key_block = first_key(data.efuse),
     efuse = efuse_layout(data.efuse), chip_id = data.image_chip_id or 0, api_version = sim.api_version or 0,
     secure_boot = data.security.secure_boot, crypt_cnt = data.security.flash_crypt_cnt,
     secure_download = data.efuse.fields.secure_download, download_disabled = data.efuse.fields.download_disabled,

@@ -16,7 +16,7 @@ void sim_cache_reset(struct sim_cache *k) {
     k->entry[i] = l->valid & ~l->valid_value;
 }
 
-int sim_cache_where(const struct sim_chip *c, uint32_t addr, uint32_t *flash) {
+int sim_cache_where(const struct sim_chip *c, uint32_t addr, uint32_t *flash, int *encrypted) {
   const struct sim_cache_layout *l = &c->config.machine.cache;
   if (!l->kind || !l->page || !l->entries)
     return 0;
@@ -29,6 +29,7 @@ int sim_cache_where(const struct sim_chip *c, uint32_t addr, uint32_t *flash) {
   uint32_t e = c->machine.cache.entry[at % SIM_CACHE_ENTRIES];
   if ((e & l->valid) != l->valid_value)
     return 0;
+  *encrypted = !l->encrypted || e & l->encrypted;
   *flash = (e & l->page_mask) * l->page + addr % l->page;
   return 1;
 }

@@ -22,6 +22,7 @@ struct sim_cache_layout {
   uint32_t page_mask;   /* bits of an entry that are a page's number */
   uint32_t valid;       /* bits that say whether it is valid ... */
   uint32_t valid_value; /* ... and their value when it is */
+  uint32_t encrypted;   /* bit that says that the page may be encrypted; 0: every page may */
 };
 
 struct sim_cache {
@@ -32,8 +33,9 @@ struct sim_cache {
 
 void sim_cache_reset(struct sim_cache *k);
 
-/* Where in flash the byte at an address of the window is. Returns 0 when nothing is there. */
-int sim_cache_where(const struct sim_chip *c, uint32_t addr, uint32_t *flash);
+/* Where in flash the byte at an address of the window is, and whether its page may be encrypted. Returns 0 when
+ * nothing is there. */
+int sim_cache_where(const struct sim_chip *c, uint32_t addr, uint32_t *flash, int *encrypted);
 
 /* What was fetched is forgotten. */
 void sim_cache_invalidate(struct sim_chip *c);

@@ -81,7 +81,8 @@ void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
     sim_bus_preset(&c->bus, c->config.strap_addr, c->config.strap[c->boot_mode]);
   sim_efuse_load(&c->efuse);
   sim_wdt_reset(&c->wdt);
-  sim_spi_init(&c->spi, &c->config.spi, &c->nor);
+  sim_spi_init(&c->spi, &c->config.spi, &c->nor, &c->crypt);
+  sim_crypt_reset(&c->crypt);
   sim_uart_divide(&c->uart, c->config.uart.clock, c->config.boot_baud);
   c->flash_connected = 0;
   sim_loader_reset(c);
@@ -127,6 +128,8 @@ static void attach(struct sim_chip *c) {
                                              &c->systimer});
   if (g->core.reset_addr)
     sim_bus_attach(&c->bus, (struct sim_dev){g->core.reset_addr, 4, NULL, reset_write, c});
+  if (g->crypt.base)
+    sim_bus_attach(&c->bus, (struct sim_dev){g->crypt.base, 0x5C, sim_crypt_read, sim_crypt_write, &c->crypt});
   const struct sim_machine_layout *m = &g->machine;
   if (m->irq.kind) {
     sim_bus_attach(&c->bus, (struct sim_dev){m->irq.control, m->irq.kind == SIM_IRQ_CLIC ? 0x2000 : 0x200,
@@ -175,7 +178,7 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
     }
   }
   c->spi.nor = &c->nor;
-  c->usj.chip = c;
+  c->usj.chip = c->crypt.chip = c;
   c->systimer.time = &c->core.time;
   sim_nor_init(&c->nor, &c->flash, config->jedec_id, &c->flash_connected, &c->core.time);
   sim_uart_init(&c->uart, &config->uart, c);

@@ -36,6 +36,7 @@ struct sim_chip {
   struct sim_core core;
   struct sim_machine machine;
   struct sim_wdt wdt;
+  struct sim_crypt crypt;
   struct sim_line line;
   struct sim_loader loader;
   double now, busy_until;

@@ -5,6 +5,7 @@
 
 #include "sim/bus.h"
 #include "sim/core.h"
+#include "sim/crypt.h"
 #include "sim/efuse.h"
 #include "sim/line.h"
 #include "sim/machine.h"
@@ -54,6 +55,7 @@ struct sim_config {
   struct sim_wdt_layout wdt;
   struct sim_efuse_layout efuse;
   struct sim_machine_layout machine;
+  struct sim_crypt_layout crypt;
   struct {
     uint32_t addr, value;
   } preset[SIM_PRESETS];
@@ -68,7 +70,7 @@ struct sim_config {
   struct sim_field secure_boot, aggressive_revoke, key_revoke[3], crypt_cnt, key_purpose[SIM_KEYS],
       secure_download, download_disabled, dl_encrypt_disabled, soft_dis_jtag, hard_dis_jtag, dis_usb,
       dis_dcache, dis_icache;
-  int keys;
+  int keys, key_block; /* how many, and the block of the first; -1: not known */
   uint32_t no_purpose; /* what the ROM says of the block after the key blocks */
   /* links */
   int link;                        /* SIM_LINK_... */

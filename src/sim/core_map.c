@@ -105,8 +105,12 @@ static int map_flash(struct sim_chip *c, struct cpu_bus *b, uint32_t page) {
   if (!c->machine.on || !(host = sim_mem_page(&c->bus.mem, page, 1)) ||
       cpu_bus_block(b, &block, host, CPU_PAGE) != CPU_BUS_OK)
     return -1;
-  if (sim_cache_where(c, page, &at))
+  int encrypted;
+  if (sim_cache_where(c, page, &at, &encrypted)) {
     sim_flash_read(&c->flash, at, host, SIM_PAGE);
+    if (encrypted && sim_crypt_window(c))
+      sim_crypt_run(c, 0, at, host, SIM_PAGE);
+  }
   else /* an error of the cache, which is an interrupt that no ROM asks for */
     memset(host, 0, SIM_PAGE);
   return cpu_bus_map(b, page, &block, 0, CPU_PAGE, CPU_BUS_READ | CPU_BUS_EXEC);

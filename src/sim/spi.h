@@ -2,6 +2,7 @@
 #ifndef SIM_SPI_H
 #define SIM_SPI_H
 
+#include "sim/crypt.h"
 #include "sim/nor.h"
 
 struct sim_spi_layout {
@@ -16,13 +17,15 @@ struct sim_spi_layout {
 struct sim_spi {
   struct sim_spi_layout at;
   struct sim_nor *nor;
+  struct sim_crypt *crypt; /* encrypts what is programmed, when asked to */
   uint32_t addr, usr, usr1, usr2, mosi_dlen, miso_dlen, status;
   uint32_t w[16];
   int timing; /* commands take their time: busy_until, on the clock of nor */
   double busy_until;
 };
 
-void sim_spi_init(struct sim_spi *spi, const struct sim_spi_layout *at, struct sim_nor *nor);
+void sim_spi_init(struct sim_spi *spi, const struct sim_spi_layout *at, struct sim_nor *nor,
+                  struct sim_crypt *crypt);
 
 /* Register access for the bus: 0 when the offset is none of ours. */
 int sim_spi_read(void *spi, uint32_t offset, uint32_t *value);
