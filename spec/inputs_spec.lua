@@ -265,7 +265,7 @@ describe("an archive", function()
     { "has a wrong CRC", changed(DEFLATED, 16, "x"), "CRC-32" },
     { "has a wrong size", changed(DEFLATED, 24, "\1\0\0\0"), "compressed data" },
     { "has a size beyond", changed(STORED, 20, "\255\255\255\127"), "lies outside of the archive" },
-    { "has ZIP64", changed(STORED, 20, "\255\255\255\255"), "ZIP64" },
+    { "has no ZIP64 field where it should be", changed(STORED, 20, "\255\255\255\255"), "size or place is missing" },
     { "has a file elsewhere", changed(STORED, 42, "\1\0\0\0"), "overlap" },
     { "has a name that leads out", changed(STORED, 46, "../xx/app.bin"), "leads out of the archive" },
     { "has an absolute name", changed(STORED, 46, "/uild/app.bin"), "not allowed" },
@@ -278,6 +278,39 @@ describe("an archive", function()
       assert.matches("^x%.zip: 0x%x+: ", err.message)
     end)
   end
+
+  -- `zip -fz -X` of Info-ZIP 3.0: "first file", and 300 zero bytes.
+  local LARGE = ([[
+    504b03042d0000000000f98e755d3afeef00ffffffffffffffff05001400612e747874010010000a000000000000000a00000000000000
+    66697273742066696c65504b03042d0000000800f98e755dd28f34b5ffffffffffffffff05001400622e62696e010010002c0100000000
+    0000070000000000000063601805c40200504b01021e032d0000000000f98e755d3afeef000a000000ffffffff05000c00000000000100
+    0000a48100000000612e747874010008000a00000000000000504b01021e032d0000000800f98e755dd28f34b507000000ffffffff0500
+    0c000000000000000000a48141000000622e62696e010008002c01000000000000504b06062c000000000000001e032d00000000000000
+    0000020000000000000002000000000000007e000000000000007f00000000000000504b060700000000fd000000000000000100000050
+    4b050600000000020002007e000000ffffffff0000
+  ]]):gsub("%s", ""):gsub("%x%x", function(x) return string.char(tonumber(x, 16)) end)
+
+  it("may have sizes of 64 bits", function()
+    local z = all(LARGE)
+    assert.equal("first file", z:bytes(z:find "a.txt"))
+    assert.equal(("\0"):rep(300), z:bytes(z:find "b.bin"))
+    local record, locator = LARGE:find("PK\6\6", 1, true), LARGE:find("PK\6\7", 1, true)
+    local function with(at, new) return LARGE:sub(1, at - 1) .. new .. LARGE:sub(at + #new) end
+    for _, case in ipairs {
+      { with(locator, "PK\6\8"), "no ZIP64 record before the end" },
+      { with(locator + 8, "\255\255"), "ZIP64 record is not where" },
+      { with(locator + 8, ("\255"):rep(8)), "ZIP64 record is not where" },
+      { with(record + 3, "x"), "no ZIP64 record begins here" },
+      { with(record + 16, "\1"), "several disks" },
+      { with(record + 40, ("\255"):rep(7) .. "\127"), "directory is not where" },
+      { with(record + 24, ("\255"):rep(7) .. "\127" .. ("\255"):rep(7) .. "\127"), "files are too many" },
+    } do refused("bad_zip", case[2], all, case[1]) end
+    math.randomseed(2)
+    for _ = 1, 300 do
+      local ok, err = pcall(all, with(math.random(#LARGE), string.char(math.random(0, 255))))
+      assert(ok or fail.is(err), tostring(err))
+    end
+  end)
 
   it("may not say of a small file that it is enormous", function()
     local bomb = require "esp.core.zlib".deflate(("\0"):rep(1 << 20))

@@ -112,3 +112,48 @@ describe("the USB identity of a port", function()
     assert.equal(2, found.pid)
   end)
 end)
+
+-- Names of pyserial, by its documentation ("URL Handlers").
+describe("a port by what is known of it", function()
+  local function found(url)
+    local list, skip = ports.grep(url, LIST)
+    for i, name in ipairs(list) do list[i] = { name = name } end
+    return names(list), skip
+  end
+
+  it("is found in its name and its USB identity, in any case", function()
+    assert.equal("ttyUSB0 ttyUSB1", (found "hwgrep://usb[01]"))
+    assert.equal("ttyACM0 ttyACM1", (found "hwgrep://VID:PID=303a:"))
+    assert.equal("ttyACM1", (found "HWGREP://ser=7c:df.*56"))
+    assert.equal("ttyUSB0", (found "hwgrep://10C4:EA60"))
+    assert.equal("ttyACM1 ttyUSB1", (found "hwgrep://7523|1001"))
+    assert.equal("ttyS0", (found [[hwgrep://ttyS\d$]]))
+    assert.equal("", (found "hwgrep://nothing"))
+    assert.equal("ttyACM0 ttyACM1", (found "hwgrep://^/dev/tty.C"))
+  end)
+
+  it("may be the second, and be passed over when busy", function()
+    assert.same({ "ttyUSB1", true }, { found "hwgrep://ttyUSB&n=2&skip_busy" })
+  end)
+
+  for url, why in pairs { ["hwgrep://"] = "nothing to look for", ["hwgrep://(a|b)"] = "( in a regular expression",
+                          ["hwgrep://a{2}"] = "{ in", ["hwgrep://[a"] = "[ in", ["hwgrep://a\\b"] = "\\b in",
+                          ["hwgrep://a&n=0"] = "unknown option n=0", ["hwgrep://a\\"] = "\\ in" } do
+    it("is refused: " .. url, function()
+      local err = assert.has_error(function() ports.grep(url, LIST) end)
+      assert.equal("bad_argument", err.code)
+      assert.matches(why, err.message, 1, true)
+    end)
+  end
+
+  it("or of another kind is refused with what to do instead", function()
+    for url, hint in pairs { ["loop://"] = "sim:esp32c3", ["spy:///dev/ttyUSB0"] = "--trace",
+                             ["alt:///dev/ttyUSB0?class=PosixPollSerial"] = "name the port itself" } do
+      local err = assert.has_error(function() ports.open(url) end)
+      assert.equal("bad_argument", err.code)
+      assert.matches(hint, err.hint, 1, true)
+    end
+    assert.equal("port_missing", assert.has_error(function() ports.open "hwgrep://no such port" end).code)
+    assert.is_true(fail.is(assert.has_error(function() ports.open "foo://bar" end)))
+  end)
+end)

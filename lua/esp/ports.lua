@@ -10,14 +10,127 @@ local OPEN_HINTS = {
   port_denied = "add yourself to the group dialout (uucp on Arch), then log in again",
 }
 
+-- Names of pyserial for what is no port with a chip.
+local ELSEWHERE = {
+  spy = "--trace shows every packet; name the port itself",
+  alt = "name the port itself",
+  loop = "there is no chip behind it; sim:esp32c3 is one without hardware",
+  cp2110 = "name its serial port, or serve it as rfc2217://",
+}
+
+local CLASSES = { d = "%d", D = "%D", w = "[%w_]", W = "[^%w_]", s = "%s", S = "%S" }
+
+-- A regular expression without groups and alternatives to a Lua pattern | nil, what cannot be had.
+local function to_pattern(regexp)
+  local out, at = {}, 1
+  while at <= #regexp do
+    local c = regexp:sub(at, at)
+    if c == "\\" then
+      local next_c = regexp:sub(at + 1, at + 1)
+      out[#out + 1] = CLASSES[next_c] or "%" .. next_c
+      if next_c == "" or next_c:find "[%w]" and not CLASSES[next_c] then return nil, c .. next_c end
+      at = at + 2
+    elseif c == "[" then
+      local set = regexp:match("^%[%^?%]?[^%]]*%]", at)
+      if not set then return nil, "[" end
+      if set:find "\\" then return nil, "\\ in []" end
+      out[#out + 1] = set:lower():gsub("%%", "%%%%")
+      at = at + #set
+    elseif c:find "[(){}]" then
+      return nil, c
+    else
+      out[#out + 1] = c:find "[%%%-]" and "%" .. c or c:lower()
+      at = at + 1
+    end
+  end
+  return table.concat(out)
+end
+
+-- What pyserial searches: name, description, and "USB VID:PID=303A:1001 SER=... LOCATION=...".
+local function texts_of(entry)
+  local usb = entry.usb
+  local id = usb and usb.vid and ("USB VID:PID=%04X:%04X%s%s"):format(usb.vid, usb.pid or 0,
+    usb.serial and " SER=" .. usb.serial or "", usb.location and " LOCATION=" .. usb.location or "") or "n/a"
+  return { entry.name, usb and usb.product or entry.description or "", id }
+end
+
+--- The ports that a name of the form hwgrep://REGEXP means, as pyserial has it: a regular expression (without groups
+-- and repetition counts) that name, description or USB identity contain, whatever the case.
+-- @param url string, perhaps with &n=NUMBER and &skip_busy
+-- @param list of ports; those of this machine when absent
+-- @return list of names; whether one that is busy is to be passed over
+-- @raise bad_argument
+function M.grep(url, list)
+  local words = {}
+  for word in url:gsub("^[hH][wW][gG][rR][eE][pP]://", ""):gmatch "[^&]+" do words[#words + 1] = word end
+  local function bad(text, hint)
+    fail { code = "bad_argument", message = url .. ": " .. text, hint = hint or "such as hwgrep://CP210[24]" }
+  end
+  local regexp, number, skip = words[1] or "", 1, false
+  for i = 2, #words do
+    local n = words[i]:match "^n=(%d+)$"
+    if n and tonumber(n) > 0 then
+      number = tonumber(n)
+    elseif words[i] == "skip_busy" then
+      skip = true
+    else
+      bad(("unknown option %s"):format(words[i]), "n=NUMBER and skip_busy are known")
+    end
+  end
+  if regexp == "" then bad "nothing to look for" end
+  local patterns = {}
+  for part in (regexp .. "|"):gmatch "([^|]*)|" do
+    local pattern, what = to_pattern(part)
+    if not pattern then
+      bad(("%s in a regular expression is not known here"):format(what), "--port-filter chooses by vid, pid and serial")
+    end
+    patterns[#patterns + 1] = pattern
+  end
+  local names = {}
+  for _, entry in ipairs(list or M.list { all = true }) do
+    local found = false
+    for _, text in ipairs(texts_of(entry)) do
+      for _, pattern in ipairs(patterns) do
+        local ok, at = pcall(string.find, text:lower(), pattern)
+        if not ok then bad("the regular expression is not complete") end
+        found = found or at ~= nil
+      end
+    end
+    if found then names[#names + 1] = entry.name end
+  end
+  table.sort(names)
+  return table.move(names, number, #names, 1, {}), skip
+end
+
+local function open_grepped(url, opts)
+  local names, skip = M.grep(url)
+  if #names == 0 then
+    fail { code = "port_missing", message = url .. ": no port fits", hint = "`esplua ports` lists what is there",
+           port = url }
+  end
+  for i, name in ipairs(names) do
+    local ok, port = pcall(M.open, name, opts)
+    if ok then return port end
+    if not skip or i == #names then error(port, 0) end
+  end
+end
+
 --- Open a port by name.
--- @param url string: "/dev/ttyUSB0", "COM3", "socket://host:port", "rfc2217://host:port", "sim:esp32c3?..."
+-- @param url string: "/dev/ttyUSB0", "COM3", "socket://host:port", "rfc2217://host:port", "hwgrep://regexp",
+--   "sim:esp32c3?..."
 -- @param opts table or nil: baud (115200)
 -- @return port object of esp.core.port
 -- @raise port_missing, port_busy, port_denied, port_failed, ...
 function M.open(url, opts)
   if type(url) ~= "string" or url == "" then error("ports.open: a port's name is needed", 2) end
   local p, message, code, more
+  local kind = url:match "^(%w+)://"
+  kind = kind and kind:lower()
+  if kind == "hwgrep" then return open_grepped(url, opts) end
+  if ELSEWHERE[kind] then
+    fail { code = "bad_argument", message = ("%s: %s:// is not known here"):format(url, kind), hint = ELSEWHERE[kind],
+           port = url }
+  end
   if url:find "^sim:" then
     p, message, code = require("esp.sim").open(url, opts)
   else

@@ -1,5 +1,6 @@
 --- ZIP archives: a reader that trusts nothing and writes nothing. What is inside is only ever bytes under a name.
--- Source: PKWARE, APPNOTE.TXT 6.3.10. Stored and deflated files; no encryption, no parts on other disks, no ZIP64.
+-- Source: PKWARE, APPNOTE.TXT 6.3.10. Stored and deflated files, also with ZIP64's fields; no encryption, no
+-- parts on other disks.
 local fail = require "esp.error"
 local M = {}
 
@@ -43,6 +44,55 @@ local function find_end(self)
   bad(self, size, "no directory at the end", "an archive that was not copied whole has none")
 end
 
+-- Fields of 32 bits that are all ones stand for one of 64 bits elsewhere.
+local LARGE = 0xFFFFFFFF
+local END64, END64_SIZE, LOCATOR_SIZE = 0x06064B50, 56, 20
+
+-- The record that ZIP64 puts before the end.
+-- @return count, size and start of the directory, where the record is
+local function find_end64(self, at)
+  if at < LOCATOR_SIZE then bad(self, at, "no ZIP64 record before the end") end
+  local magic, disk, where, disks = ("<c4I4i8I4"):unpack(take(self, at - LOCATOR_SIZE, LOCATOR_SIZE, "the end"))
+  if magic ~= "PK\6\7" then bad(self, at - LOCATOR_SIZE, "no ZIP64 record before the end") end
+  if disk ~= 0 or disks > 1 then bad(self, at - LOCATOR_SIZE, "part of an archive on several disks") end
+  if where < 0 or where > at - LOCATOR_SIZE - END64_SIZE then
+    bad(self, at - LOCATOR_SIZE, "the ZIP64 record is not where it should be")
+  end
+  local mark, _, _, _, first, second, here, count, size, start =
+    ("<I4i8I2I2I4I4i8i8i8i8"):unpack(take(self, where, END64_SIZE, "the ZIP64 record"))
+  if mark ~= END64 then bad(self, where, "no ZIP64 record begins here") end
+  if first ~= 0 or second ~= 0 or here ~= count then bad(self, where, "part of an archive on several disks") end
+  if count < 0 or size < 0 or start < 0 or start > where or size > where - start then
+    bad(self, where, "the directory is not where it should be")
+  end
+  return count, size, start, where
+end
+
+-- Sizes and place of an entry from ZIP64's extra field: it has those that are all ones, in this order.
+local function large_fields(self, entry, extra)
+  local at = 1
+  while at + 3 <= #extra do
+    local kind, n = ("<I2I2"):unpack(extra, at)
+    if at + 3 + n > #extra then break end
+    if kind == 1 then
+      local from, stop = at + 4, at + 4 + n
+      for _, key in ipairs { "size", "packed", "where" } do
+        if entry[key] == LARGE and from + 8 <= stop then
+          entry[key] = ("<i8"):unpack(extra, from)
+          from = from + 8
+        end
+      end
+      break
+    end
+    at = at + 4 + n
+  end
+  for _, key in ipairs { "size", "packed", "where" } do
+    if entry[key] < 0 or entry[key] >= LARGE then
+      bad(self, entry.entry_at, entry.name .. ": its size or place is missing, or is more than 4 GiB")
+    end
+  end
+end
+
 --- A name that can only mean a file of this archive, with / between folders.
 local function clean(self, name, offset)
   if #name == 0 or #name > LONGEST_NAME or name:find "[%z\\]" or name:find "^/" or name:find "^%a:" then
@@ -70,10 +120,11 @@ local function read_entry(self, directory, at, base)
   local entry = { name = name, raw = raw, flags = flags, method = method, crc = crc, packed = packed, size = size,
                   where = where, entry_at = offset }
   if name:sub(-1) == "/" then return nil, stop end
-  if packed == 0xFFFFFFFF or size == 0xFFFFFFFF or where == 0xFFFFFFFF then
-    bad(self, offset, name .. ": ZIP64 is not supported")
+  if packed == LARGE or size == LARGE or where == LARGE then
+    local from = at + CENTRAL_SIZE + name_n
+    large_fields(self, entry, directory:sub(from, from + extra_n - 1))
   end
-  if where + LOCAL_SIZE + name_n + packed > self.directory_at then
+  if entry.where + LOCAL_SIZE + name_n + entry.packed > self.directory_at then
     bad(self, offset, name .. ": lies outside of the archive")
   end
   return entry, stop
@@ -105,7 +156,7 @@ function M.read(reader, name)
   local at, record = find_end(self)
   local _, disk, first_disk, here, count, size, start = ("<I4I2I2I2I2I4I4"):unpack(record)
   if disk ~= 0 or first_disk ~= 0 or here ~= count then bad(self, at, "part of an archive on several disks") end
-  if count == 0xFFFF or size == 0xFFFFFFFF or start == 0xFFFFFFFF then bad(self, at, "ZIP64 is not supported") end
+  if count == 0xFFFF or size == LARGE or start == LARGE then count, size, start, at = find_end64(self, at) end
   if start + size > at then bad(self, at, "the directory is not where it should be") end
   if count > MAX_ENTRIES or size > MAX_DIRECTORY then bad(self, at, ("%d files are too many"):format(count)) end
   self.directory_at = start
