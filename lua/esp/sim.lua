@@ -277,11 +277,11 @@ end
 
 -- Flash encryption, and the block of the first key.
 local function encryption(data)
-  local e, purposes = data.sim.encryption or {}, {}
-  for value, name in pairs(data.security.key_purpose_names or {}) do purposes[name] = value end
+  local e, named = data.sim.encryption or {}, {}
+  for value, name in pairs(data.security.key_purpose_names or {}) do named[name] = value end
   return {
-    base = e.base, control = e.control, line = e.line or 64, purpose = purposes.XTS_AES_128_KEY,
-    ["purpose_256[0]"] = purposes.XTS_AES_256_KEY_1, ["purpose_256[1]"] = purposes.XTS_AES_256_KEY_2,
+    base = e.base, control = e.control, line = e.line or 64, purpose = named.XTS_AES_128_KEY,
+    ["purpose_256[0]"] = named.XTS_AES_256_KEY_1, ["purpose_256[1]"] = named.XTS_AES_256_KEY_2,
   }
 end
 

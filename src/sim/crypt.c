@@ -1,8 +1,8 @@
-/* crypt.c - flash encryption. Source: Technical Reference Manuals, "External Memory Encryption and Decryption";
- * ESP-IDF soc headers.
+/* crypt.c - flash encryption. Source: Technical Reference Manuals, "External Memory Encryption and
+ * Decryption"; ESP-IDF soc headers.
  *
- * A data unit of XTS-AES is 128 bytes of flash, its tweak the unit's address. The hardware sees bytes in reverse
- * order: the unit's last byte first, and the key's as well. */
+ * A data unit of XTS-AES is 128 bytes of flash, its tweak the unit's address. The hardware sees bytes in
+ * reverse order: the unit's last byte first, and the key's as well. */
 #include "sim/crypt.h"
 
 #include "sim/chip.h"
@@ -10,7 +10,15 @@
 
 #include <string.h>
 
-enum { LINE = 0x40, DESTINATION = 0x44, ADDRESS = 0x48, TRIGGER = 0x4C, RELEASE = 0x50, DESTROY = 0x54, STATE = 0x58 };
+enum {
+  LINE = 0x40,
+  DESTINATION = 0x44,
+  ADDRESS = 0x48,
+  TRIGGER = 0x4C,
+  RELEASE = 0x50,
+  DESTROY = 0x54,
+  STATE = 0x58
+};
 enum { IDLE, BUSY, DONE, RELEASED };
 enum { SPI_MANUAL = 1, DOWNLOAD_WINDOW = 4, DOWNLOAD_MANUAL = 8 }; /* bits of the control register */
 enum { BLOCK = 32 };                                               /* bytes of a key in eFuse */
@@ -65,7 +73,8 @@ static void turn(uint8_t *to, const uint8_t *from, size_t n) {
 }
 
 /* One data unit. Blocks of 16 bytes do not depend on each other. */
-static int unit(int encrypt, const uint8_t *key, size_t key_size, uint32_t address, uint8_t data[SIM_CRYPT_UNIT]) {
+static int unit(int encrypt, const uint8_t *key, size_t key_size, uint32_t address,
+                uint8_t data[SIM_CRYPT_UNIT]) {
   uint8_t turned[SIM_CRYPT_UNIT], tweak[XTS_TWEAK] = {(uint8_t)address, (uint8_t)(address >> 8),
                                                       (uint8_t)(address >> 16), (uint8_t)(address >> 24)};
   turn(turned, data, SIM_CRYPT_UNIT);

@@ -19,5 +19,6 @@ void sim_crypto_attach(struct sim_crypto *y, const struct sim_crypto_layout *l, 
 }
 
 void sim_crypto_reset(struct sim_crypto *y, const struct sim_crypto_layout *l) {
-  *y = (struct sim_crypto){.rsa = {.kind = l->rsa.kind}, .ecc = {.at = l->ecc}, .ecdsa = {.at = l->ecdsa}, .rng = y->rng};
+  *y = (struct sim_crypto){
+      .rsa = {.kind = l->rsa.kind}, .ecc = {.at = l->ecc}, .ecdsa = {.at = l->ecdsa}, .rng = y->rng};
 }

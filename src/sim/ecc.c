@@ -1,7 +1,7 @@
 /* ecc.c - the ECC accelerator. Source: Technical Reference Manuals, "ECC Accelerator".
  *
- * Points in Jacobian coordinates come out with Z = 1, which is one way of many to write them. Arithmetic without
- * points (modes from 8 on, division) is not there. */
+ * Points in Jacobian coordinates come out with Z = 1, which is one way of many to write them. Arithmetic
+ * without points (modes from 8 on, division) is not there. */
 #include "sim/ecc.h"
 
 #include <mbedtls/ecp.h>
@@ -10,7 +10,14 @@
 enum { RAW = 0x0C, STATE = 0x10, ENABLE = 0x14, CLEAR = 0x18, CONF = 0x1C, MEMORY = 0x100 };
 enum { START = 1, RESET = 2, CURVE_LSB = 2 };
 enum { K, X, Y };
-enum { MULT = 0, VERIFY = 2, VERIFY_MULT = 3, JACOBIAN_MULT = 4, JACOBIAN_VERIFY = 6, VERIFY_JACOBIAN_MULT = 7 };
+enum {
+  MULT = 0,
+  VERIFY = 2,
+  VERIFY_MULT = 3,
+  JACOBIAN_MULT = 4,
+  JACOBIAN_VERIFY = 6,
+  VERIFY_JACOBIAN_MULT = 7
+};
 
 static int load_curve(const struct sim_ecc *s, mbedtls_ecp_group *group) {
   static const mbedtls_ecp_group_id curves[] = {MBEDTLS_ECP_DP_SECP192R1, MBEDTLS_ECP_DP_SECP256R1,
@@ -54,7 +61,8 @@ static void work(struct sim_ecc *s) {
   mbedtls_ecp_group_init(&g);
   mbedtls_ecp_point_init(&p);
   int jacobian = mode == JACOBIAN_MULT || mode == VERIFY_JACOBIAN_MULT;
-  int check = mode == VERIFY || mode == VERIFY_MULT || mode == JACOBIAN_VERIFY || mode == VERIFY_JACOBIAN_MULT;
+  int check =
+      mode == VERIFY || mode == VERIFY_MULT || mode == JACOBIAN_VERIFY || mode == VERIFY_JACOBIAN_MULT;
   if (load_curve(s, &g) == 0 && get(s, X, &g, &p.X) == 0 && get(s, Y, &g, &p.Y) == 0 &&
       mbedtls_mpi_lset(&p.Z, 1) == 0) {
     good = mbedtls_ecp_check_pubkey(&g, &p) == 0;

@@ -7,11 +7,11 @@
 enum { SIM_ECC_WORDS = 12, SIM_ECC_NUMBERS = 3 };
 
 struct sim_ecc_layout {
-  uint32_t base;                 /* 0: none */
-  uint32_t size;                 /* bytes of a number: 32, or 48 where there is P-384 */
-  uint32_t curve_mask;           /* which curve: bits from bit 2 of the configuration register on */
-  uint32_t mode_lsb, mode_mask;  /* what to do with it */
-  uint32_t good;                 /* bit: the point was on the curve */
+  uint32_t base;                /* 0: none */
+  uint32_t size;                /* bytes of a number: 32, or 48 where there is P-384 */
+  uint32_t curve_mask;          /* which curve: bits from bit 2 of the configuration register on */
+  uint32_t mode_lsb, mode_mask; /* what to do with it */
+  uint32_t good;                /* bit: the point was on the curve */
 };
 
 struct sim_ecc {

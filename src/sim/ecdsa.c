@@ -1,13 +1,22 @@
 /* ecdsa.c - the ECDSA accelerator. Source: Technical Reference Manuals, "ECDSA Accelerator".
  *
- * Checking of signatures, with the digest as software writes it. Making signatures and public keys with a key in
- * eFuse is not there: it ends at once, without a result. */
+ * Checking of signatures, with the digest as software writes it. Making signatures and public keys with a key
+ * in eFuse is not there: it ends at once, without a result. */
 #include "sim/ecdsa.h"
 
 #include <mbedtls/ecdsa.h>
 #include <string.h>
 
-enum { CONF = 0x04, RAW = 0x0C, INT_STATE = 0x10, ENABLE = 0x14, CLEAR = 0x18, START = 0x1C, STATE = 0x20, RESULT = 0x24 };
+enum {
+  CONF = 0x04,
+  RAW = 0x0C,
+  INT_STATE = 0x10,
+  ENABLE = 0x14,
+  CLEAR = 0x18,
+  START = 0x1C,
+  STATE = 0x20,
+  RESULT = 0x24
+};
 enum { BEGIN = 1, LOADED = 2, TAKEN = 4 };
 enum { IDLE, LOAD, GET };
 enum { R, S, Z, X, Y };

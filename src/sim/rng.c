@@ -1,5 +1,5 @@
-/* rng.c - the random number generator. The numbers: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom
- * number generators", 2014). */
+/* rng.c - the random number generator. The numbers: SplitMix64 (Steele, Lea, Flood, "Fast splittable
+ * pseudorandom number generators", 2014). */
 #include "sim/rng.h"
 
 void sim_rng_init(struct sim_rng *r, uint64_t seed) {

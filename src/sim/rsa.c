@@ -1,7 +1,7 @@
 /* rsa.c - the RSA accelerator. Source: Technical Reference Manuals, "RSA Accelerator".
  *
- * It multiplies in Montgomery's way with the M' and the R*R mod M that software gives it, here as there: wrong
- * constants give a wrong result. Memory is not cleared by a number shorter than the one before. */
+ * It multiplies in Montgomery's way with the M' and the R*R mod M that software gives it, here as there:
+ * wrong constants give a wrong result. Memory is not cleared by a number shorter than the one before. */
 #include "sim/rsa.h"
 
 #include <string.h>

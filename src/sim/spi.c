@@ -14,7 +14,8 @@ static const double CLOCK = 20e6; /* Hz on the flash's clock line, as the ROM se
 
 void sim_spi_init(struct sim_spi *spi, const struct sim_spi_layout *at, struct sim_nor *nor,
                   struct sim_crypt *crypt) {
-  *spi = (struct sim_spi){.at = *at, .nor = nor, .crypt = crypt, .usr = USR_COMMAND, .usr1 = 23u << 26, .usr2 = 7u << 28};
+  *spi = (struct sim_spi){
+      .at = *at, .nor = nor, .crypt = crypt, .usr = USR_COMMAND, .usr1 = 23u << 26, .usr2 = 7u << 28};
 }
 
 static void words_to_bytes(const uint32_t *w, uint8_t *b, size_t n) {
@@ -34,7 +35,8 @@ static void run(struct sim_spi *s, uint8_t opcode, uint32_t addr, int addr_bytes
   ntx = ntx < sizeof tx ? ntx : sizeof tx;
   nrx = nrx < sizeof rx ? nrx : sizeof rx;
   words_to_bytes(s->w, tx, ntx);
-  size_t encrypted = opcode == 0x02 || opcode == 0x32 || opcode == 0x12 ? sim_crypt_take(s->crypt, &addr, tx) : 0;
+  size_t encrypted =
+      opcode == 0x02 || opcode == 0x32 || opcode == 0x12 ? sim_crypt_take(s->crypt, &addr, tx) : 0;
   ntx = encrypted ? encrypted : ntx;
   if (s->timing)
     s->busy_until = *s->nor->now + (8 + 8 * addr_bytes + 8 * (double)(ntx + nrx)) / CLOCK;

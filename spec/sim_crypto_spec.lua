@@ -1,0 +1,311 @@
+-- The accelerators, random numbers and flash encryption of a chip that runs a ROM, through their registers. The ROMs
+-- are a few instructions of our own (spec/support/fake_rom.lua).
+local fake_rom = require "spec.support.fake_rom"
+local rawhost = require "spec.support.rawhost"
+local sim = require "esp.sim"
+
+local function unhex(text)
+  return (text:gsub("%s", ""):gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))
+end
+local function hex(bytes) return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
+
+-- Bytes from and to registers.
+local function put(chip, address, bytes)
+  for i = 1, #bytes, 4 do chip:reg(address + i - 1, (string.unpack("<I4", bytes, i))) end
+end
+local function get(chip, address, n)
+  local out = {}
+  for i = 1, n, 4 do out[#out + 1] = string.pack("<I4", chip:reg(address + i - 1)) end
+  return table.concat(out)
+end
+
+-- Numbers are written with the highest digit first, and are in memory the other way round.
+local function put_number(chip, address, digits) put(chip, address, unhex(digits):reverse()) end
+local function number(chip, address, n) return hex(get(chip, address, n):reverse()):upper() end
+
+describe("the SHA accelerator", function()
+  local SHA, MODE, START, CONTINUE, H, M = 0x6003B000, 0x00, 0x10, 0x14, 0x40, 0x80
+
+  -- FIPS 180-4 examples (csrc.nist.gov, "Secure Hash Standard"): "abc", and 448 bits that take two blocks.
+  local ABC = "abc\x80" .. ("\0"):rep(59) .. "\x18"
+  local LONG = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"
+  it("gives the digests of the standard", function()
+    local chip <close> = fake_rom.chip { chip = "esp32c3" }
+    for _, case in ipairs { { 0, "a9993e364706816aba3e25717850c26c9cd0d89d", 20 },
+                            { 2, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", 32 } } do
+      chip:reg(SHA + MODE, case[1])
+      put(chip, SHA + M, ABC)
+      chip:reg(SHA + START, 1)
+      assert.equal(case[2], hex(get(chip, SHA + H, case[3])))
+    end
+    put(chip, SHA + M, LONG .. "\x80" .. ("\0"):rep(7))
+    chip:reg(SHA + START, 1)
+    put(chip, SHA + M, ("\0"):rep(62) .. "\x01\xC0")
+    chip:reg(SHA + CONTINUE, 1)
+    assert.equal("248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1", hex(get(chip, SHA + H, 32)))
+  end)
+end)
+
+describe("the RSA accelerator", function()
+  local M, Z, Y, X = 0x000, 0x200, 0x400, 0x600
+  -- The order of P-256 (SEC 2) as a modulus, its -1/N and R*R, and results: Python's integers, pow(x, y, n).
+  local N = "FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551"
+  local N_PRIME, RR = 0xEE00BC4F, "66E12D94F3D956202845B2392B6BEC594699799C49BD6FA683244C95BE79EEA2"
+  local A = "60FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6"
+  local B = "7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299"
+  local A_TO_B = "8284BD0528DD2C9E2CD20589F8B432D1C9885328B9E42ED6FA747AF7B1CD95F5"
+  local A_B_MOD_N = "50F972342C5673503227FC887CFBD08E18DF9568D16C0571E8AADFC7D5CC5087"
+  local A_B = "2DD9F5CB64223652AF0ED4DE4D7E63AAD5A0978EA344B8DCD46AD9FBA01FBEC5" ..
+              "79D44EB0988CA8A4DBEBBF984733203C688C5FAC44DE6566292B866A8DFB9FC6"
+
+  local function modular(chip, base, start)
+    put_number(chip, base + M, N)
+    put_number(chip, base + X, A)
+    put_number(chip, base + Y, B)
+    put_number(chip, base + Z, RR)
+    chip:reg(base + 0x800, N_PRIME)
+    chip:reg(base + 0x804, 7)
+    chip:reg(base + start, 1)
+    return number(chip, base + Z, 32)
+  end
+
+  it("raises to a power, multiplies with and without a modulus", function()
+    for _, case in ipairs { { "esp32c3", 0x6003C000 }, { "esp32c6", 0x6008A000 } } do
+      local chip <close> = fake_rom.chip { chip = case[1] }
+      local base = case[2]
+      assert.equal(1, chip:reg(base + 0x808))           -- memory is ready
+      assert.equal(0, chip:reg(base + 0x818))
+      assert.equal(A_TO_B, modular(chip, base, 0x80C))
+      assert.equal(1, chip:reg(base + 0x818))           -- the interrupt
+      chip:reg(base + 0x81C, 1)
+      assert.equal(0, chip:reg(base + 0x818))
+      assert.equal(A_B_MOD_N, modular(chip, base, 0x810))
+      chip:reg(base + 0x804, 15)                        -- words of the product, less one
+      put_number(chip, base + X, A)
+      put_number(chip, base + Z + 32, B)
+      chip:reg(base + 0x814, 1)
+      assert.equal(A_B, number(chip, base + Z, 64))
+    end
+  end)
+
+  -- The prime of group 2 of RFC 2409; 3^65537 by Python's integers. By Fermat, 3^(P-1) is 1.
+  local P = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD" ..
+    "EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED" ..
+    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF"
+  local P_RR = "6415C2823C303EAD034528C75A74698D432567CCE98616FBB990E34CA6B7648D010D8FECC38880C20092D1E7310041C7" ..
+    "E12791E4EB655E020CB0152674CE158CA513AEA863E637F20D955E8400C51C6D64E95D0D01B808031F69FBFA267F09B5" ..
+    "55DA58A4969989E37CAE72321893172AC52E1890C7B5E3B286B8F05560031F42"
+  local THREE_TO_65537 =
+    "123C66C4D2624BEAFA61FF0A81EB4ACBDFE68C885251CA2C7378C4FB08A93A7B8E4545B40AD0D4078E46806C3A7EC826" ..
+    "99DA799CC61FBA78214D3BC337F5BDA6DB67290B9A00A2A1A3E4D24834CBBDF2CC50DC340D7051D698230AF58B3D4467" ..
+    "F9ED5B62E504D5B25B9DBF68C5A5A2539A35871FD003622EF6175A6E025D09AE"
+  it("works on 1024 bits, and keeps to the constants it is given", function()
+    local chip <close> = fake_rom.chip { chip = "esp32c3" }
+    local base = 0x6003C000
+    local function three_to(exponent, prime)
+      put_number(chip, base + M, P)
+      put_number(chip, base + X, ("0"):rep(255) .. "3")
+      put_number(chip, base + Y, ("0"):rep(256 - #exponent) .. exponent)
+      put_number(chip, base + Z, P_RR)
+      chip:reg(base + 0x800, prime)
+      chip:reg(base + 0x804, 31)
+      chip:reg(base + 0x80C, 1)
+      return number(chip, base + Z, 128)
+    end
+    assert.equal(THREE_TO_65537, three_to("010001", 1))
+    assert.equal(("0"):rep(255) .. "1", three_to(P:sub(1, -2) .. "E", 1))
+    assert.not_equal(THREE_TO_65537, three_to("010001", 3))
+  end)
+end)
+
+describe("the ECC accelerator", function()
+  -- RFC 5903, 8.1: a private number and its public point on P-256.
+  local K = "C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433"
+  local KX = "DAD0B65394221CF9B051E1FECA5787D098DFE637FC90B9EF945D0C3772581180"
+  local KY = "5271A0461CDB8252D61F1C456FA3E59AB1F45B33ACCF5F58389E0577B8990BB3"
+  -- SEC 2: the base point.
+  local GX = "6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296"
+  local GY = "4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5"
+
+  for _, case in ipairs { { "esp32c2", 0x6003E000, 5, 8, 32 }, { "esp32c6", 0x6008B000, 5, 8, 32 },
+                          { "esp32h2", 0x6008B000, 4, 29, 32 }, { "esp32c5", 0x6008B000, 5, 29, 48 } } do
+    local chip_name, base, mode, good, size = table.unpack(case)
+    it("multiplies a point and tells whether it is one, " .. chip_name, function()
+      local chip <close> = fake_rom.chip { chip = chip_name }
+      local conf, k, x, y = base + 0x1C, base + 0x100, base + 0x100 + size, base + 0x100 + 2 * size
+      put_number(chip, k, K)
+      put_number(chip, x, GX)
+      put_number(chip, y, GY)
+      chip:reg(conf, 1 | 1 << 2 | 3 << mode)            -- check, then multiply, P-256
+      assert.equal(1, chip:reg(base + 0x0C))            -- done
+      assert.equal(1, chip:reg(conf) >> good & 1)
+      assert.equal(0, chip:reg(conf) & 1)
+      assert.equal(KX, number(chip, x, 32))
+      assert.equal(KY, number(chip, y, 32))
+      put_number(chip, y, GY)                           -- not on the curve any more
+      chip:reg(conf, 1 | 1 << 2 | 2 << mode)
+      assert.equal(0, chip:reg(conf) >> good & 1)
+      chip:reg(base + 0x18, 1)
+      assert.equal(0, chip:reg(base + 0x0C))
+    end)
+  end
+end)
+
+describe("the ECDSA accelerator", function()
+  -- RFC 6979, A.2.5: P-256, SHA-256, "sample".
+  local QX = "60FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6"
+  local QY = "7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299"
+  local R = "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716"
+  local S = "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8"
+  local Z = "AF2BDBE1AA9B6EC1E2ADE1D694F41FC71A831D0268E9891562113D8A62ADD1BF"
+
+  for _, case in ipairs { { "esp32h2", 0x6008E000, 0x8 | 0x2, 0xA00, 32 },
+                          { "esp32c61", 0x6008E000, 0x10 | 0x4, 0x340, 32 },
+                          { "esp32c5", 0x6008E000, 0x20 | 0x4, 0x3E0, 48 } } do
+    local chip_name, base, conf, memory, size = table.unpack(case)
+    it("takes a good signature and refuses others, " .. chip_name, function()
+      local chip <close> = fake_rom.chip { chip = chip_name }
+      local function check(...)
+        chip:reg(base + 0x04, conf)
+        chip:reg(base + 0x1C, 1)
+        assert.equal(1, chip:reg(base + 0x20))          -- waits for its numbers
+        for i, digits in ipairs { ... } do put_number(chip, base + memory + (i - 1) * size, digits) end
+        chip:reg(base + 0x1C, 2)
+        assert.equal(0, chip:reg(base + 0x20))
+        return chip:reg(base + 0x24)
+      end
+      assert.equal(1, check(R, S, Z, QX, QY))
+      assert.equal(0, check(S, R, Z, QX, QY))
+      assert.equal(0, check(R, S, Z:gsub("^A", "B"), QX, QY))
+      assert.equal(0, check(R, S, Z, QY, QX))
+      assert.equal(0, check(("0"):rep(64), S, Z, QX, QY))
+      assert.equal(1, check(R, S, Z, QX, QY))
+    end)
+  end
+end)
+
+describe("the random number generator", function()
+  it("gives other numbers every time, and the same for the same seed", function()
+    local function draw(seed)
+      local chip <close> = fake_rom.chip { chip = "esp32c6", seed = seed }
+      local list = {}
+      for i = 1, 8 do list[i] = chip:reg(0x600B2808) end
+      return list
+    end
+    local first = draw(1)
+    for i = 2, 8 do assert.not_equal(first[i - 1], first[i]) end
+    assert.same(first, draw(1))
+    assert.not_same(first, draw(2))
+  end)
+end)
+
+describe("flash encryption", function()
+  -- espsecure v5.2.0, encrypt-flash-data --aes-xts: key of the bytes 0, 1, 2, ...; 96 bytes (7 * i + 3) & 0xFF.
+  local PLAIN = {}
+  for i = 0, 95 do PLAIN[#PLAIN + 1] = string.char((7 * i + 3) & 0xFF) end
+  PLAIN = table.concat(PLAIN)
+  local AT_0 = unhex [[
+    cdf65c23e1249b9755fce07e399d06c3354316196ca6d064299e9610f2f0da1ce4e7a9dc85e88f9bc723c576a197f2f9
+    a6ccaeff665ff28969bc2b7ebc3032051c9e0639891ef90ed104108b2d543b2e5a378f48cc6290052885c8cf6c57dfcd]]
+  local AT_10020 = unhex [[
+    dbcd14463f0c8b35805b808afe2ca85b2f6c50a24f46fa9d8792c95665021e55f0d2f12ea1c42a67c5faebc1c74cb7f5
+    ca8aa2d92da28121b5a5425a8fa6de57ca81996ca4e4e218bc78e6d7d1f5c0243b3137fb618ded77ee378ca407fb7388]]
+  local AT_10020_256 = unhex [[
+    a53519642af8a7b7e3cc652ae92809f31d42f5a678c608f89547e795f39fb70fefd408959b04971bb098d01c27410e23
+    b9c5c197378718b977eac46f38eb01c4489358d6d8f5cf9e1e165ef5f3232fb5311b03bddd41f24b12a6e36d5acfa357]]
+
+  -- Burns a key as espefuse does: its last byte first.
+  local function burn(chip, block, first)
+    for w = 0, 7 do
+      local b = first + 31 - 4 * w
+      chip:efuse_word(block, w, b | b - 1 << 8 | b - 2 << 16 | b - 3 << 24)
+    end
+  end
+
+  it("is what the loader's model writes, when there is a key", function()
+    for _, case in ipairs { { "esp32c3", "4", { 0 }, AT_10020 }, { "esp32c6", "0,4", { false, 0 }, AT_10020 },
+                            { "esp32s3", "2,3", { 0, 32 }, AT_10020_256 } } do
+      local chip <close> = sim.new { chip = case[1], keys = case[2], flash_encryption = true }
+      for i, first in ipairs(case[3]) do
+        if first then burn(chip, 3 + i, first) end
+      end
+      local host <close> = rawhost.new(chip)
+      local words = rawhost.words
+      host:command(0x08, "\x07\x07\x12\x20" .. ("U"):rep(32))
+      host:command(0x0D, words(0, 0))
+      local data = ("\xFF"):rep(0x20) .. PLAIN
+      host:command(0x02, words(#data, 1, #data, 0x10000, 1))
+      host:command(0x03, words(#data, 0, 0, 0) .. data, rawhost.checksum(data))
+      assert.equal(hex(case[4]), hex(chip:flash(0x10020, 96)))
+    end
+  end)
+
+  -- The sequence of the Technical Reference Manual: plain bytes, line, address, trigger, release, program.
+  local function encrypt(chip, base, spi, address, bytes, line)
+    chip:reg(base + 0x40, line)
+    chip:reg(base + 0x44, 0)
+    chip:reg(base + 0x48, address)
+    put(chip, base + address % (line == 2 and 64 or 32), bytes)
+    chip:reg(base + 0x4C, 1)
+    assert.equal(2, chip:reg(base + 0x58))
+    chip:reg(base + 0x50, 1)
+    local state = chip:reg(base + 0x58)
+    chip:reg(spi, 1 << 30)
+    chip:reg(spi, 1 << 25)
+    chip:reg(base + 0x54, 1)
+    return state
+  end
+
+  it("is done by the block that feeds the flash controller", function()
+    local chip <close> = fake_rom.chip { chip = "esp32c3", keys = "4", flash_encryption = true }
+    burn(chip, 4, 0)
+    chip:reg(0x600C0044, 9)                             -- manual encryption, also in download mode
+    for at = 0, 95, 32 do
+      assert.equal(3, encrypt(chip, 0x600CC000, 0x60002000, 0x10020 + at, PLAIN:sub(at + 1, at + 32), 1))
+    end
+    assert.equal(hex(AT_10020), hex(chip:flash(0x10020, 96)))
+    assert.equal(("ff"):rep(16), hex(chip:flash(0x10010, 16)))
+    assert.equal(("ff"):rep(16), hex(chip:flash(0x10080, 16)))
+    assert.equal(0, chip:reg(0x600CC000))               -- nobody reads plain bytes back
+    local six <close> = fake_rom.chip { chip = "esp32c6", keys = "4", boot = "flash", flash_encryption = true }
+    burn(six, 4, 0)
+    six:reg(0x60095000, 1)
+    encrypt(six, 0x60002300, 0x60003000, 0x10040, PLAIN:sub(33, 96), 2)
+    assert.equal(hex(AT_10020:sub(33, 96)), hex(six:flash(0x10040, 64)))
+  end)
+
+  it("is not done in download mode where an eFuse forbids it", function()
+    local chip <close> = fake_rom.chip {
+      chip = "esp32c3", keys = "4", flash_encryption = true, dl_encrypt_disabled = true,
+    }
+    burn(chip, 4, 0)
+    chip:reg(0x600C0044, 9)
+    encrypt(chip, 0x600CC000, 0x60002000, 0x10020, PLAIN:sub(1, 32), 1)
+    assert.not_equal(hex(AT_10020:sub(1, 32)), hex(chip:flash(0x10020, 32)))
+  end)
+
+  -- Shows the first 96 bytes of flash through the window, on the UART.
+  local T0, T1, T2, T3, A0 = 5, 6, 7, 28, 10
+  local r = fake_rom
+  local SHOW = {
+    r.lui(T0, 0x600C5000), r.sw(0, 0, T0), r.lui(T1, 0x42000000), r.lui(T2, 0x60000000), r.addi(T3, 0, 96),
+    r.lbu(A0, 0, T1), r.sw(A0, 0, T2), r.addi(T1, T1, 1), r.addi(T3, T3, -1), r.bne(T3, 0, -16), r.STOP,
+  }
+  local function shown(options)
+    options.chip = "esp32c3"
+    local chip <close> = fake_rom.chip(options, SHOW)
+    burn(chip, 4, 0)
+    chip:poke_flash(0, AT_0)
+    chip:reset(options.boot)
+    chip:exchange("", 0.1)
+    chip:reset(options.boot)
+    return hex((chip:exchange("", 1)):sub(-96))
+  end
+
+  it("is undone by the window after a boot from flash, when the count is odd", function()
+    assert.equal(hex(PLAIN), shown { boot = "flash", keys = "4", flash_encryption = true })
+    assert.equal(hex(AT_0), shown { boot = "flash", keys = "4" })
+    assert.equal(hex(AT_0), shown { boot = "download", keys = "4", flash_encryption = true })
+    assert.equal(hex(AT_0), shown { boot = "flash", keys = "9", flash_encryption = true })  -- no such key
+  end)
+end)
