@@ -78,6 +78,26 @@ local args = cli.parse {
       { "--chunk-size", type = "int", min = 4, multiple = 4, metavar = "BYTES",
         help = "UF2: bytes of data in a block" },
       { "--md5-disable", help = "UF2: no MD5 in the blocks" } },
+    { name = "whole", summary = "Make one file of an app and all that it needs: bootloader, partition table, app.",
+      examples = { "image whole build/app.elf -c esp32c3 -o all.bin",
+                   "image whole app.elf -c esp32c3 -o all.bin --bootloader b.bin --partition-table partitions.csv" },
+      { "file", type = "file", help = "app: ELF file or image" },
+      chip_wanted, output,
+      { "--bootloader", type = "file", metavar = "FILE",
+        help = "bootloader; else the one beside the app, or of an installed framework" },
+      { "--partition-table", type = "file", metavar = "FILE",
+        help = "CSV or binary; else the one beside the app, or a default one" },
+      { "--partition-table-offset", type = "address", multiple = 0x1000, metavar = "ADDRESS",
+        help = "where the table goes (0x8000)" },
+      { "--default-table", excludes = "--partition-table", help = "a table with room for one app" },
+      { "--partition", aliases = { "--target-app-partition" }, type = "string", metavar = "LABEL",
+        help = "partition for the app (the one that is started)" },
+      { "--format", "-f", type = "choice", choices = { "raw", "uf2", "hex" }, default = "raw", metavar = "FORMAT",
+        help = "raw, uf2 or hex" },
+      { "--pad-to-size", type = "string", metavar = "SIZE", help = "raw: fill with 0xFF up to this size of flash" },
+      { "--xtal-freq", "-x", type = "int", metavar = "MHZ", help = "crystal, which may need another bootloader" },
+      { "--force", help = "also an app for another chip" },
+      parameters(true), cli.from_elf },
     { name = "split", summary = "Write each segment of an image to a file of its own.",
       examples = { "image split app.bin", "image split app.bin -o parts/app" },
       { "file", type = "file", help = "image" },
@@ -164,6 +184,20 @@ function run.merge(report)
   report:result({ output = merged.output, bytes = merged.size, format = merged.format, regions = merged.regions },
     ("Wrote %s, %d bytes%s"):format(merged.output, merged.size,
       merged.format == "raw" and (", for address 0x%X"):format(merged.target_offset) or ""))
+end
+
+function run.whole(report)
+  local ctx, o = cli.input_context(args), options(report)
+  o.table_name, o.table_offset, o.crystal = args.partition_table, args.partition_table_offset, args.xtal_freq
+  for _, key in ipairs { "table", "min_rev_full", "mmu_page_size", "ignore_app_descriptor" } do o[key] = ctx[key] end
+  o.flash_mode, o.flash_freq, o.flash_size = cli.flash_settings(args)
+  o.chip, o.output = need "chip", need "output"
+  local merged = require "esp.whole_set".save(args.file, o)
+  report:note("bootloader: " .. merged.bootloader)
+  report:note("partition table: " .. merged.table_name)
+  report:result({ output = merged.output, bytes = merged.size, format = merged.format, regions = merged.regions,
+                  bootloader = merged.bootloader, table = merged.table_name },
+    ("Wrote %s, %d bytes, for address 0x0"):format(merged.output, merged.size))
 end
 
 local function segments()

@@ -1,7 +1,6 @@
 #!/usr/bin/env esplua
 -- Shows what the program on a chip says.
 local cli = require "esp.cli"
-local fail = require "esp.error"
 local monitor = require "esp.cli.monitor"
 
 local args = cli.parse {
@@ -10,7 +9,7 @@ local args = cli.parse {
     .. "addresses in the output, such as those of a crash, get the names of functions and lines of source.",
   examples = { "monitor -p /dev/ttyUSB0", "monitor -b 74880 --reset", "monitor --reset --until 'ready' --for 10",
                "monitor --elf build/", "monitor --elf app.elf --log boot.txt" },
-  cli.connection[1],
+  cli.port_options,
   { "--baud", "-b", aliases = { "-r", "--monitor-baud" }, type = "int", min = 1, max = 100000000, metavar = "RATE",
     env = "ESPLUA_MONITOR_BAUD", help = "bits per second of the program's output (115200)" },
   { "--reset", help = "reset the chip first, so that it starts what is in flash" },
@@ -18,18 +17,11 @@ local args = cli.parse {
 }
 monitor.check(args)
 
-local function first_port(report)
-  local entry = require "esp.ports".list()[1]
-  if not entry then fail { code = "port_missing", message = "no serial port found", hint = "name it with --port" } end
-  report:note("on " .. entry.name)
-  return entry.name
-end
-
 cli.run(args, function(report)
   local ports = require "esp.ports"
   args.monitor_baud = args.baud
   local baud = monitor.baud(args)
-  local url = args.port or require "esp.config".environment().port or first_port(report)
+  local url = cli.port(args, report)
   local port <close> = ports.open(url, { baud = baud })
   local function reset() ports.reset(port, url) end
   if args.reset then reset() end

@@ -7,7 +7,7 @@ local args = cli.parse {
   summary = "Reset the chip by DTR and RTS: start its program, enter the loader, or hold it in reset.",
   details = "The chip need not answer. A reset by other means: run --after soft-reset or --after watchdog-reset.",
   examples = { "reset", "reset -p /dev/ttyUSB0", "reset --loader", "reset --hold", "reset --hold --for 5" },
-  cli.connection[1],
+  cli.port_options,
   { "--loader", aliases = { "--bootloader" }, help = "enter the ROM loader instead of starting the program in flash" },
   { "--usb", help = "with --loader: the sequence for USB-Serial/JTAG" },
   { "--hold", excludes = "--loader", help = "keep the chip in reset, also after this command has ended" },
@@ -17,16 +17,9 @@ if args["for"] and not args.hold then
   fail { code = "usage", message = "--for goes with --hold" }
 end
 
-local function first_port(report)
-  local entry = require "esp.ports".list()[1]
-  if not entry then fail { code = "port_missing", message = "no serial port found", hint = "name it with --port" } end
-  report:note("on " .. entry.name)
-  return entry.name
-end
-
 cli.run(args, function(report)
   local config, ports, reset = require "esp.config", require "esp.ports", require "esp.reset"
-  local url = args.port or config.environment().port or first_port(report)
+  local url = cli.port(args, report)
   local port <close> = ports.open(url)
   if not port:info().has_lines then
     fail { code = "unsupported", message = url .. ": this port has no DTR and RTS lines, so it cannot reset",

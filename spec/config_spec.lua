@@ -119,6 +119,34 @@ custom_hard_reset_sequence = R1|W0.1|R0
   end)
 end)
 
+describe("keys of our own", function()
+  it("count in our section", function()
+    local values = load_text "[esplua]\nport = /dev/ttyUSB7\nbaud = 460800\nmonitor_baud = 9600\nchip = esp32c3\n"
+    assert.same({ "/dev/ttyUSB7", 460800, 9600, "esp32c3" }, { values.port, values.baud, values.monitor_baud,
+                                                               values.chip })
+    assert.same({}, values.notes)
+  end)
+
+  it("are unknown in esptool's", function()
+    local values = load_text "[esptool]\nport = /dev/ttyUSB7\n"
+    assert.is_nil(values.port)
+    assert.equal("unknown_config_key", values.notes[1].code)
+  end)
+
+  it("are less than options and the environment", function()
+    local connect = require "esp".connect
+    local settings = load_text "[esplua]\nport = sim:esp32c3\nbaud = 460800\nchip = esp32\n"
+    local common = { config = settings, before = "no-reset", after = "no-reset", no_stub = true }
+    local function with(o) return connect(setmetatable(o, { __index = common })) end
+    local err = assert.has_error(function() with { env = {} } end)
+    assert.equal("wrong_chip", err.code)
+    local chip <close> = with { env = { chip = "esp32c3" } }
+    assert.same({ "sim:esp32c3", 460800 }, { chip.url, chip.baud })
+    local other <close> = with { env = {}, port = "sim:esp32", baud = 115200 }
+    assert.same({ "sim:esp32", 115200 }, { other.url, other.baud })
+  end)
+end)
+
 describe("the search for a configuration file", function()
   local base
   local function env(values) return function(name) return values[name] end end

@@ -126,6 +126,31 @@ describe("what an app needs", function()
     bad(2, "--default-table", { "flash", "-p", port, "--default-table", app })
   end)
 
+  it("is one file with it", function()
+    local app = put("one/app.elf", fixtures.app(CHIP))
+    put("one/bootloader.bin", bootloader)
+    local out = path "one/all.bin"
+    good { "image", "whole", app, "-c", CHIP, "-o", out, "-fm", "dout" }
+    local bytes, image = program.read(out), require "esp.image"
+    assert.equal("\xE9\3", bytes:sub(1, 1) .. bytes:sub(3, 3))                -- dout
+    assert.equal(2, bytes:byte(4) >> 4)                                       -- 4MB
+    assert.is_true(image.parse(bytes:sub(1, 0x8000), "b").checksum_valid)
+    assert.equal("factory", partition.decode(bytes:sub(0x8001, 0x8C00))[3].label)
+    local made = image_elf.convert(app, { chip = CHIP, flash_mode = "dout", flash_size = "4MB" }):bytes(1)
+    assert.equal(made, bytes:sub(0x10001))
+
+    local csv = put("own.csv", "nvs,data,nvs,0x9000,16K\notadata,data,ota,,8K\nota_0,app,ota_0,,1M\n"
+      .. "ota_1,app,ota_1,,1M\n")
+    good { "image", "whole", app, "-c", CHIP, "-o", out, "--partition-table", csv, "--partition", "ota_1" }
+    bytes = program.read(out)
+    assert.equal("\xFF\xE9", bytes:sub(0x10001, 0x10001) .. bytes:sub(0x110001, 0x110001))
+    good { "flash", "-p", "sim:esp32c3?flash=" .. path "one.flash", out }      -- taken as what it is
+    assert.equal("\xE9", program.read(path "one.flash"):sub(0x110001, 0x110001))
+    os.remove(path "one/bootloader.bin")
+    bad(14, "no bootloader for ESP32-C3 is found beside", { "image", "whole", app, "-c", CHIP, "-o", out })
+    bad(2, "--chip is missing", { "image", "whole", app, "-o", out })
+  end)
+
   it("may be partitions that are erased", function()
     local flash = path "erase.bin"
     local port = "sim:esp32c3?flash=" .. flash

@@ -14,10 +14,16 @@ local SIZES = { "keep", "detect", "256KB", "512KB", "1MB", "2MB", "2MB-c1", "4MB
                 "64MB", "128MB" }
 local FREQS = { "keep", "80m", "60m", "64m", "48m", "40m", "32m", "30m", "26m", "24m", "20m", "16m", "15m", "12m" }
 
---- Options of every command that talks to a chip.
-M.connection = {
+--- Which port.
+M.port_options = {
   { "--port", "-p", type = "string", metavar = "PORT", env = "ESPLUA_PORT",
     help = "serial device, socket://HOST:PORT, rfc2217://HOST:PORT or sim:CHIP; without it all ports are tried" },
+  { "--confirm-port", help = "ask which port is to be used" },
+}
+
+--- Options of every command that talks to a chip.
+M.connection = {
+  M.port_options,
   { "--baud", "-b", type = "int", min = 1, max = 100000000, metavar = "RATE", env = "ESPLUA_BAUD",
     help = "bits per second while working (115200)" },
   { "--chip", "-c", type = "chip", metavar = "CHIP", env = "ESPLUA_CHIP", help = "the chip it must be (auto)" },
@@ -183,6 +189,55 @@ function M.run(args, fn)
   return result
 end
 
+-- Ask a person for the port.
+local function ask_port(report, list)
+  local fail, term = require "esp.error", require "esp.core.term"
+  if #list == 0 then fail { code = "port_missing", message = "no serial port found", hint = "name it with --port" } end
+  if not term.isatty(0) or not term.isatty(1) then
+    fail { code = "usage", message = "--confirm-port: there is nobody to ask", hint = "name the port with --port" }
+  end
+  for i, entry in ipairs(list) do
+    local usb = entry.usb or {}
+    report:say(("%3d  %s  %s"):format(i, entry.name, usb.product or entry.description or ""))
+  end
+  while true do
+    io.stdout:write(("Which port? 1 to %d, Enter for 1, q to end: "):format(#list))
+    io.stdout:flush()
+    local word = io.stdin:read "l"
+    word = word and word:match "^%s*(.-)%s*$"
+    if not word or word == "q" then fail { code = "cancelled", message = "no port was chosen" } end
+    local entry = list[word == "" and 1 or math.tointeger(tonumber(word)) or 0]
+    if entry then
+      report:detail(("ESPLUA_PORT=%s, or port = %s in esplua.cfg below [esplua], spares the question"):format(
+        entry.name, entry.name))
+      return entry.name
+    end
+  end
+end
+
+--- The port that options, environment and configuration file name, or else the first; with --confirm-port the user is
+-- asked.
+-- @param args as M.parse gives them, with M.port_options
+-- @param report of esp.report
+-- @return name
+-- @raise port_missing, usage, cancelled
+function M.port(args, report)
+  local config, fail = require "esp.config", require "esp.error"
+  local filter = args.port_filter and #args.port_filter > 0 and args.port_filter or nil
+  local settings = not args.port and config.load()
+  local name = args.port or config.environment().port or not filter and settings.port
+  if name then return name end
+  if not filter and settings.port_filter then
+    filter = {}
+    for word in settings.port_filter:gmatch "%S+" do filter[#filter + 1] = word end
+  end
+  local list = require "esp.ports".list { filter = filter }
+  if args.confirm_port then return ask_port(report, list) end
+  if not list[1] then fail { code = "port_missing", message = "no serial port found", hint = "name it with --port" } end
+  report:note("on " .. list[1].name)
+  return list[1].name
+end
+
 -- What is known of the chip without asking it much, for the first line and the first event.
 local function introduce(chip, report)
   local ok, info = pcall(chip.info, chip)
@@ -207,8 +262,9 @@ function M.connect(args, report, need)
   if settings.file then report:detail("Settings from " .. settings.file) end
   local listener = report:listener()
   for _, note in ipairs(settings.notes) do listener(note) end
+  local port = args.confirm_port and M.port(args, report) or args.port
   local chip = require "esp".connect {
-    port = args.port, baud = args.baud, chip = args.chip, before = args.before, after = args.after,
+    port = port, baud = args.baud, chip = args.chip, before = args.before, after = args.after,
     attempts = args.connect_attempts, port_filter = #args.port_filter > 0 and args.port_filter or nil,
     no_stub = args.no_stub or need and need.rom and not args.stub, stub = args.stub,
     rom_baud = args.rom_baud, override_vddsdio = args.override_vddsdio, config = settings,

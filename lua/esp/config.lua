@@ -23,6 +23,12 @@ local KEYS = {
   open_port_attempts = { "count", 1, 0, math.maxinteger },               -- 0: without end
   custom_reset_sequence = { "text" },
   custom_hard_reset_sequence = { "text" },
+  -- Ours alone: what the options of the same names give.
+  port = { "text", own = true },
+  port_filter = { "text", own = true },
+  chip = { "text", own = true },
+  baud = { "count", nil, 1, 100000000, own = true },
+  monitor_baud = { "count", nil, 1, 100000000, own = true },
 }
 
 local FILES = { "esplua.cfg", "esptool.cfg", "setup.cfg", "tox.ini" }
@@ -137,7 +143,7 @@ local function apply(values, sections, path)
   local unknown = {}
   for i = #SECTIONS, 1, -1 do
     for key, text in pairs(sections[SECTIONS[i]] or {}) do
-      if not KEYS[key] then
+      if not KEYS[key] or KEYS[key].own and SECTIONS[i] ~= SECTIONS[1] then
         unknown[#unknown + 1] = key
       else
         local value, wrong = read_value(key, text)

@@ -44,19 +44,24 @@ local function settle_options(opts)
   local env = opts.env or config_file.environment()
   local o = {
     config = opts.config or config_file.load(),
-    port = opts.port or env.port, trace = opts.trace, on_event = opts.on_event, fpga = env.fpga,
+    trace = opts.trace, on_event = opts.on_event, fpga = env.fpga,
     port_filter = opts.port_filter, override_vddsdio = opts.override_vddsdio,
     no_stub = opts.no_stub, stub = opts.stub,
     notes = opts.config == nil,
   }
-  o.baud = number_option(opts, "baud", env.baud or ROM_BAUD, 1, 100000000)
+  o.port = opts.port or env.port or not opts.port_filter and o.config.port or nil
+  if not o.port_filter and o.config.port_filter then
+    o.port_filter = {}
+    for word in o.config.port_filter:gmatch "%S+" do table.insert(o.port_filter, word) end
+  end
+  o.baud = number_option(opts, "baud", env.baud or o.config.baud or ROM_BAUD, 1, 100000000)
   o.attempts = number_option(opts, "attempts", env.connect_attempts or o.config.connect_attempts or 7,
                              math.mininteger, math.maxinteger)
   o.open_attempts = number_option(opts, "open_attempts", env.open_port_attempts or o.config.open_port_attempts or 1,
                                   0, math.maxinteger)
   o.before = known_choice(config_file.BEFORE, opts.before or env.before, "default-reset", "before")
   o.after = known_choice(config_file.AFTER, opts.after or env.after, "hard-reset", "after")
-  local name = opts.chip or env.chip or "auto"
+  local name = opts.chip or env.chip or o.config.chip or "auto"
   if name ~= "auto" then o.chip = chips.get(name) end
   -- A chip that already talks is talking at the rate it was left at.
   o.rom_baud = o.before == "no-reset-no-sync" and o.baud or math.min(ROM_BAUD, o.baud)

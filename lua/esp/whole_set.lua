@@ -148,11 +148,13 @@ local function find_table(chip, app, o)
     local path
     if app then path = select(2, M.beside(app)) end
     if path then return partition.load(path, { table_offset = o.table_offset }), path end
-    local there = table_in_flash(chip, o)
+    local there = not o.offline and table_in_flash(chip, o)
     if there then return there, nil end
   end
-  local bytes = require "esp.flash_util".size_bytes(o.flash_size or "")
-  local size = bytes or chip:flash_id({ spi_connection = o.spi_connection, on_event = function() end }).size
+  local size = require "esp.flash_util".size_bytes(o.flash_size or "")
+  if not size and not o.offline then
+    size = chip:flash_id({ spi_connection = o.spi_connection, on_event = function() end }).size
+  end
   if not size then
     fail { code = "flash_size_unknown", message = "no default partition table: the size of flash is not known",
            hint = "give --flash-size, or --partition-table FILE" }
@@ -161,10 +163,10 @@ local function find_table(chip, app, o)
 end
 
 --- Everything that has to be written beside an app.
--- @param chip chip object
+-- @param chip chip object, or { id =, name =, data =, crystal =, revision_number = } with o.offline
 -- @param app path of the app, or nil
 -- @param o { bootloader = path; table = entries; table_name; table_offset; default_table = whether it is wanted;
---   flash_size, spi_connection; getenv }: what is there is taken, the rest is looked for
+--   flash_size, spi_connection; offline = do not ask the chip; getenv }: what is there is taken, the rest is looked for
 -- @return { bootloader = path, table = entries, table_name = nil when it is the one in flash, already there;
 --   foreign = whether bootloader or table were not made for this flash, so that the header should say its size;
 --   items = pairs for esp.inputs }
@@ -179,6 +181,43 @@ function M.plan(chip, app, o)
   end
   return { bootloader = bootloader, table = list, table_name = name, items = items,
            foreign = installed or made or false }
+end
+
+--- Everything that an app needs, and the app, as one file for flash.
+-- @param app path of the app, ELF or image
+-- @param o { chip = id, needed; output = path; bootloader, table, table_name, table_offset, default_table as of plan;
+--   flash_size ("4MB" for a default table), flash_mode, flash_freq; partition = label of the app's partition;
+--   format ("raw", "uf2", "hex"), pad_to_size as of esp.image_merge; min_rev_full, mmu_page_size,
+--   ignore_app_descriptor, force as of esp.inputs; crystal = MHz; on_note }
+-- @return as esp.image_merge.merge; with bootloader = path, table_name
+function M.save(app, o)
+  local data = require "esp.chips".get(o.chip)
+  local chip = { id = data.id, name = data.name, data = data, revision_number = o.min_rev_full,
+                 crystal = function() return o.crystal end }
+  local set = M.plan(chip, app, setmetatable({ offline = true, flash_size = o.flash_size or "4MB" }, { __index = o }))
+  local ctx = { chip = data.id, table = set.table, force = o.force, min_rev_full = o.min_rev_full,
+                mmu_page_size = o.mmu_page_size, ignore_app_descriptor = o.ignore_app_descriptor,
+                flash_mode = o.flash_mode, flash_freq = o.flash_freq, flash_size = o.flash_size or "4MB" }
+  local items = { set.items[1], set.items[2] }
+  local regions = require "esp.inputs".load_all(items, ctx)
+  local app_regions
+  if o.partition then
+    app_regions = require "esp.partition_chip".place(set.table, { { o.partition, app } }, ctx)
+  else
+    app_regions = require "esp.inputs".load_all({ { false, app } }, ctx)
+  end
+  table.move(app_regions, 1, #app_regions, #regions + 1, regions)
+  local parts = {}
+  for i, r in ipairs(regions) do
+    parts[i] = { r.address, { data = r.payload:read(0, r.size), name = r.name } }
+  end
+  require "esp.input".close(regions)
+  local size = o.flash_size or set.foreign and "4MB" or nil
+  local merged = require "esp.image_merge".merge(parts, {
+    chip = data.id, output = o.output, format = o.format, pad_to_size = o.pad_to_size, flash_mode = o.flash_mode,
+    flash_freq = o.flash_freq, flash_size = size, on_note = o.on_note })
+  merged.bootloader, merged.table_name = set.bootloader, set.table_name
+  return merged
 end
 
 return M

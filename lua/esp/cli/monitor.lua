@@ -64,7 +64,8 @@ end
 --- The rate of the program's output.
 function M.baud(args)
   if args.monitor_baud then return args.monitor_baud end
-  return require "esp.config".environment().monitor_baud or BAUD
+  local config = require "esp.config"
+  return config.environment().monitor_baud or config.load().monitor_baud or BAUD
 end
 
 -- Files that were flashed and may hold the program's symbols: ELF files and build folders.
