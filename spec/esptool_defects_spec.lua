@@ -166,3 +166,82 @@ describe("get-security-info", function()
     assert.matches("\nFlash Encryption: Enabled\n", r.out, 1, true)
   end)
 end)
+
+describe("the command line", function()
+  setup(function() folder = program.folder() end)
+  teardown(program.clean)
+
+  it("takes the page sizes that only the ESP32-S31 has", function()
+    local elf = program.write(path "s31.elf", require "spec.support.image_fixtures".app "esp32s31")
+    for _, size in ipairs { "128KB", "256KB" } do
+      local r = esptool { "--chip", "esp32s31", "elf2image", "--flash-mmu-page-size", size, "-o", path "out.bin", elf }
+      assert.equal(0, r.status, r.out .. r.err)
+    end
+    local r = esptool { "--chip", "esp32c6", "elf2image", "--flash-mmu-page-size", "256KB", "-o", path "out.bin",
+                        program.write(path "c6.elf", require "spec.support.image_fixtures".app "esp32c6") }
+    assert.equal(2, r.status)
+    assert.matches("page size", r.err, 1, true)
+  end)
+
+  it("makes version 1 for the ESP8266 when none is given", function()
+    local elf = program.write(path "v1.elf", require "spec.support.image_fixtures".esp8266())
+    local r = esptool { "--chip", "esp8266", "elf2image", "-o", path "v1-", elf }
+    assert.equal(0, r.status, r.out .. r.err)
+    assert.equal("\xE9", program.read(path "v1-0x00000.bin"):sub(1, 1))
+  end)
+
+  it("does not take an unknown chip for the one with the same low byte of its number", function()
+    local image = program.read(HELLO)
+    local file = program.write(path "odd.bin", image:sub(1, 12) .. "\5\1" .. image:sub(15))
+    local r = esptool { "image-info", file }
+    assert.is_nil(r.out:find("Detected image type: ESP32-C3", 1, true))
+    assert.matches("261", r.out .. r.err, 1, true)
+  end)
+
+  it("refuses a bad baud rate in the environment in one line", function()
+    local r = program.run({ "esptool", "-p", "sim:esp32c3", "read-mac" }, { env = { ESPTOOL_BAUD = "fast" } })
+    assert.equal(2, r.status)
+    assert.matches('ESPTOOL_BAUD: "fast" is not a baud rate', r.err, 1, true)
+    assert.is_nil(r.err:find("traceback", 1, true))
+  end)
+end)
+
+-- Every defect of esptool that we know of, and the spec that shows that it is not ours.
+describe("each known defect of esptool", function()
+  local INDEX = {
+    { "files to encrypt skip the checks", "esptool_defects",
+      "checks the files that are to be encrypted like the others" },
+    { "one file that cannot be compressed ends compression", "esptool_defects",
+      "compresses the next file although one did not get smaller" },
+    { "alignment is checked on the wrong list", "esptool_defects",
+      "looks at the addresses of those that are encrypted, and only at them" },
+    { "the last file decides how writing is finished", "esptool_defects",
+      "leaves the loader in one piece whichever file is the encrypted one" },
+    { "verifying changes the header with secure boot on", "esptool_defects",
+      "expects the header as write-flash left it where secure boot is on" },
+    { "a cure that failed is called a success", "esptool_defects", "is not said to have been cured" },
+    { "two lists of chips for more than 16 MB", "esptool_defects", "by one list for note and refusal" },
+    { "the library makes ESP8266 images of version 3", "image_elf", "is version 1 when no version is given" },
+    { "page sizes of the ESP32-S31 cannot be given", "image_elf", "takes page sizes that only some chips have" },
+    { "the low byte of the chip's number decides", "image_info", "knows a chip by the whole of its number" },
+    { "names of chips are compared in the wrong case: the counter's", "esptool_defects",
+      "names the counter as the chip has it" },
+    { "names of chips are compared in the wrong case: the digest", "esptool_defects",
+      "does not look for a digest in an image of the ESP8266" },
+    { "an option's spelling of version 4 is refused", "esptool_args",
+      "--ignore-flash-encryption-efuse-setting" },
+    { "a bad ESPTOOL_BAUD ends in a traceback", "esptool_upload",
+      "takes the environment, and names what is wrong in it" },
+    { "one status for all failures", "esptool_upload",
+      "ends as esptool does, or tells kinds of failure apart when asked to" },
+    { "force overrides the size of flash, says the manual", "esptool_defects",
+      "does not let --force write past the end of flash" },
+  }
+
+  for _, entry in ipairs(INDEX) do
+    it("has a spec: " .. entry[1], function()
+      local text = program.read(("spec/%s_spec.lua"):format(entry[2]))
+      assert.is_truthy(text:find(entry[3], 1, true))
+    end)
+  end
+end)
