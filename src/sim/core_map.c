@@ -99,11 +99,10 @@ static int block_of(struct sim_chip *c, uint32_t page, struct cpu_block *block) 
 
 /* A page of the window onto flash, as flash is now; zeros where the table has nothing. */
 static int map_flash(struct sim_chip *c, struct cpu_bus *b, uint32_t page) {
-  uint32_t at;
-  struct cpu_block block;
-  uint8_t *host;
-  if (!c->machine.on || !(host = sim_mem_page(&c->bus.mem, page, 1)) ||
-      cpu_bus_block(b, &block, host, CPU_PAGE) != CPU_BUS_OK)
+  uint32_t at, frame = cpu_bus_page(b, page)->frame;
+  uint8_t *host = c->machine.on ? sim_mem_page(&c->bus.mem, page, 1) : NULL;
+  struct cpu_block block = {host, CPU_PAGE, frame}; /* not a new frame every time: they are numbered */
+  if (!host || (!frame && cpu_bus_block(b, &block, host, CPU_PAGE) != CPU_BUS_OK))
     return -1;
   int encrypted;
   if (sim_cache_where(c, page, &at, &encrypted)) {
@@ -113,6 +112,7 @@ static int map_flash(struct sim_chip *c, struct cpu_bus *b, uint32_t page) {
   }
   else /* an error of the cache, which is an interrupt that no ROM asks for */
     memset(host, 0, SIM_PAGE);
+  cpu_bus_touched(b, &block, 0, CPU_PAGE);
   return cpu_bus_map(b, page, &block, 0, CPU_PAGE, CPU_BUS_READ | CPU_BUS_EXEC);
 }
 

@@ -44,8 +44,17 @@ void cpu_free(struct cpu *c) {
 }
 
 void cpu_flush(struct cpu *c) {
-  for (size_t i = 0; i < CPU_CACHE_SIZE; i++)
-    c->cache[i].tag = (uint32_t)NO_TAG;
+  memset(c->cache, 0xFF, CPU_CACHE_SIZE * sizeof *c->cache); /* every tag is NO_TAG */
+  c->fetch_page = NO_PAGE;
+  c->epoch = c->bus->epoch;
+}
+
+/* The map has changed. Instructions are kept by the memory that they are in, so they stay; but what lies across the
+ * end of a page may go on elsewhere now. */
+static void follow_map(struct cpu *c) {
+  const size_t per_page = CPU_PAGE / 2;
+  for (size_t i = per_page - 2; i < CPU_CACHE_SIZE; i += per_page)
+    c->cache[i].tag = c->cache[i + 1].tag = (uint32_t)NO_TAG;
   c->fetch_page = NO_PAGE;
   c->epoch = c->bus->epoch;
 }
@@ -76,7 +85,7 @@ void cpu_stop_fault(struct cpu *c, enum cpu_fault_code code, int bus_error, uint
 /* One stretch, until something has to be looked at. */
 static void stretch(struct cpu *c, uint64_t end) {
   if (c->epoch != c->bus->epoch)
-    cpu_flush(c);
+    follow_map(c);
   if (c->ops->interrupt(c))
     c->waiting = false;
   if (c->waiting) {

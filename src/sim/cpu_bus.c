@@ -127,7 +127,16 @@ int cpu_bus_map_device(struct cpu_bus *b, uint32_t address, uint32_t size,
 }
 
 void cpu_bus_unmap(struct cpu_bus *b, uint32_t address, uint32_t size) {
-  (void)put_pages(b, address, size, (struct cpu_page){0}, false);
+  if (!range_ok(address, size))
+    return;
+  b->epoch++;
+  for (uint32_t done = 0; done < size; done += CPU_PAGE) {
+    struct cpu_page *leaf = b->table[(address + done) >> (CPU_PAGE_BITS + 10)];
+    struct cpu_page *e = &leaf[((address + done) >> CPU_PAGE_BITS) & (CPU_BUS_LEAF - 1)];
+    if (leaf == b->blank)
+      continue;
+    e->host = NULL, e->device = NULL, e->can = 0; /* its frame may be used again */
+  }
 }
 
 static void changed(struct cpu_bus *b, uint32_t first, uint32_t n) {

@@ -96,6 +96,7 @@ int cpu_bus_map(struct cpu_bus *b, uint32_t address, const struct cpu_block *blo
                 uint32_t size, unsigned allow);
 int cpu_bus_map_device(struct cpu_bus *b, uint32_t address, uint32_t size,
                        const struct cpu_bus_device *device);
+/* The frame of a page stays to be found, for the caller who maps the same memory there again. */
 void cpu_bus_unmap(struct cpu_bus *b, uint32_t address, uint32_t size);
 
 /* Tells the decode caches that the caller changed n bytes of a block itself. */
