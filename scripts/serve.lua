@@ -45,7 +45,12 @@ local function describe(e)
 end
 
 local function warn(report)
-  if serve.is_local(args.listen) then return end
+  if serve.is_local(args.listen) then
+    if (arg[0] or ""):find "esp_rfc2217_server" then
+      report:note "only this machine can reach it; --listen 0.0.0.0 lets others in"
+    end
+    return
+  end
   if args.secret_file then
     report:warning "these ports can be reached from other machines, and nothing is encrypted"
     return

@@ -473,3 +473,18 @@ describe("PORT:NUMBER", function()
     end)
   end
 end)
+
+describe("a binary called by the name of esptool's server", function()
+  local program = require "spec.support.program"
+
+  it("serves, and says how far it can be reached", function()
+    local folder = program.folder()
+    local r = program.run({ "-p", "0", "-vv", "--r0", "sim:esp32c3" }, { as = folder .. "/esp_rfc2217_server.py",
+                                                                          interrupt = 0.7 })
+    assert.equal(0, r.status, r.err)
+    assert.matches("only this machine can reach it", r.out, 1, true)
+    assert.matches("sim:esp32c3 is served at rfc2217://127.0.0.1:%d+\n", r.out)
+    assert.matches("?ign_set_control' chip-id", r.out, 1, true)
+    program.clean()
+  end)
+end)

@@ -270,20 +270,26 @@ static void prompt(lua_State *L) {
 }
 
 /* Tools of others whose command lines stock scripts take, when the binary is called by their names. */
-static const char *const ROLES[] = {"esptool", "espefuse", "espsecure", NULL};
+static const struct {
+  const char *name, *script;
+} ROLES[] = {{"esptool", "esptool"},
+             {"espefuse", "espefuse"},
+             {"espsecure", "espsecure"},
+             {"esp_rfc2217_server", "serve"},
+             {NULL, NULL}};
 
-/* The tool that argv[0] names, "esptool" for /usr/bin/esptool.py; NULL if it is none. */
+/* The script for the tool that argv[0] names, "esptool" for /usr/bin/esptool.py; NULL if it is none. */
 static const char *role_of(const char *name) {
   const char *base = name;
   for (const char *p = name; *p; p++) {
     if (*p == '/' || *p == '\\')
       base = p + 1;
   }
-  for (int i = 0; ROLES[i]; i++) {
-    size_t n = strlen(ROLES[i]);
-    if (strncmp(base, ROLES[i], n) == 0 &&
+  for (int i = 0; ROLES[i].name; i++) {
+    size_t n = strlen(ROLES[i].name);
+    if (strncmp(base, ROLES[i].name, n) == 0 &&
         (base[n] == '\0' || strcmp(base + n, ".py") == 0 || strcmp(base + n, ".exe") == 0))
-      return ROLES[i];
+      return ROLES[i].script;
   }
   return NULL;
 }
