@@ -155,13 +155,20 @@ function M.load(name)
     hint = "`esplua --help` lists the commands" }
 end
 
+--- What a stock command declares.
+-- @param name string
+-- @return declaration of esp.cli.parser, or nil
+function M.declaration(name)
+  local path = "scripts/" .. name .. ".lua"
+  local text = pack().read(path)
+  return text and require "esp.cli".declaration((text:gsub("^#[^\n]*", "")), path) or nil
+end
+
 --- The help of the interpreter, with the summaries of the stock commands.
 function M.help()
-  local cli = require "esp.cli"
   local rows = {}
   for _, name in ipairs(M.commands()) do
-    local path = "scripts/" .. name .. ".lua"
-    local decl = cli.declaration((pack().read(path):gsub("^#[^\n]*", "")), path)
+    local decl = M.declaration(name)
     rows[#rows + 1] = { name, decl and decl.summary or "" }
   end
   return HELP .. "Commands:\n" .. require "esp.cli.help".columns(rows, 80) .. "\n" .. TAIL
