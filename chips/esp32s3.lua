@@ -145,6 +145,7 @@ return {
     rom = {
       attach = 0x40000AEC, configure = 0x40000A50, write_encrypted = 0x4000096C,
       security_info = { { from = 0, 0x40048174 } },
+      flash_read_pointer = 0x3FCEF688,           -- rom_default_spiflash_legacy_funcs.read
       usb = {
         device = 0x3FCEFFBC, poll = 0x4000291C, read = 0x40002640, write = 0x40002628, callback = 0x400026B8,
       },

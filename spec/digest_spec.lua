@@ -57,6 +57,17 @@ describe("digest", function()
       digest.hex(digest.sha256(("a"):rep(1000000))))
   end)
 
+  -- From the formula in doc/stub-protocol.md, by a program in another language.
+  it("are what our stub tells of flash", function()
+    for text, expected in pairs { [""] = "0123456789abcdef", a = "2b0924eedadfdb53", abcd = "9388f88d425fb0f3",
+                                  ["message digest"] = "2b58c600a54b2c1d",
+                                  [("\xFF"):rep(4096)] = "f6b6e17e393c032c", [("\0"):rep(4096)] = "484761a12511019e",
+                                  [("\xFF"):rep(4095)] = "6a17f598da56763a" } do
+      assert.equal(expected, digest.hex(digest.mix(text)))
+    end
+    assert.has_error(function() digest.mix() end)
+  end)
+
   it("computes CRC-32, going on from an earlier one", function()
     assert.equal(0xCBF43926, digest.crc32 "123456789")
     assert.equal(0xCBF43926, digest.crc32("6789", digest.crc32 "12345"))

@@ -19,8 +19,8 @@ local function spi(host, opcode, o)
   o = o or {}
   local usr = 1 << 31
   if o.addr then
-    usr = usr | 1 << 30
-    host:write_reg(SPI + 0x1C, 23 << 26)
+    usr = usr | 1 << 30 | (o.dummy and 1 << 29 or 0)
+    host:write_reg(SPI + 0x1C, 23 << 26 | (o.dummy or 1) - 1)
     host:write_reg(SPI + 0x04, o.addr)
   end
   if o.tx then
@@ -42,6 +42,55 @@ local function spi(host, opcode, o)
   return host:read_reg(SPI + 0x58)
 end
 
+-- SPI_MEM_CTRL_REG: FASTRD_MODE and FREAD_DUAL or FREAD_QUAD (soc/spi_mem_reg.h).
+local CTRL, ONE, TWO, FOUR = SPI + 0x08, 0, 1 << 13 | 1 << 14, 1 << 13 | 1 << 20
+
+describe("the lines of the simulated flash", function()
+  -- As data sheets have it: 3Bh sends bits 7, 5, 3, 1 on Q while 6, 4, 2, 0 are on D.
+  local CONTENT = "\x12\x34\x56\x78\xF0\x0F\xFF\xFF"
+  local function reads(options, fn)
+    options.chip = "esp32c3"
+    with(options, function(host, board)
+      board:poke_flash(0x100, CONTENT)
+      fn(function(lines, opcode, dummy)
+        host:write_reg(CTRL, lines)
+        local word = spi(host, opcode, { addr = 0x100, bits = 32, dummy = dummy })
+        host:write_reg(CTRL, ONE)
+        return ("%08X"):format(word)
+      end)
+    end)
+  end
+
+  it("are one, two or four, as the command says", function()
+    reads({}, function(read)
+      assert.equal("78563412", read(ONE, 0x03))
+      assert.equal("78563412", read(ONE, 0x0B, 8))
+      assert.equal("78563412", read(TWO, 0x3B, 8))
+      assert.equal("78563412", read(FOUR, 0x6B, 8))
+    end)
+  end)
+
+  it("give something else when the controller listens in another way", function()
+    reads({}, function(read)
+      -- On Q alone come bits 7, 5, 3, 1 of each byte: 12 34 give 0001 0100, and so on.
+      assert.equal("FFC31614", read(ONE, 0x3B, 8))
+      assert.equal("F0785634", read(ONE, 0x03, 8))              -- a byte late
+      assert.equal("563412FF", read(TWO, 0x3B, 4))              -- a byte early: nobody drives the lines
+      assert.not_equal("78563412", read(TWO, 0x03))
+    end)
+  end)
+
+  it("may be wired wrongly", function()
+    reads({ dual = "high" }, function(read)
+      assert.equal("78563412", read(ONE, 0x03))
+      assert.equal("7D577557", read(TWO, 0x3B, 8))              -- bits 6, 4, 2, 0 are 1
+    end)
+    reads({ dual = "low" }, function(read) assert.equal("28022002", read(TWO, 0x3B, 8)) end)
+    reads({ dual = "as_q" }, function(read) assert.equal("3C033003", read(TWO, 0x3B, 8)) end)
+    reads({ dual = "unknown" }, function(read) assert.equal("FFFFFFFF", read(TWO, 0x3B, 8)) end)
+  end)
+end)
+
 describe("the simulated NOR flash", function()
   it("identifies itself, with the capacity of its size", function()
     with({ chip = "esp32c3", flash_size = "16MB" }, function(host)
@@ -54,9 +103,9 @@ describe("the simulated NOR flash", function()
 
   it("has a table of its parameters", function()
     with({ chip = "esp32c3" }, function(host)
-      assert.equal(0x50444653, spi(host, 0x5A, { addr = 0, bits = 32 }))      -- "SFDP"
-      local at = spi(host, 0x5A, { addr = 12, bits = 24 })
-      assert.equal(4 * 0x100000 * 8 - 1, spi(host, 0x5A, { addr = at + 4, bits = 32 }))
+      assert.equal(0x50444653, spi(host, 0x5A, { addr = 0, bits = 32, dummy = 8 }))      -- "SFDP"
+      local at = spi(host, 0x5A, { addr = 12, bits = 24, dummy = 8 })
+      assert.equal(4 * 0x100000 * 8 - 1, spi(host, 0x5A, { addr = at + 4, bits = 32, dummy = 8 }))
     end)
   end)
 

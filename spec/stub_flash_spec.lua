@@ -120,6 +120,34 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
       end)
     end)
 
+    -- The controller keeps the last command: which one was taken to read. Without a trial that succeeds it is 03h.
+    it("reads with two lines where they bring the same as one", function()
+      local noise = board.noise(20000, 4)
+      for wiring, opcode in pairs((STRESS or id ~= "esp32c3") and { good = 0x3B }
+                                    or { good = 0x3B, high = 0x03, low = 0x03, as_q = 0x03, unknown = 0x03 }) do
+        with(id, { dual = wiring }, function(chip, sim)
+          local spi = chip.data.spi
+          local function last_opcode() return chip:read_reg(spi.base + spi.usr2) & 0xFF end
+          -- Nothing is to be learnt from these: the trial comes out the same with and without the line.
+          for i, content in ipairs { "\xFF", "\0", "\x0F\xF0\x33" } do
+            sim:poke_flash(0x10000, content:rep(8192 // #content))
+            assert.same(require "esp.flash_digests".get(chip, 0x10000, 4096)[1],
+                        require "esp.core.digest".mix(sim:flash(0x10000, 4096)), i)
+            assert.equal(0x03, last_opcode())
+          end
+          sim:poke_flash(0x10000, noise)
+          assert.is_true((chip:verify(0x10000, { data = noise })))
+          assert.equal(opcode, last_opcode())
+          assert.is_false((chip:verify(0x10000, { data = noise:sub(1, -2) .. string.char(noise:byte(-1) ~ 1) })))
+          assert.equal(noise, (chip:read(0x10000, #noise)))
+          local report = chip:flash { { 0x10000, { data = plain } } }
+          assert.is_true(report.verified)
+          assert.equal(plain, sim:flash(0x10000, #plain))
+          assert.equal(opcode == 0x3B and 8 or 1, (chip:read_reg(spi.base + spi.usr1) & 0xFF) + 1)
+        end)
+      end
+    end)
+
     it("finds flash protected", function()
       with(id, {}, function(chip, sim)
         sim:poke_flash(0x10000, "data")

@@ -72,3 +72,25 @@ uint8_t digest_xor(uint8_t sum, const void *data, size_t n) {
     sum ^= p[i];
   return sum;
 }
+
+void digest_mix(const void *data, size_t n, uint8_t out[8]) {
+  const uint8_t *p = data;
+  uint32_t a = 0x67452301, b = 0xEFCDAB89;
+  while (n) {
+    uint32_t v = *p;
+    size_t k = 1;
+    if (n >= 4) {
+      v |= (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+      k = 4;
+    }
+    a = (a ^ v) * 0x9E3779B1;
+    a ^= a >> 15;
+    b = b * 0x85EBCA77 + a;
+    p += k;
+    n -= k;
+  }
+  for (int i = 0; i < 4; i++) {
+    out[i] = (uint8_t)(a >> 8 * i);
+    out[4 + i] = (uint8_t)(b >> 8 * i);
+  }
+}

@@ -34,6 +34,10 @@ size_t digest_of(const char *name, const void *data, size_t n, uint8_t *out);
 /* The CRC of zip files and Ethernet. crc: of what came before, 0 at first. */
 uint32_t digest_crc32(uint32_t crc, const void *data, size_t n);
 
+/* The digest of a unit of flash that our stub tells (doc/stub-protocol.md, "F1 DIGESTS"). Not cryptographic.
+ */
+void digest_mix(const void *data, size_t n, uint8_t out[8]);
+
 /* All bytes and sum combined by exclusive or: the checksum of the loaders' images. */
 uint8_t digest_xor(uint8_t sum, const void *data, size_t n);
 

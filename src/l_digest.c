@@ -28,6 +28,16 @@ static int l_crc32(lua_State *L) {
   return 1;
 }
 
+/* digest.mix(bytes) -> 8 bytes, as our stub tells them of a unit of flash */
+static int l_mix(lua_State *L) {
+  size_t n;
+  const char *data = luaL_checklstring(L, 1, &n);
+  uint8_t out[8];
+  digest_mix(data, n, out);
+  lua_pushlstring(L, (const char *)out, sizeof out);
+  return 1;
+}
+
 /* digest.xor(bytes [, sum]) -> 8 bits: all bytes and sum by exclusive or */
 static int l_xor(lua_State *L) {
   size_t n;
@@ -125,8 +135,8 @@ static int l_close(lua_State *L) {
 static const luaL_Reg methods[] = {
     {"update", l_update}, {"final", l_final}, {"close", l_close}, {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
-static const luaL_Reg functions[] = {
-    {"crc32", l_crc32}, {"xor", l_xor}, {"hex", l_hex}, {"unhex", l_unhex}, {"new", l_new}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"crc32", l_crc32}, {"mix", l_mix}, {"xor", l_xor}, {"hex", l_hex},
+                                     {"unhex", l_unhex}, {"new", l_new}, {NULL, NULL}};
 
 int luaopen_esp_core_digest(lua_State *L) {
   static const char *const names[] = {"md5", "sha1", "sha256", "sha384", "sha512"};

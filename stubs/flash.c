@@ -7,10 +7,8 @@
 #define SPI_CTRL 0x08
 #define CMD_USR 0x00040000u
 #define CTRL_FAST_MODES 0x01906000u /* FREAD_QIO, FREAD_DIO, FREAD_QUAD, FREAD_DUAL, FASTRD_MODE */
-#define USR_COMMAND 0x80000000u
-#define USR_ADDRESS 0x40000000u
-#define USR_MISO 0x10000000u
-#define USR_MOSI 0x08000000u
+#define CTRL_TWO 0x00006000u        /* FREAD_DUAL, FASTRD_MODE: what comes back takes two lines */
+enum { USR_MOSI = 1, USR_MISO = 2, USR_DUMMY = 4, USR_ADDRESS = 8, USR_COMMAND = 16, USR_LOWEST = 27 };
 
 /* Commands of the flash; of those with an address also, in the upper byte, the one whose address has four
  * bytes. */
@@ -20,6 +18,7 @@ enum {
   READ_STATUS = 0x05,
   ERASE_CHIP = 0xC7,
   READ = 0x1303,
+  READ_TWO = 0x3C3B, /* "dual output": eight clocks behind the address, then two bits at a time */
   PROGRAM = 0x1202,
   ERASE_4K = 0x2120,
   ERASE_64K = 0xDCD8
@@ -31,7 +30,10 @@ enum { BUSY = 1, ENABLED = 2, PROTECTION = 0x3C };
 
 uint32_t flash_size = 4u << 20;
 static uint32_t pending;  /* looks at the status that what was begun last may take; 0: it is done */
-static uint32_t saved[3]; /* what the ROM's functions expect to find in the controller */
+static uint32_t saved[4]; /* what the ROM's functions expect to find in the controller */
+#define CONTROL saved[3]  /* SPI_CTRL for commands on one line */
+static uint32_t reading = READ;
+static uint32_t tried; /* how often READ_TWO has worked; FAILED: it has not */
 
 #define NO_ADDRESS 0xFFFFFFFFu
 
@@ -48,12 +50,17 @@ static void finish(void) {
 /* Begins one command; no address where it is NO_ADDRESS. mosi and miso: bytes that it sends from and receives
  * into the controller's buffer. */
 static void start(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) {
-  uint32_t user = USR_COMMAND, user1 = 0, spi = near(SPI1_BASE);
+  uint32_t user = USR_COMMAND, user1 = 0, ctrl = CONTROL, spi = near(SPI1_BASE);
   if (address != NO_ADDRESS) {
-    user |= USR_ADDRESS;
-    user1 = 23u << 26;
+    user += USR_ADDRESS;
+    user1 = 23u << 26; /* bits - 1 */
+    if (op == READ_TWO) {
+      user += USR_DUMMY;
+      user1 += 7; /* clocks - 1 */
+      ctrl |= CTRL_TWO;
+    }
     if (flash_size > BIG) {
-      user1 = 31u << 26;
+      user1 |= 31u << 26;
       op >>= 8;
     } else if (SPI_ADDRESS_LEFT) {
       address <<= 8;
@@ -61,9 +68,9 @@ static void start(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) {
     REG_WRITE(spi + SPI_ADDRESS, address);
   }
   if (mosi)
-    user |= USR_MOSI;
+    user += USR_MOSI;
   if (miso)
-    user |= USR_MISO;
+    user += USR_MISO;
   mosi = mosi * 8 - 1; /* which nobody looks at where there is nothing to send */
   miso = miso * 8 - 1;
 #ifdef SPI_MOSI_DLEN
@@ -72,7 +79,8 @@ static void start(uint32_t op, uint32_t address, uint32_t mosi, uint32_t miso) {
 #else /* ESP8266 */
   user1 |= (mosi & 0x1FF) << 17 | (miso & 0x1FF) << 8;
 #endif
-  REG_WRITE(spi + SPI_USER, user);
+  REG_WRITE(spi + SPI_CTRL, ctrl);
+  REG_WRITE(spi + SPI_USER, user << USR_LOWEST);
   REG_WRITE(spi + SPI_USER1, user1);
   REG_WRITE(spi + SPI_USER2, 7u << 28 | (op & 0xFF));
   REG_WRITE(spi + SPI_CMD, CMD_USR);
@@ -130,7 +138,7 @@ int flash_in_range(uint32_t address, uint32_t size) {
 }
 
 void flash_fetch(uint32_t address, uint32_t n) {
-  start(READ, address, 0, n);
+  start(reading, address, 0, n);
 }
 
 void flash_take(uint32_t *to) {
@@ -142,10 +150,37 @@ void flash_take(uint32_t *to) {
 int flash_read(uint32_t address, uint32_t *to, uint32_t n) {
   int err = flash_ready();
   if (!err && n) {
-    command(READ, address, 0, n);
+    command(reading, address, 0, n);
     flash_take(to);
   }
   return err;
+}
+
+/* Two lines are used from when they have brought the same as one for some chunks: not every flash chip knows
+ * the command, and not on every board can D be read. Content in which D is not both 0 beside a 1 of Q and 1
+ * beside a 0 tells nothing, and it is tried again the next time. */
+enum { TRIALS = 4, FAILED = 5 };
+void flash_try(uint32_t address) {
+  uint32_t one[CHUNK / 4], two[CHUNK / 4];
+  for (; tried < TRIALS; address += CHUNK) {
+    uint32_t zero = 0, set = 0, differs = 0;
+    command(READ, address, 0, CHUNK);
+    flash_take(one);
+    command(READ_TWO, address, 0, CHUNK);
+    flash_take(two);
+    for (uint32_t i = 0; i < CHUNK / 4; i++) {
+      uint32_t d = one[i], q = d >> 1;
+      zero |= ~d & q;
+      set |= d & ~q;
+      differs |= d ^ two[i];
+    }
+    if (!(zero & 0x55555555) || !(set & 0x55555555))
+      return;
+    if (differs)
+      tried = FAILED;
+    else if (++tried == TRIALS)
+      reading = READ_TWO;
+  }
 }
 
 int flash_program(uint32_t address, const uint32_t *from, uint32_t n) {
@@ -187,8 +222,8 @@ int flash_blank(uint32_t address, uint32_t size, int *blank) {
 }
 
 static void registers(int save) {
-  static const uint8_t offset[3] = {SPI_USER, SPI_USER1, SPI_USER2};
-  for (int i = 0; i < 3; i++) {
+  static const uint8_t offset[4] = {SPI_USER, SPI_USER1, SPI_USER2, SPI_CTRL};
+  for (int i = 0; i < 4; i++) {
     if (save)
       saved[i] = REG_READ(SPI1_BASE + offset[i]);
     else
@@ -224,8 +259,7 @@ void flash_attach(uint32_t pins) {
 
 void flash_init(int first) {
   registers(1);
-  REG_WRITE(SPI1_BASE + SPI_CTRL,
-            REG_READ(SPI1_BASE + SPI_CTRL) & ~CTRL_FAST_MODES); /* our reads take one bit at a time */
-  if (first && change(WRITE_DISABLE, NO_ADDRESS, 0, 0, 0))      /* nobody answers: attaching is left to us */
+  CONTROL &= ~CTRL_FAST_MODES;
+  if (first && change(WRITE_DISABLE, NO_ADDRESS, 0, 0, 0)) /* nobody answers: attaching is left to us */
     flash_attach(0);
 }

@@ -23,6 +23,10 @@ uint32_t ring_room(void) {
   return RING_FREE;
 }
 
+static __attribute__((noinline)) void push(uint8_t c) {
+  ring[head++ & (RING_SIZE - 1)] = c;
+}
+
 /* Where bytes are missing an escape that means nothing goes into the ring, which breaks the frame there. */
 void ring_store(uint8_t c) {
   if (RING_FREE < 3) {
@@ -30,11 +34,11 @@ void ring_store(uint8_t c) {
     return;
   }
   if (lost) {
-    ring[head++ & (RING_SIZE - 1)] = ESCAPE;
-    ring[head++ & (RING_SIZE - 1)] = 0;
+    push(ESCAPE);
+    push(0);
     lost = 0;
   }
-  ring[head++ & (RING_SIZE - 1)] = c;
+  push(c);
 }
 
 void io_poll(void) {

@@ -6,12 +6,12 @@ enum { VERSION = 1 };
 /* What CAPABILITIES tells. */
 enum {
   CAN_WINDOW = 1,
-  CAN_DIGESTS = 2,
   CAN_READ_PACKED = 4,
   CAN_RESUME = 8,
   CAN_CRC = 16,
   CAN_ENCRYPT = 32,
-  CAN_COMPARE = 64
+  CAN_COMPARE = 64,
+  CAN_DIGESTS = 128 /* 2: earlier stubs told the first half of MD5 */
 };
 #ifdef ROM_WRITE_ENCRYPTED
 #define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC | CAN_COMPARE | CAN_ENCRYPT)
@@ -47,11 +47,8 @@ static int check_block(const uint32_t *w, uint32_t n, uint32_t checksum) {
     return BAD_LENGTH;
   if (checksum > 0xFF) /* of the frame: intact() has looked at it */
     return OK;
-  for (checksum ^= 0xEF; n; n--) {
+  for (checksum ^= 0xEF; n; n--) /* a host that sends this waits for the answer */
     checksum ^= *p++;
-    if ((n & 63) == 0)
-      io_poll();
-  }
   return checksum ? BAD_CHECKSUM : OK;
 }
 
@@ -70,11 +67,11 @@ static int intact(uint32_t n) {
 void host_mem_write(uint32_t address, const uint32_t *from, uint32_t n);
 #else
 static void host_mem_write(uint32_t address, const uint32_t *from, uint32_t n) {
+#ifdef __xtensa__
   if (!((address | n) & 3)) /* instruction memory takes whole words only */
-    for (; n; n -= 4, address += 4) {
+    for (; n; n -= 4, address += 4)
       REG_WRITE(address, *from++);
-      io_poll();
-    }
+#endif
   for (const uint8_t *p = (const uint8_t *)from; n; n--)
     *(volatile uint8_t *)address++ = *p++;
 }
@@ -132,13 +129,13 @@ static void reset(void) {
 
 static struct {
   uint32_t value, size;
-  uint32_t body[5];
+  const uint32_t *body;
+  uint32_t words[5];
 } answer;
 
 /* What a command does before its answer. w: its n bytes of data, of which there are as many as it must have.
  */
 static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
-  uint32_t i;
   switch (op) {
   case READ_REG:
     answer.value = REG_READ(w[0]);
@@ -158,8 +155,8 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
   case FLASH_DATA:
     return write_data(w[1], (const uint8_t *)(w + 4), n - 16, op == DEFL_DATA);
   case WRITE_STATE:
-    answer.body[0] = write_missing();
-    answer.body[1] = (uint32_t)write_state();
+    answer.words[0] = write_missing();
+    answer.words[1] = (uint32_t)write_state();
     answer.size = 8;
     break;
   case DEFL_END:
@@ -167,12 +164,13 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
     return write_end();
   case FLASH_MD5:
     answer.size = 16;
-    return read_md5(w[0], w[1], answer.body);
+    return read_md5(w[0], w[1], answer.words);
 #ifdef ROM_SECURITY_INFO
-  case SECURITY_INFO:
+  case SECURITY_INFO: {
+    uint32_t i = ROM_SECURITY_INFO;
     answer.size = SECURITY_INFO_BYTES;
-    i = ROM_SECURITY_INFO;
-    return !i || rom_call(i, 0, 0, (uint32_t)(uintptr_t)answer.body) ? NOT_IMPLEMENTED : OK;
+    return !i || rom_call(i, 0, 0, (uint32_t)(uintptr_t)answer.words) ? NOT_IMPLEMENTED : OK;
+  }
 #endif
   case SPI_SET_PARAMS:
     flash_size = w[1];
@@ -192,8 +190,7 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
   case CAPABILITIES: {
     static const uint32_t can[] = {CAN, RING_SIZE - 64, BLOCK_MAX, WINDOW};
     answer.value = VERSION;
-    for (i = 0; i < 4; i++)
-      answer.body[i] = can[i];
+    answer.body = can;
     answer.size = 16;
     break;
   }
@@ -209,30 +206,40 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
   return OK;
 }
 
-/* READ_FLASH or READ_PACKED, which differ in one bit. */
-static int is_read(uint32_t op) {
-  return (op & ~(uint32_t)(READ_FLASH ^ READ_PACKED)) == (READ_FLASH & READ_PACKED);
-}
-
 /* Words of data that a command must have, and whether the first two are a range of the flash. */
 enum { RANGE = 8 };
-static uint32_t needs(uint32_t op) {
-  static const uint8_t words[] = {
-      [FLASH_BEGIN] = 4, [FLASH_DATA] = 4, [FLASH_END] = 1, [MEM_BEGIN] = 4,      [MEM_END] = 2,
-      [MEM_DATA] = 4,    [WRITE_REG] = 4,  [READ_REG] = 1,  [SPI_SET_PARAMS] = 6, [SPI_ATTACH] = 1,
-      [CHANGE_BAUD] = 2, [DEFL_BEGIN] = 4, [DEFL_DATA] = 4, [DEFL_END] = 1,       [FLASH_MD5] = RANGE | 2};
-  if (op < sizeof words)
-    return words[op];
-  return is_read(op) ? RANGE | 4 : op == ERASE_REGION ? RANGE | 2 : op == DIGESTS ? RANGE | 3 : 0;
-}
+static const uint8_t needs[COMMANDS] = {[FLASH_BEGIN] = 4,
+                                        [FLASH_DATA] = 4,
+                                        [FLASH_END] = 1,
+                                        [MEM_BEGIN] = 4,
+                                        [MEM_END] = 2,
+                                        [MEM_DATA] = 4,
+                                        [WRITE_REG] = 4,
+                                        [READ_REG] = 1,
+                                        [SPI_SET_PARAMS] = 6,
+                                        [SPI_ATTACH] = 1,
+                                        [CHANGE_BAUD] = 2,
+                                        [DEFL_BEGIN] = 4,
+                                        [DEFL_DATA] = 4,
+                                        [DEFL_END] = 1,
+                                        [FLASH_MD5] = RANGE | 2,
+                                        [ERASE_REGION] = RANGE | 2,
+                                        [READ_FLASH] = RANGE | 4,
+                                        [READ_PACKED] = RANGE | 4,
+                                        [DIGESTS] = RANGE | 3};
 
 static void handle(uint32_t n) {
   const uint32_t *w = frame_words + 2;
-  uint32_t op = frame[1], need = needs(op), a = w[0], b = w[1], c = w[2],
-           d = w[3]; /* a long answer needs `frame` */
+  uint32_t op = frame[1], need, a = w[0], b = w[1], c = w[2], d = w[3]; /* a long answer needs `frame` */
+  if ((op & 0xDC) == 0xD0)
+    op = COMPACT(op);
+  else if (op >= COMPACT(0xD0))
+    op = 0; /* there is none */
+  need = needs[op];
   int err = OK, is_data = op == FLASH_DATA || op == DEFL_DATA;
   n -= 8;
   answer.value = answer.size = 0;
+  answer.body = answer.words;
   if (n < 4 * (need & (RANGE - 1)))
     err = BAD_LENGTH;
   else if (need & RANGE) {
@@ -251,10 +258,10 @@ static void handle(uint32_t n) {
   }
 #endif
   for (int i = op == SYNC ? 8 : 1; i; i--)
-    reply(op, answer.value, (const uint8_t *)answer.body, err ? 0 : answer.size, err);
+    reply(frame[1], answer.value, (const uint8_t *)answer.body, err ? 0 : answer.size, err);
   if (err)
     return;
-  if (is_read(op)) {
+  if (op == READ_FLASH || op == READ_PACKED) {
     read_flash(a, b, c, d, op == READ_PACKED);
   } else if (op == DIGESTS) {
     read_digests(a, b, c);

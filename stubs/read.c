@@ -9,15 +9,23 @@ static struct {
   uint32_t at, left; /* what comes next; how much of the packet, or whatever it is, is missing */
   uint32_t fetched;  /* bytes on their way */
   uint32_t offset, half;
-  uint32_t crc; /* of the packet, if it is to be `packed` */
-  int packed;
-  struct md5 sum; /* of everything */
+  uint32_t crc; /* of the packet, if it is PACKED */
+  int kind;
+  struct md5 sum; /* of everything; MIXED: only its first two words */
 } r;
+enum { PLAIN, PACKED, MIXED };
 
-static void read_begin(uint32_t n) {
+static void packet_begin(uint32_t n) {
   r.left = n;
   r.crc = r.offset = 0;
   r.half ^= HALF;
+}
+
+static void read_begin(uint32_t address, uint32_t n, int kind) {
+  md5_begin(&r.sum);
+  r.kind = kind;
+  r.at = address;
+  packet_begin(n);
 }
 
 /* Takes what has come, lets the next bytes come, and adds it up meanwhile. Returns whether there is more. */
@@ -34,8 +42,11 @@ int read_pump(void) {
   r.at += r.fetched;
   r.left -= r.fetched;
   r.offset += n;
-  md5_add(&r.sum, p, n);
-  if (r.packed)
+  if (r.kind == MIXED)
+    mix_add(r.sum.state, p, n);
+  else
+    md5_add(&r.sum, p, n);
+  if (r.kind == PACKED)
     r.crc = crc_add(r.crc, p, n);
   return r.fetched != 0;
 }
@@ -71,12 +82,11 @@ static void literals(const uint8_t *p, uint32_t n, uint32_t match) {
   io_bytes(p, n);
 }
 
-/* Sends n bytes packed, in the LZ4 block format (lz4_Block_format.md of the lz4 project). */
+/* Sends n bytes packed, in the LZ4 block format (lz4_Block_format.md of the lz4 project). What `seen` knows
+ * of an earlier packet does no harm: it is looked up. */
 __attribute__((noinline)) static void put_packed(const uint8_t *p, uint32_t n) {
   static uint16_t seen[1 << HASH_BITS];
   uint32_t at = 0, from = 0, word = get32(p);
-  for (uint32_t i = 0; i < 1 << HASH_BITS; i++)
-    seen[i] = 0;
   while (at + 12 < n) { /* the format wants the last match to begin 12 bytes before the end */
     uint32_t h = (word * 2654435761u) >> (32 - HASH_BITS);
     uint32_t old = seen[h];
@@ -113,10 +123,7 @@ void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_fl
     most = packet > STEP ? packet : STEP;
   if (flash_ready())
     return; /* the host sees a read that stops */
-  md5_begin(&r.sum);
-  r.packed = packed;
-  r.at = address;
-  read_begin(size < packet ? size : packet);
+  read_begin(address, size < packet ? size : packet, packed);
   while (arrived < size) {
     if (sent < size && sent - arrived < most) {
       while (read_pump())
@@ -124,7 +131,7 @@ void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_fl
       const uint8_t *p = window + r.half;
       uint32_t n = r.offset, crc = r.crc;
       sent += n;
-      read_begin(size - sent < packet ? size - sent : packet);
+      packet_begin(size - sent < packet ? size - sent : packet);
       if (packed) { /* where it belongs and a digest, so that a damaged frame is noticed */
         io_open();
         io_word(address + sent - n);
@@ -146,30 +153,35 @@ void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_fl
   put_frame((const uint8_t *)digest, 16);
 }
 
-int read_md5(uint32_t address, uint32_t size, uint32_t out[4]) {
+static int read_all(uint32_t address, uint32_t size, int kind) {
   int err = flash_ready();
-  md5_begin(&r.sum);
-  r.packed = 0;
-  r.at = address;
-  read_begin(size);
+  if (!err)
+    flash_try(address);
+  read_begin(address, size, kind);
   while (!err && read_pump())
     ;
+  return err;
+}
+
+int read_md5(uint32_t address, uint32_t size, uint32_t out[4]) {
+  int err = read_all(address, size, PLAIN);
   md5_end(&r.sum, out);
   return err;
 }
 
-/* Frames of up to 64 digests, each the first 8 bytes of a unit's MD5. A frame begins with the address of its
- * first unit and ends with the CRC-32 of all that is before it. */
+/* Frames of up to 64 digests, each the two words that mix_add makes of a unit. A frame begins with the
+ * address of its first unit and ends with the CRC-32 of all that is before it. */
 void read_digests(uint32_t address, uint32_t size, uint32_t unit) {
-  static uint32_t words[2 * PER_FRAME + 6];
+  static uint32_t words[2 * PER_FRAME + 2];
   while (size) {
     uint32_t n = 1;
     words[0] = address;
     while (n < 1 + 2 * PER_FRAME && size) {
       uint32_t part = size < unit ? size : unit;
-      if (read_md5(address, part, words + n)) /* four words, of which the next covers two */
+      if (read_all(address, part, MIXED))
         return;
-      n += 2;
+      words[n++] = r.sum.state[0];
+      words[n++] = r.sum.state[1];
       address += part;
       size -= part;
     }

@@ -18,7 +18,7 @@ stub_start:
     j 1b
 2:  j stub_main
 
-    .text
+    .section .text.rom_call, "ax"
     .global rom_call
 rom_call:
     mv t0, a0

@@ -69,6 +69,8 @@ enum {
   NOT_IMPLEMENTED = 0xFF
 };
 
+/* Commands by number. Those from 0xD0 to 0xD3 and from 0xF0 to 0xF3 are moved to behind the others. */
+#define COMPACT(op) (0x15 + ((op) & 3) + ((op) >> 3 & 4))
 enum {
   FLASH_BEGIN = 0x02,
   FLASH_DATA = 0x03,
@@ -87,15 +89,15 @@ enum {
   DEFL_END = 0x12,
   FLASH_MD5 = 0x13,
   SECURITY_INFO = 0x14,
-  ERASE_FLASH = 0xD0,
-  ERASE_REGION = 0xD1,
-  READ_FLASH = 0xD2,
-  RUN_USER_CODE = 0xD3,
-  ENCRYPT_DATA = 0xD4,
-  CAPABILITIES = 0xF0,
-  DIGESTS = 0xF1,
-  READ_PACKED = 0xF2,
-  WRITE_STATE = 0xF3
+  ERASE_FLASH = COMPACT(0xD0),
+  ERASE_REGION = COMPACT(0xD1),
+  READ_FLASH = COMPACT(0xD2),
+  RUN_USER_CODE = COMPACT(0xD3),
+  CAPABILITIES = COMPACT(0xF0),
+  DIGESTS = COMPACT(0xF1),
+  READ_PACKED = COMPACT(0xF2),
+  WRITE_STATE = COMPACT(0xF3),
+  COMMANDS
 };
 
 /* io.c - the link: bytes from the chip's serial peripheral through a ring, SLIP frames over it. */
@@ -131,6 +133,7 @@ int flash_in_range(uint32_t address, uint32_t size);
 int flash_poll(void);  /* OK: what was begun is done; FLASH_BUSY: not yet; or an error */
 int flash_ready(void); /* waits until it is done */
 int flash_read(uint32_t address, uint32_t *to, uint32_t n); /* up to CHUNK bytes, which `to` has room for */
+void flash_try(uint32_t address); /* finds out whether two lines work, which flash_fetch then takes */
 int flash_busy(void);                                       /* whether a command is under way */
 void flash_fetch(uint32_t address,
                  uint32_t n);  /* begins to read up to CHUNK bytes; when flash_poll says OK */
@@ -171,6 +174,7 @@ struct md5 {
 void md5_begin(struct md5 *m);
 void md5_add(struct md5 *m, const uint8_t *p, uint32_t n);
 void md5_end(struct md5 *m, uint32_t out[4]);
+void mix_add(uint32_t *state, const uint8_t *p, uint32_t n);
 void crc_init(void);
 uint32_t crc_add(uint32_t crc, const uint8_t *p, uint32_t n); /* begin with 0 */
 

@@ -5,16 +5,20 @@ SECTIONS
   .text TEXT_AT : {
     *(.literal .literal.*)
     _code = .;
-    *(.text.entry) *(.text .text.*)
+    *(.text.entry)
+#ifdef ROM_PLAIN
+#include "order.ld.h"
+#endif
+    *(.text .text.*)
     _code_end = .;
   }
   .data DATA_AT : {
+    __global_pointer$ = . + 0x800; /* it reaches what is near */
     *(.rodata .rodata.* .srodata .srodata.* .data .data.* .sdata .sdata.*)
     . = ALIGN(4);
   }
   .bss (NOLOAD) : ALIGN(4) {
     _bss_start = .;
-    __global_pointer$ = . + 0x600; /* what is small is near it */
     *(.sbss .sbss.*)
     *(.bss .bss.* COMMON)
     . = ALIGN(16);

@@ -6,7 +6,7 @@ local util = require "esp.flash_util"
 local M = {}
 
 local DIGESTS = 0xF1
-local SHORT = 8                            -- bytes of a digest that are sent
+local SHORT = 8                            -- bytes of a digest
 local PROBED = 4                           -- sectors looked at, in each of three places, before all are
 local MERGED = 1                           -- equal sectors between two different ones that are written all the same
 
@@ -36,14 +36,14 @@ local function ask(chip, address, size, unit)
 end
 
 --- Digests of the units of a range.
--- @return list of the first 8 bytes of the MD5 of each; the last unit may be shorter
+-- @return list of strings as esp.core.digest.mix gives them; the last unit may be shorter
 function M.get(chip, address, size, unit)
   if size == 0 then return {} end
   return util.again(chip, 3, ask, chip, address, size, unit or util.SECTOR)
 end
 
 local function file_digest(payload, at, n)
-  return digest.md5(util.ask(payload, "read", at, n)):sub(1, SHORT)
+  return digest.mix(util.ask(payload, "read", at, n))
 end
 
 -- The runs of [first, last), which begins at a sector, that differ from flash; and how many sectors are equal.
@@ -84,6 +84,12 @@ function M.needed(chip, job)
   local first = runs[1]
   if first and first[1] == 0 and first[2] == size then return nil end
   return runs
+end
+
+--- Whether flash holds a file.
+-- @param job { payload =, address = }
+function M.equal(chip, job)
+  return #(compare(chip, job, 0, job.payload:size())) == 0
 end
 
 --- Whether the parts of a file that were written are there.

@@ -189,7 +189,12 @@ local function compare(chip, region, opts)
   local write = require "esp.flash_write"
   local hex = require "esp.core.digest".hex
   local result = { address = region.address, name = region.name, size = region.payload:size() }
+  if chip.stub_can and chip.stub_can.digests and require "esp.flash_digests".equal(chip, region) then
+    result.equal, result.by_digest = true, true
+    return result
+  end
   if write.has_md5(chip) then
+    result.by_digest = true
     local file = util.ask(region.payload, "md5")
     local flash = write.md5_compared(chip, region.address, result.size, file)
     result.equal, result.file_md5, result.flash_md5 = flash == file, hex(file), hex(flash)
@@ -207,8 +212,8 @@ end
 -- @param spec path or { data = }, see esp.input
 -- @param opts { diff = true for addresses that differ, limit = how many (64), flash_mode, flash_freq, flash_size,
 --   spi_connection, progress, on_event, each = function(region), called as soon as one is compared }
--- @return true, or false; and a list per region { address, name, size, equal, file_md5, flash_md5, differences =
---   { {address, flash, file}, ..., count = } }
+-- @return true, or false; and a list per region { address, name, size, equal, by_digest, file_md5, flash_md5 (both
+--   where they were needed), differences = { {address, flash, file}, ..., count = } }
 function M.verify(chip, address, spec, opts)
   local list = { { address or false, spec } }
   if type(address) == "table" then list, opts = address, spec end

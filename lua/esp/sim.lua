@@ -99,7 +99,7 @@ local OPTIONS = {
   rate = choice("fast", "real"), timing = choice("none", "real"), latency = number, stall_time = number,
   rom = text, unplug = integer, faults_from = integer, seed = integer, vanish = integer, en_delay = number,
   spi_connection = integer, sdm = flag, secure_boot = flag, flash_encryption = flag, dl_encrypt_disabled = flag,
-  keys = purposes,
+  keys = purposes, dual = choice("good", "high", "low", "as_q", "unknown"),
   fields = function(_, value) return value end,
 }
 for _, name in ipairs(FAULTS) do
@@ -151,6 +151,7 @@ local TRAPS = {                 -- what the C core calls the functions of data.s
 }
 local USB_TRAPS = { poll = 1, callback = 1, read = 7, write = 8 }        -- of data.stub.rom.usb
 local SECURITY_INFO = 3
+local DUAL = { good = 0, high = 1, low = 2, as_q = 3, unknown = 4 }
 local IRQS = { matrix = 1, plic = 2, clic = 3, direct = 4 }
 local RSAS = { esp32 = 1, later = 2 }
 local CACHES = { table = 1, indexed = 2 }
@@ -452,12 +453,14 @@ function M.describe(given)
       status_bytes = rom.status_bytes, commands = all, sdm_commands = secure, encrypted_word = rom.encrypted_word,
       erase_quirk = rom.erase_quirk == "head_sectors", security = SECURITY[data.security_info] or 0,
       frame_max = link == "otg" and rom.usb_block + 24 or 0,          -- the buffer of the USB driver
+      ram_refused = data.stub.skip_with_secure_boot or data.stub.start_with_secure_boot and true or false,
+      read_pointer = (data.stub.rom or {}).flash_read_pointer or 0,
       ram_block = rom.ram_block, flash_size = rom.params and 2 << 20 or 4 << 20,
     },
     spi = {
       base = spi.base, usr = spi.usr, usr1 = spi.usr1, usr2 = spi.usr2, mosi_dlen = spi.mosi_dlen or 0,
       miso_dlen = spi.miso_dlen or 0, w0 = spi.w0, addr_msb = spi.addr_msb,
-      status = spi.usr == 0x18 and 0x2C or 0x10,
+      status = spi.usr == 0x18 and 0x2C or 0x10, dual = DUAL[options.dual or "good"],
     },
     uart = {
       base = data.uart.base, clkdiv = data.uart.clkdiv - data.uart.base, date = data.uart.date - data.uart.base,

@@ -4,12 +4,12 @@ local chips = require "esp.chips"
 local fail = require "esp.error"
 local M = {}
 
-local CAPABILITIES, MEM_END = 0xF0, 0x06
+local CAPABILITIES, MEM_END, READ_FLASH_SLOW = 0xF0, 0x06, 0x0E
 local GREETING = "OHAI"
 local OURS = "ours"                       -- instead of a file's name
 local LARGEST = 256 * 1024                -- bytes of a file's segment; no chip has room for more
 local STARTS = 2                          -- seconds until a stub that was started has said something
-local BITS = { window = 1, digests = 2, packed = 4, resume = 8, crc = 16, encrypt = 32, compare = 64 }
+local BITS = { window = 1, digests = 128, packed = 4, resume = 8, crc = 16, encrypt = 32, compare = 64 }
 local BLOCK, BLOCK_PLAIN = 0x800, 0x4000  -- with many blocks on the way, and one by one
 local LEAST_CREDIT = 2 * 0x800
 
@@ -113,8 +113,8 @@ local function hindrance(chip, o)
   if listed(data.skip_revisions, chip.revision_number) then
     return ("it does not run on revision %s"):format(tostring(chip.revision))
   end
-  if (data.skip_with_secure_boot or data.start_with_secure_boot) and require "esp.identity".secure_boot(chip) then
-    return "secure boot is on"
+  if data.skip_with_secure_boot and require "esp.identity".secure_boot(chip) then
+    return "secure boot is on, and with it this ROM starts nothing that was loaded into RAM"
   end
   return nil
 end
@@ -151,15 +151,34 @@ function M.recognise(chip)
   chip.link:set_guard(can.crc)
 end
 
+-- How a chip is made to jump to an address.
+local jump = {}
+
+function jump.mem_end(chip, entry)
+  fail.check(nil, nil, chip.link:send(MEM_END, ("<I4I4"):pack(0, entry)))
+end
+
+-- The ROM's function that reads flash is called through a pointer in RAM. Returns what undoes it.
+function jump.redirect_flash_read(chip, entry)
+  local pointer = chip.data.stub.rom.flash_read_pointer
+  local before = chip:read_reg(pointer)
+  fail.check(nil, nil, chip.link:command(MEM_END, ("<I4I4"):pack(1, 0)))
+  chip:write_reg(pointer, entry)
+  fail.check(nil, nil, chip.link:send(READ_FLASH_SLOW, ("<I4I4"):pack(0, 0)))
+  return function() chip:write_reg(pointer, before) end
+end
+
 -- Starts what has been loaded. Returns whether it has said its word.
 local function start(chip, stub)
   local task = require "esp.core.task"
   local link = chip.link
-  fail.check(nil, nil, link:send(MEM_END, ("<I4I4"):pack(0, stub.entry)))
+  local other_way = chip.data.stub.start_with_secure_boot
+  local way = other_way and require "esp.identity".secure_boot(chip) and other_way or "mem_end"
+  local undo = jump[way](chip, stub.entry)
   local deadline = task.now() + STARTS
   repeat
     local reply, message, code = link:receive(math.max(deadline - task.now(), 0))
-    if reply and reply.frame == GREETING then return true end
+    if reply and reply.frame == GREETING then return true, undo end
     if reply and reply.op == MEM_END and reply.body:byte(1) == 1 then
       return false, ("MEM_END was refused, error 0x%02X"):format(reply.body:byte(2) or 0)
     end
@@ -174,10 +193,11 @@ end
 function M.run(chip, stub)
   chip:tell { type = "stage", code = "stub", text = "Starting the flasher stub" }
   for _, segment in ipairs(stub.segments) do chip:load_block(segment[1], segment[2]) end
-  local ok, message = start(chip, stub)
-  if not ok then return nil, ("%s: %s"):format(stub.name, message) end
+  local ok, more = start(chip, stub)
+  if not ok then return nil, ("%s: %s"):format(stub.name, more) end
   chip.stub, chip.status_bytes = true, 2
   chip.link:set_status_bytes(2)
+  if more then more() end
   M.recognise(chip)
   return true
 end

@@ -17,6 +17,7 @@ enum { FLASH = 128 * 1024, ROOM = 1 << 17 };
 static uint8_t flash[FLASH];
 static uint32_t spi[64];
 static int enabled, busy, sick, usb;
+static int wiring; /* of the line D: 0 as it should be, 1 always high, 2 always low, 3 the same as Q */
 static uint8_t in[ROOM], out[ROOM];
 static size_t in_at, in_end, out_end;
 static unsigned idle;
@@ -94,7 +95,8 @@ static uint8_t *at(uint32_t address) {
 }
 
 static void spi_command(void) {
-  uint32_t op = spi[SPI_USER2 / 4] & 0xFF, address = spi[1], user = spi[SPI_USER / 4];
+  uint32_t op = spi[SPI_USER2 / 4] & 0xFF, address = spi[1], user = spi[SPI_USER / 4] >> USR_LOWEST;
+  int two = op == READ_TWO >> 8 || op == (READ_TWO & 0xFF);
   uint32_t mosi = user & USR_MOSI ? (spi[SPI_MOSI_DLEN / 4] + 1) / 8 : 0;
   uint32_t miso = user & USR_MISO ? (spi[SPI_MISO_DLEN / 4] + 1) / 8 : 0;
   uint8_t data[64];
@@ -108,6 +110,10 @@ static void spi_command(void) {
     data[i] = (uint8_t)(spi[(SPI_W0 + i) / 4] >> (8 * (i & 3)));
   if (!anything && ((user & USR_ADDRESS) != 0) != (op != 0x04 && op != 0x05 && op != 0x06 && op != 0xC7))
     abort();
+  if (!anything && two != ((spi[SPI_CTRL / 4] & CTRL_TWO) == CTRL_TWO))
+    abort(); /* two lines for another command, or one for this */
+  if (two && !anything && (!(user & USR_DUMMY) || (spi[SPI_USER1 / 4] & 0xFF) != 7))
+    abort();
   if (op == 0x06) {
     enabled = !sick;
   } else if (op == 0x04) {
@@ -115,9 +121,14 @@ static void spi_command(void) {
   } else if (op == 0x05) {
     data[0] = (uint8_t)(sick ? (sick == 1 ? 0xFF : 0) : (enabled ? 2 : 0) | (busy > 0));
     busy -= busy > 0;
-  } else if (op == 0x03 || op == 0x13) {
-    for (uint32_t i = 0; i < miso; i++)
+  } else if (op == 0x03 || op == 0x13 || two) {
+    for (uint32_t i = 0; i < miso; i++) {
       data[i] = sick ? 0xFF : *at(address + i);
+      if (two && wiring)
+        data[i] = wiring == 1   ? data[i] | 0x55
+                  : wiring == 2 ? data[i] & 0xAA
+                                : (data[i] & 0xAA) | (data[i] & 0xAA) >> 1;
+    }
   } else if (enabled && !busy) {
     uint32_t n = op == 0x20 || op == 0x21 ? 4096 : op == 0xD8 || op == 0xDC ? 65536 : op == 0xC7 ? FLASH : 0;
     if (n) {
@@ -214,7 +225,7 @@ static int fits_crc(uint32_t n) {
  */
 static void announce(int n) {
   const uint32_t *d = frame_words + 2;
-  uint32_t op = frame[1];
+  uint32_t op = frame[1] == 0xD1 ? ERASE_REGION : frame[1];
   erase_from = erase_to = 0;
   if (frame[0] != 0 || (frame[2] | frame[3] << 8) != n - 8 || !fits_crc((uint32_t)n))
     return;
@@ -255,6 +266,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
     return 0;
   memset(flash, p[0], sizeof flash);
   usb = p[1] & 1;
+  wiring = p[1] >> 6;
+  if (tried > TRIALS || reading != READ)
+    reading = READ;
+  tried = 0;
   sick = (p[1] >> 1) % 16 == 1 ? 1 : (p[1] >> 1) % 16 == 2 ? 2 : 0;
   enabled = busy = anything = 0;
   from = to = old_from = old_to = erase_from = erase_to = 0;
@@ -274,14 +289,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
   run();
   for (p += 2, n -= 2; n >= 3;) {
     uint32_t kind = p[0] & 7, op = p[0] >> 3, size = p[1] | (uint32_t)p[2] << 8;
-    static const uint8_t ops[32] = {FLASH_BEGIN,   FLASH_DATA,     FLASH_END,    MEM_BEGIN,
-                                    MEM_END,       MEM_DATA,       SYNC,         WRITE_REG,
-                                    READ_REG,      SPI_SET_PARAMS, SPI_ATTACH,   CHANGE_BAUD,
-                                    DEFL_BEGIN,    DEFL_DATA,      DEFL_END,     FLASH_MD5,
-                                    SECURITY_INFO, ERASE_FLASH,    ERASE_REGION, READ_FLASH,
-                                    RUN_USER_CODE, ENCRYPT_DATA,   CAPABILITIES, DIGESTS,
-                                    READ_PACKED,   WRITE_STATE,    DEFL_BEGIN,   FLASH_BEGIN,
-                                    READ_PACKED,   DIGESTS,        0x42,         0};
+    static const uint8_t ops[32] = {
+        FLASH_BEGIN,   FLASH_DATA,     FLASH_END,  MEM_BEGIN,   MEM_END,    MEM_DATA,  SYNC,     WRITE_REG,
+        READ_REG,      SPI_SET_PARAMS, SPI_ATTACH, CHANGE_BAUD, DEFL_BEGIN, DEFL_DATA, DEFL_END, FLASH_MD5,
+        SECURITY_INFO, 0xD0,           0xD1,       0xD2,        0xD3,       0xD4,      0xF0,     0xF1,
+        0xF2,          0xF3,           DEFL_BEGIN, FLASH_BEGIN, 0xF2,       0xF1,      0x42,     0x1A};
     p += 3;
     n -= 3;
     if (size > n)
@@ -311,9 +323,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
       size = 0;
     } else if (kind == 6) {
       uint32_t d[4] = {op * 777, 5000, 1u << (op % 16), 1 + op % 8};
-      feed_command(op & 1 ? READ_PACKED : READ_FLASH, (const uint8_t *)d, sizeof d, 0);
+      feed_command(op & 1 ? 0xF2 : 0xD2, (const uint8_t *)d, sizeof d, 0);
       put32((uint8_t *)d, size);
       feed_frame((const uint8_t *)d, 4);
+    } else if (kind == 7) {
+      uint32_t d[3] = {op * 1000, size, 256u << (op % 8)};
+      feed_command(op & 16 ? FLASH_MD5 : 0xF1, (const uint8_t *)d, sizeof d, 0);
+      size = 0;
     }
     run();
     p += size;
@@ -321,6 +337,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
   }
   feed((const uint8_t[]){0xC0}, 1);
   run();
+  if (reading != READ && wiring && !anything)
+    abort(); /* it has not noticed that D cannot be read */
   out_end = 0;
   feed_command(SYNC, (const uint8_t[36]){7, 7, 0x12, 0x20}, 36, 0);
   run();

@@ -120,7 +120,7 @@ function Stub:command(op, data)
   elseif op == OP.MD5 then
     self:answer(op, 0, digest.md5(self:flash(a, b)))
   elseif op == OP.CAPABILITIES then
-    self:answer(op, 1, ("<I4I4I4I4"):pack(31, self.credit, 16384, 32768))
+    self:answer(op, 1, ("<I4I4I4I4"):pack(157, self.credit, 16384, 32768))
   elseif op == OP.ERASE then
     a, b = ("<I4I4"):unpack(data)
     for i = a // SECTOR, (a + b - 1) // SECTOR do self.sectors[i] = nil end
@@ -135,7 +135,7 @@ function Stub:command(op, data)
     while at < stop do
       local body = { ("<I4"):pack(at) }
       while at < stop and #body < 65 do
-        body[#body + 1] = digest.md5(self:flash(at, math.min(c, stop - at))):sub(1, 8)
+        body[#body + 1] = digest.mix(self:flash(at, math.min(c, stop - at)))
         at = at + c
       end
       local bytes = table.concat(body)

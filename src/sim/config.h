@@ -38,6 +38,8 @@ struct sim_rom {
   int security;          /* SIM_SECURITY_... */
   uint32_t ram_block;    /* largest packet */
   uint32_t flash_size;   /* what the ROM assumes before SPI_SET_PARAMS */
+  int ram_refused;       /* nothing that was loaded into RAM is started while secure boot is on */
+  uint32_t read_pointer; /* variable through which it reads flash, 0: none; what it holds is not modelled */
   uint32_t frame_max;    /* bytes of a frame that the link's buffer holds; 0: as many as the loader takes */
 };
 

@@ -125,9 +125,12 @@ static void afterwards(struct sim_chip *c) {
   else if (l->restart) {
     sim_chip_send(c, (const uint8_t *)"\xC0\xC0", 2, sim_chip_baud(c));
     sim_chip_reset(c, SIM_RST_SOFTWARE, c->boot_mode); /* the pins are not looked at again */
+  } else if (l->leave && l->op == SIM_OP_MEM_END && c->config.rom.ram_refused &&
+             sim_field_get(c, &c->config.secure_boot)) {
+    sim_chip_reset(c, SIM_RST_SOFTWARE, c->boot_mode);
   } else if (l->leave) {
     c->state = SIM_STATE_APP;
-    if (l->op == SIM_OP_MEM_END)
+    if (l->op == SIM_OP_MEM_END || l->op == SIM_OP_READ_FLASH_SLOW)
       sim_core_start(c, l->entry);
     else
       sim_boot_left(c);
@@ -155,7 +158,7 @@ static void serve(struct sim_chip *c) {
   event.error = failed ? l->error : 0;
   event.value = l->value;
   sim_chip_log(c, event);
-  if (!l->hang && !l->panic)
+  if (!l->hang && !l->panic && !(l->leave && op == SIM_OP_READ_FLASH_SLOW))
     reply(c, failed, extra, l->op == SIM_OP_SYNC ? 8 : 1);
   afterwards(c);
 }

@@ -90,6 +90,30 @@ static void write_status(struct sim_nor *nor, int index, const uint8_t *tx, size
   take_time(nor, STATUS_TIME);
 }
 
+int sim_nor_lines(uint8_t opcode, unsigned *wait) {
+  *wait = 0;
+  switch (opcode) {
+  case 0x0B:
+  case 0x0C:
+  case 0x5A:
+    *wait = 8;
+    return 1;
+  case 0x3B:
+  case 0x3C:
+    *wait = 8;
+    return 2;
+  case 0x6B:
+  case 0x6C:
+    *wait = 8;
+    return 4;
+  case 0xBB:
+  case 0xEB:
+    return 0;
+  default:
+    return 1;
+  }
+}
+
 void sim_nor_command(struct sim_nor *nor, uint8_t opcode, uint32_t addr, int addr_bytes, const uint8_t *tx,
                      size_t ntx, uint8_t *rx, size_t nrx) {
   static const struct {
@@ -162,7 +186,9 @@ void sim_nor_command(struct sim_nor *nor, uint8_t opcode, uint32_t addr, int add
   case 0x13:
   case 0x0C:
   case 0x3B:
+  case 0x3C:
   case 0x6B:
+  case 0x6C:
   case 0xBB:
   case 0xEB:
     if (addr_bytes > 0)

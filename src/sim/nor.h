@@ -26,4 +26,8 @@ void sim_nor_init(struct sim_nor *nor, struct sim_flash *flash, uint32_t id, con
 void sim_nor_command(struct sim_nor *nor, uint8_t opcode, uint32_t addr, int addr_bytes, const uint8_t *tx,
                      size_t ntx, uint8_t *rx, size_t nrx);
 
+/* On how many lines the answer to a command comes, and how many clocks after the address; 0 lines: those that
+ * also take the address on several lines, which nobody has looked into. */
+int sim_nor_lines(uint8_t opcode, unsigned *wait);
+
 #endif

@@ -3,19 +3,31 @@
 
 #include <string.h>
 
-enum { CMD = 0x00, ADDR = 0x04 };
+enum { CMD = 0x00, ADDR = 0x04, CTRL = 0x08 };
 #define CMD_USR (1u << 18)
 #define USR_COMMAND (1u << 31)
 #define USR_ADDR (1u << 30)
+#define USR_DUMMY (1u << 29)
 #define USR_MISO (1u << 28)
 #define USR_MOSI (1u << 27)
+
+#define CTRL_FREAD_QUAD (1u << 20)
+#define CTRL_FREAD_DUAL (1u << 14)
+#define CTRL_FASTRD_MODE (1u << 13)
+#define CTRL_WP (1u << 21)
+#define USR_DUMMY_MOST 0xFF
 
 static const double CLOCK = 20e6; /* Hz on the flash's clock line, as the ROM sets it up */
 
 void sim_spi_init(struct sim_spi *spi, const struct sim_spi_layout *at, struct sim_nor *nor,
                   struct sim_crypt *crypt) {
-  *spi = (struct sim_spi){
-      .at = *at, .nor = nor, .crypt = crypt, .usr = USR_COMMAND, .usr1 = 23u << 26, .usr2 = 7u << 28};
+  *spi = (struct sim_spi){.at = *at,
+                          .nor = nor,
+                          .crypt = crypt,
+                          .ctrl = CTRL_WP | CTRL_FASTRD_MODE,
+                          .usr = USR_COMMAND,
+                          .usr1 = 23u << 26,
+                          .usr2 = 7u << 28};
 }
 
 static void words_to_bytes(const uint32_t *w, uint8_t *b, size_t n) {
@@ -28,22 +40,95 @@ static void bytes_to_words(const uint8_t *b, uint32_t *w, size_t n) {
     w[i / 4] = (w[i / 4] & ~(0xFFu << i % 4 * 8)) | (uint32_t)b[i] << i % 4 * 8;
 }
 
-static void run(struct sim_spi *s, uint8_t opcode, uint32_t addr, int addr_bytes, uint32_t mosi_bits,
-                uint32_t miso_bits) {
+/* One command as it goes over the lines. clocks: between the address and what comes back, which takes
+ * `lines`. */
+struct command {
+  uint8_t opcode;
+  uint32_t addr;
+  int addr_bytes, lines;
+  uint32_t clocks, mosi_bits, miso_bits;
+};
+
+/* What one line carries in a clock: bit 0 to 3 are D, Q, WP, HOLD. Nobody drives the others: they are pulled
+ * up. */
+static unsigned lines_at(const uint8_t *sent, int lines, size_t clock) {
+  size_t bit = clock * (size_t)lines;
+  unsigned v = (unsigned)sent[bit / 8] >> (8 - (size_t)lines - bit % 8) & ((1u << lines) - 1);
+  return lines == 1 ? 0xDu | v << 1 : lines == 2 ? 0xCu | v : v;
+}
+
+static unsigned as_wired(int dual, unsigned v) {
+  switch (dual) {
+  case SIM_DUAL_HIGH:
+    return v | 1;
+  case SIM_DUAL_LOW:
+    return v & ~1u;
+  case SIM_DUAL_AS_Q:
+    return (v & ~1u) | (v >> 1 & 1);
+  default:
+    return v;
+  }
+}
+
+/* Flash sends in its way, the controller listens in another: that is one only if both agree. */
+static void exchange(struct sim_spi *s, const struct command *c, const uint8_t *tx, size_t ntx, uint8_t *rx,
+                     size_t nrx) {
+  uint8_t sent[64 * 4 + 64];
+  unsigned wait = 0;
+  int lines = sim_nor_lines(c->opcode, &wait);
+  size_t clocks = nrx * 8 / (size_t)c->lines, late = c->clocks > wait ? c->clocks - wait : 0,
+         early = wait - c->clocks;
+  if (late)
+    early = 0;
+  if (lines == 0 || (lines > 1 && s->at.dual == SIM_DUAL_UNKNOWN)) { /* not looked into, or not understood */
+    sim_nor_command(s->nor, lines ? 0xFF : c->opcode, c->addr, c->addr_bytes, tx, ntx, rx, nrx);
+    return;
+  }
+  size_t n = ((clocks + late) * (size_t)lines + 7) / 8;
+  if (n > sizeof sent)
+    n = sizeof sent;
+  sim_nor_command(s->nor, c->opcode, c->addr, c->addr_bytes, tx, ntx, sent, n);
+  memset(rx, 0, nrx);
+  for (size_t t = 0; t < clocks; t++) {
+    unsigned v = 0xF;
+    if (t >= early && (t - early + late + 1) * (size_t)lines <= n * 8)
+      v = lines_at(sent, lines, t - early + late);
+    v = as_wired(s->at.dual, v);
+    v = c->lines == 1 ? v >> 1 & 1 : v & ((1u << c->lines) - 1);
+    size_t bit = t * (size_t)c->lines;
+    rx[bit / 8] |= (uint8_t)(v << (8 - (size_t)c->lines - bit % 8));
+  }
+}
+
+static void carry_out(struct sim_spi *s, const struct command *c) {
   uint8_t tx[64], rx[64];
-  size_t ntx = (mosi_bits + 7) / 8, nrx = (miso_bits + 7) / 8;
+  size_t ntx = (c->mosi_bits + 7) / 8, nrx = (c->miso_bits + 7) / 8;
   ntx = ntx < sizeof tx ? ntx : sizeof tx;
   nrx = nrx < sizeof rx ? nrx : sizeof rx;
   words_to_bytes(s->w, tx, ntx);
-  size_t encrypted =
-      opcode == 0x02 || opcode == 0x32 || opcode == 0x12 ? sim_crypt_take(s->crypt, &addr, tx) : 0;
+  struct command sent = *c;
+  size_t encrypted = c->opcode == 0x02 || c->opcode == 0x32 || c->opcode == 0x12
+                         ? sim_crypt_take(s->crypt, &sent.addr, tx)
+                         : 0;
   ntx = encrypted ? encrypted : ntx;
   if (s->timing)
-    s->busy_until = *s->nor->now + (8 + 8 * addr_bytes + 8 * (double)(ntx + nrx)) / CLOCK;
-  sim_nor_command(s->nor, opcode, addr, addr_bytes, tx, ntx, rx, nrx);
+    s->busy_until =
+        *s->nor->now +
+        (8 + 8 * c->addr_bytes + (double)c->clocks + 8 * (double)ntx + 8 * (double)nrx / c->lines) / CLOCK;
+  exchange(s, &sent, tx, ntx, rx, nrx);
   bytes_to_words(rx, s->w, nrx);
-  if (miso_bits % 8 && nrx) /* the last byte is not full */
-    s->w[(nrx - 1) / 4] &= ~((0xFFu >> miso_bits % 8) << (nrx - 1) % 4 * 8);
+  if (c->miso_bits % 8 && nrx) /* the last byte is not full */
+    s->w[(nrx - 1) / 4] &= ~((0xFFu >> c->miso_bits % 8) << (nrx - 1) % 4 * 8);
+}
+
+static void run(struct sim_spi *s, uint8_t opcode, uint32_t addr, int addr_bytes, uint32_t mosi_bits,
+                uint32_t miso_bits) {
+  carry_out(s, &(struct command){.opcode = opcode,
+                                 .addr = addr,
+                                 .addr_bytes = addr_bytes,
+                                 .lines = 1,
+                                 .mosi_bits = mosi_bits,
+                                 .miso_bits = miso_bits});
 }
 
 static void user_command(struct sim_spi *s) {
@@ -59,8 +144,16 @@ static void user_command(struct sim_spi *s) {
     addr &= (1u << addr_bits) - 1;
   if (!(s->usr & USR_COMMAND))
     return; /* nothing that the flash would understand */
-  run(s, (uint8_t)s->usr2, addr, (int)addr_bits / 8, s->usr & USR_MOSI ? mosi + 1 : 0,
-      s->usr & USR_MISO ? miso + 1 : 0);
+  int fast = (s->ctrl & CTRL_FASTRD_MODE) != 0;
+  carry_out(s, &(struct command){.opcode = (uint8_t)s->usr2,
+                                 .addr = addr,
+                                 .addr_bytes = (int)addr_bits / 8,
+                                 .lines = fast && s->ctrl & CTRL_FREAD_QUAD   ? 4
+                                          : fast && s->ctrl & CTRL_FREAD_DUAL ? 2
+                                                                              : 1,
+                                 .clocks = s->usr & USR_DUMMY ? (s->usr1 & USR_DUMMY_MOST) + 1 : 0,
+                                 .mosi_bits = s->usr & USR_MOSI ? mosi + 1 : 0,
+                                 .miso_bits = s->usr & USR_MISO ? miso + 1 : 0});
 }
 
 /* The commands that the controller has a bit for. Length of a program: bits 24..31 of the address. */
@@ -104,6 +197,8 @@ static void ready_made(struct sim_spi *s, uint32_t bits) {
 static uint32_t *named(struct sim_spi *s, uint32_t offset) {
   if (offset == ADDR)
     return &s->addr;
+  if (offset == CTRL)
+    return &s->ctrl;
   if (offset == s->at.usr)
     return &s->usr;
   if (offset == s->at.usr1)

@@ -284,8 +284,8 @@ M["verify-flash"] = function(self, args)
         screen:print(("Verifying 0x%x (%d) bytes at 0x%08x in flash against '%s'..."):format(d.size, d.size, d.address,
                                                                                              d.name))
         if d.equal then
-          screen:print(d.flash_md5 and "Verification successful (digest matched)." or "Verification successful.")
-          if self.global.version4 then screen:print("-- verify OK" .. (d.flash_md5 and " (digest matched)" or "")) end
+          screen:print(d.by_digest and "Verification successful (digest matched)." or "Verification successful.")
+          if self.global.version4 then screen:print("-- verify OK" .. (d.by_digest and " (digest matched)" or "")) end
         else
           mismatch = true
           if not args.diff then
