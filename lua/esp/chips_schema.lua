@@ -153,7 +153,8 @@ local register_bit = record { word, bit }
 -- Functions and variables of the ROM that a stub uses.
 local stub_rom = record {
   attach = optional(word), pads = optional(word), configure = optional(word), write_encrypted = optional(word),
-  flash_read_pointer = optional(word), version = optional(word), security_info = optional(list(record { word, from = within(0, 99) }, 1)),
+  flash_read_pointer = optional(word),
+  version = optional(word), security_info = optional(list(record { word, from = within(0, 99) }, 1)),
   uart_device = optional(word), reset = optional(word), boot = optional(word),
   usb = optional(record { device = word, poll = word, read = word, write = word, callback = word }),
 }
