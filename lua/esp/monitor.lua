@@ -35,7 +35,8 @@ end
 
 --- @param o table: console (of esp.console); write = function(text); optional: addresses (of esp.addresses) and
 --   explain = function(description), called after the line that holds the address; filter = function(line);
---   keys = object with read(), as term.keys of esp.core gives; reset = function(); stamp = function() -> string that
+--   defmt = decoder of esp.defmt for messages among the text; keys = object with read(), as term.keys of esp.core
+--   gives; reset = function(); stamp = function() -> string that
 --   each line begins with
 function M.new(o)
   local self = setmetatable({ line = "", bytes = 0, at_start = true }, M)
@@ -80,13 +81,27 @@ local function take(self, piece, ending)
   return found
 end
 
---- Show text.
--- @return the line in which the pattern was found | nil
-function M:feed(text)
-  self.bytes = self.bytes + #text
+local function lines(self, text)
   local found
   for piece, ending in text:gmatch "([^\n]*)(\n?)" do
     if piece ~= "" or ending ~= "" then found = take(self, piece, ending) or found end
+  end
+  return found
+end
+
+--- Show what came.
+-- @return the line in which the pattern was found | nil
+function M:feed(text)
+  self.bytes = self.bytes + #text
+  if not self.defmt then return lines(self, text) end
+  local found
+  for _, piece in ipairs(self.defmt:feed(text)) do
+    local shown = piece.text
+    if piece.damaged then
+      shown = ("(a message of %d bytes that cannot be decoded: is it the right ELF file?)"):format(#piece.raw)
+    end
+    if piece.damaged or piece.level then shown = (self.at_start and "" or "\n") .. shown .. "\n" end
+    found = lines(self, shown) or found
   end
   return found
 end

@@ -84,12 +84,19 @@ end
 
 local function open_addresses(args, report, files)
   local elf = elf_files(args, files)
-  if args.no_addresses or #elf + #args.rom_elf == 0 then return nil end
+  if #elf + #args.rom_elf == 0 then return nil end
   local addresses = require "esp.addresses".open { elf = elf, rom = args.rom_elf, all = args.all_addresses }
+  local defmt
+  for _, f in ipairs(addresses.files) do
+    local ok, found = pcall(require "esp.defmt".open, f.elf)
+    if not ok and not fail.is(found) then error(found, 0) end
+    if not ok then report:warning(found.message, { code = "defmt" }) end
+    defmt = defmt or ok and found or nil
+  end
   for _, path in ipairs(addresses:stripped()) do
     report:warning(path .. ": has no symbols; addresses in it get no names", { code = "stripped" })
   end
-  return addresses
+  return addresses, defmt
 end
 
 local function open_log(path)
@@ -138,12 +145,14 @@ end
 function M.run(args, report, o)
   local term = require "esp.core.term"
   local log <close> = args.log and open_log(args.log) or nil
-  local addresses <close> = open_addresses(args, report, o.files)
+  local opened, defmt = open_addresses(args, report, o.files)
+  local addresses <close> = opened
   local keys <close> = not args.no_input and not args.json and term.isatty(1) and term.keys() or nil
   if keys then report:note("Ctrl-C ends it" .. (o.reset and ", Ctrl-R resets the chip; the rest is sent" or "")) end
   report:clear()
   local watch = require "esp.monitor".new {
-    console = o.console, addresses = addresses, filter = args.filter_function, keys = keys, reset = o.reset,
+    console = o.console, addresses = not args.no_addresses and addresses or nil, defmt = defmt,
+    filter = args.filter_function, keys = keys, reset = o.reset,
     write = writer(args, report, log), explain = explainer(args, report, log),
     stamp = args.timestamps and function() return os.date "%H:%M:%S  " end or nil,
   }
