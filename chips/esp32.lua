@@ -107,7 +107,7 @@ return {
     },
   },
   watchdog = {
-    rtc = { wprotect = RTC + 0xA4, config0 = RTC + 0x8C, config1 = RTC + 0x90, key = 0x50D83AA1 },
+    rtc = { wprotect = RTC + 0xA4, config0 = RTC + 0x8C, config1 = RTC + 0x90, key = 0x50D83AA1, guard = 10, shift = 0, hold = 128000 },
     reset = false, disable_on_usj = false,
   },
   reset = { hard = "rts", strap = 0x3FF44038 },
@@ -163,6 +163,9 @@ return {
     resets = {
       power_on = { 0x1, "POWERON_RESET" }, external = { 0x1, "POWERON_RESET" }, software = { 0x3, "SW_RESET" },
       watchdog = { 0x10, "RTCWDT_RTC_RESET" },
+      watchdog_core = { 0x9, "RTCWDT_SYS_RESET" }, watchdog_cpu = { 0xD, "RTCWDT_CPU_RESET" },
+      timer0 = { 0x7, "TG0WDT_SYS_RESET" }, timer1 = { 0x8, "TG1WDT_SYS_RESET" },
+      timer0_cpu = { 0xB, "TGWDT_CPU_RESET" }, timer1_cpu = { 0xB, "TGWDT_CPU_RESET" },
     },
     fields = { package = 1, cpu_freq_rated = 1, adc_vref = 0x0B, oscillator = 51 },
     registers = { [0x3FF5F06C] = 2007 << 7 },     -- the oscillator count that makes the ROM see 40 MHz

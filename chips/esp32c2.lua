@@ -148,8 +148,11 @@ return {
     },
     boot = { download = { 0x4, "DOWNLOAD(UART0)" }, flash = { 0xC, "SPI_FAST_FLASH_BOOT" } },
     resets = {
-      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "RTC_SW_CPU_RST" },
+      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0x3, "RTC_SW_SYS_RST" },
       watchdog = { 0x10, "RTCWDT_RTC_RST" },
+      watchdog_core = { 0x9, "RTCWDT_SYS_RST" }, watchdog_cpu = { 0xD, "RTCWDT_CPU_RST" },
+      timer0 = { 0x7, "TG0WDT_SYS_RST" }, timer1 = { 0x8, "TG1WDT_SYS_RST" },
+      timer0_cpu = { 0xB, "TG0WDT_CPU_RST" }, timer1_cpu = { 0x11, "TG1WDT_CPU_RST" },
     },
     fields = { package = 0, block_minor = 1 },
     registers = { [0x40001000] = 0x7C41A06F },     -- ROM code, read by hosts that look for a magic word

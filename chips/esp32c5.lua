@@ -179,8 +179,11 @@ return {
     },
     boot = { download = { 0x8, "DOWNLOAD(UART0/USB)" }, flash = { 0x18, "SPI_FAST_FLASH_BOOT" } },
     resets = {
-      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "SW_CPU" },
-      watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },
+      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0x3, "RTC_SW_HPSYS" },
+      watchdog = { 0x10, "RTC_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },
+      watchdog_core = { 0x9, "RTC_WDT_HPSYS" }, watchdog_cpu = { 0xD, "RTC_WDT_CPU" },
+      timer0 = { 0x7, "TG0_WDT_HPSYS" }, timer1 = { 0x8, "TG1_WDT_HPSYS" },
+      timer0_cpu = { 0xB, "TG0_WDT_CPU" }, timer1_cpu = { 0x11, "TG1_WDT_CPU" },
     },
     fields = { package = 0, block_minor = 2, mac_ext = 0xFFFE },
     registers = { [0x40001000] = 0x5FD1406F, [0x60096110] = 48 << 24 },

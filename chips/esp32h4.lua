@@ -144,8 +144,11 @@ return {
     },
     boot = { download = { 0x4, "DOWNLOAD(USB/UART0)" }, flash = { 0xC, "SPI_FAST_FLASH_BOOT" } },
     resets = {
-      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "SW_CPU" },
+      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0x3, "LP_SW_HPSYS" },
       watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },
+      watchdog_core = { 0x9, "LP_WDT_HPSYS" }, watchdog_cpu = { 0xD, "LP_WDT_CPU" },
+      timer0 = { 0x7, "TG0_WDT_HPSYS" }, timer1 = { 0x8, "TG1_WDT_HPSYS" },
+      timer0_cpu = { 0xB, "TG0_WDT_CPU" }, timer1_cpu = { 0x11, "TG1_WDT_CPU" },
     },
     fields = { package = 0, mac_ext = 0xFFFE },
     sync_value = 0x20120707, no_purpose = 19,

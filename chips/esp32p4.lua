@@ -204,8 +204,11 @@ return {
     },
     boot = { download = { 0x307, "DOWNLOAD(USB/UART0/SPI)" }, flash = { 0x30F, "SPI_FAST_FLASH_BOOT" } },
     resets = {
-      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "SW_CPU_RESET" },
-      watchdog = { 0x10, "LP_SYS_LP_WDT_RESET" }, usb = { 0x16, "HP_SYS_USB_UART_RESET" },
+      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0x3, "SW_SYS_RESET" },
+      watchdog = { 0x10, "CHIP_LP_WDT_RESET" }, usb = { 0x17, "CHIP_USB_UART_RESET" },
+      watchdog_core = { 0x9, "HP_SYS_LP_WDT_RESET" }, watchdog_cpu = { 0xD, "HP_CORE_LP_WDT_RESET" },
+      timer0 = { 0x7, "HP_SYS_HP_WDT_RESET" }, timer1 = { 0x7, "HP_SYS_HP_WDT_RESET" },
+      timer0_cpu = { 0xB, "HP_CORE_HP_WDT_RESET" }, timer1_cpu = { 0xB, "HP_CORE_HP_WDT_RESET" },
     },
     fields = { package = 0, block_minor = 3 },
     sync_value = 0x20120707,

@@ -160,8 +160,11 @@ return {
     },
     boot = { download = { 0x8, "DOWNLOAD(USB/UART0/SPI)" }, flash = { 0x18, "SPI_FAST_FLASH_BOOT" } },
     resets = {
-      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0xC, "SW_CPU" },
-      watchdog = { 0x10, "LP_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },
+      power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0x3, "SW_SYS_RESET" },
+      watchdog = { 0x10, "CHIP_LP_WDT_RESET" }, usb = { 0x17, "CHIP_USB_UART_RESET" },
+      watchdog_core = { 0x9, "HP_SYS_LP_WDT_RESET" }, watchdog_cpu = { 0xD, "HP_CORE_LP_WDT_RESET" },
+      timer0 = { 0x7, "HP_SYS_HP_WDT0_RESET" }, timer1 = { 0x8, "HP_SYS_HP_WDT1_RESET" },
+      timer0_cpu = { 0xB, "HP_CORE_HP_WDT_RESET" }, timer1_cpu = { 0xB, "HP_CORE_HP_WDT_RESET" },
     },
     fields = { package = 0 },
     sync_value = 0x20120707, no_purpose = 20,

@@ -216,7 +216,8 @@ local CHIP = record {
   watchdog = record {
     rtc = optional(record {
       wprotect = word, config0 = word, config1 = word, key = word, reset_config0 = optional(word),
-      reset_config1 = optional(word),
+      reset_config1 = optional(word), guard = optional(within(0, 31)), shift = optional(within(0, 8)),
+      hold = optional(word),
     }),
     swd = optional(record { wprotect = word, config = word, auto_feed = word, key = word }),
     reset = flag, disable_on_usj = flag,
@@ -277,7 +278,9 @@ local CHIP = record {
     boot = record { download = code_and_text, flash = code_and_text },
     resets = record {
       power_on = code_and_text, external = code_and_text, watchdog = code_and_text, software = optional(code_and_text),
-      usb = optional(code_and_text),
+      usb = optional(code_and_text), watchdog_core = optional(code_and_text), watchdog_cpu = optional(code_and_text),
+      timer0 = optional(code_and_text), timer1 = optional(code_and_text), timer0_cpu = optional(code_and_text),
+      timer1_cpu = optional(code_and_text),
     },
     fields = map(field_name, word), registers = optional(map(word, word)), sync_value = within(1, 0xFFFFFFFF),
     no_purpose = optional(within(0, 31)), spi_also = optional(word), systimer = optional(word),

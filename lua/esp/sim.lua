@@ -15,7 +15,10 @@ local M = {}
 local LINKS = { uart = 0, usj = 1, otg = 2 }
 local SECURITY = { no_chip_id = 1, full = 2 }
 local LAYOUTS = { otp_words = 0, esp32 = 1, blocks = 2 }
-local RESETS = { "power_on", "external", "software", "watchdog", "usb" }
+local RESETS = {
+  "power_on", "external", "software", "watchdog", "usb", "watchdog_core", "watchdog_cpu", "timer0", "timer1",
+  "timer0_cpu", "timer1_cpu",
+}
 local FAULTS = { "drop", "flip", "dup", "stall", "noise", "loss" }
 
 -- What the ROM's exception handler begins with, and what FLASH_END prints where it does not start the image.
@@ -468,7 +471,10 @@ function M.describe(given)
       rom_clock = believed_crystal(data, crystal, words) * divider * 1e6, layout = UARTS[uart.layout] or 0,
       fsm = uart.fsm or 0, fifo = uart.tx_fifo or 0,
     },
-    wdt = { wprotect = wdt.wprotect, config0 = wdt.config0, config1 = wdt.config1, key = wdt.key },
+    wdt = {
+      wprotect = wdt.wprotect, config0 = wdt.config0, config1 = wdt.config1, key = wdt.key, guard = wdt.guard or 12,
+      shift = wdt.shift or 1, hold = wdt.hold or 200000,
+    },
     crypt = encryption(data), key_block = first_key(data.efuse),
     efuse = efuse_layout(data.efuse), chip_id = data.image_chip_id or 0, api_version = sim.api_version or 0,
     secure_boot = data.security.secure_boot, crypt_cnt = data.security.flash_crypt_cnt,

@@ -66,6 +66,7 @@ void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
       cause != SIM_RST_POWER_ON && cause != SIM_RST_EXTERNAL && sim_field_get(c, &c->config.force_download);
   c->resets++;
   sim_core_stop(c);
+  c->core.time = 0;
   c->boot_mode = mode;
   if (forced)
     mode = SIM_BOOT_DOWNLOAD;
@@ -80,7 +81,7 @@ void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
   if (c->config.strap_addr)
     sim_bus_preset(&c->bus, c->config.strap_addr, c->config.strap[c->boot_mode]);
   sim_efuse_load(&c->efuse);
-  sim_wdt_reset(&c->wdt);
+  sim_wdt_reset(&c->wdt, c->machine.on && c->boot_mode == SIM_BOOT_FLASH);
   sim_spi_init(&c->spi, &c->config.spi, &c->nor, &c->crypt);
   sim_crypt_reset(&c->crypt);
   sim_uart_divide(&c->uart, c->config.uart.clock, c->config.boot_baud);
@@ -191,6 +192,8 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
     sim_chip_free(c);
     return NULL;
   }
+  if (c->machine.on)
+    c->wdt.now = &c->core.time;
   c->host_baud = 115200;
   c->en_delay = config->en_delay;
   c->en = c->io0 = 1;
@@ -247,14 +250,27 @@ static void usb_restart(struct sim_chip *c) {
   c->gone = 1;
 }
 
+/* Only the reset of everything looks at the pins again. */
+void sim_chip_bite(struct sim_chip *c, int cause) {
+  int mode = c->io0 ? SIM_BOOT_FLASH : SIM_BOOT_DOWNLOAD;
+  sim_chip_reset(c, cause, cause == SIM_RST_WATCHDOG ? mode : c->boot_mode);
+  if (cause == SIM_RST_WATCHDOG)
+    usb_restart(c);
+}
+
+int sim_chip_bites(const struct sim_chip *c) {
+  static const int causes[] = {[SIM_WDT_CPU] = SIM_RST_WATCHDOG_CPU,
+                               [SIM_WDT_CORE] = SIM_RST_WATCHDOG_CORE,
+                               [SIM_WDT_SYSTEM] = SIM_RST_WATCHDOG};
+  return c->wdt.due >= 0 && *c->wdt.now >= c->wdt.due ? causes[c->wdt.bite] : -1;
+}
+
 void sim_chip_run(struct sim_chip *c, double now) {
   uint8_t byte;
   clock_to(c, now);
   sim_pins_run(c);
-  if (c->wdt.due >= 0 && c->now >= c->wdt.due) {
-    sim_chip_reset(c, SIM_RST_WATCHDOG, c->io0 ? SIM_BOOT_FLASH : SIM_BOOT_DOWNLOAD);
-    usb_restart(c);
-  }
+  if (!c->machine.on && sim_chip_bites(c) >= 0)
+    sim_chip_bite(c, sim_chip_bites(c));
   if (c->core.cpu) {
     sim_core_run(c);
     return; /* the program takes what arrives */
@@ -276,7 +292,7 @@ double sim_chip_next(struct sim_chip *c) {
     sooner(&best, in > c->busy_until ? in : c->busy_until);
   sooner(&best, sim_line_next(&c->line, SIM_TO_HOST));
   sooner(&best, c->en ? -1 : c->en_rises);
-  sooner(&best, c->wdt.due);
+  sooner(&best, c->machine.on ? -1 : c->wdt.due);
   sooner(&best, c->gone_until > c->now ? c->gone_until : -1);
   return best;
 }

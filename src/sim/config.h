@@ -26,7 +26,20 @@ struct sim_field {
   } part[SIM_FIELD_PARTS];
 };
 
-enum { SIM_RST_POWER_ON, SIM_RST_EXTERNAL, SIM_RST_SOFTWARE, SIM_RST_WATCHDOG, SIM_RST_USB, SIM_RSTS };
+enum {
+  SIM_RST_POWER_ON,
+  SIM_RST_EXTERNAL,
+  SIM_RST_SOFTWARE,
+  SIM_RST_WATCHDOG, /* of the RTC: everything, the core, the processor */
+  SIM_RST_USB,
+  SIM_RST_WATCHDOG_CORE,
+  SIM_RST_WATCHDOG_CPU,
+  SIM_RST_TIMER0, /* watchdogs of the timer groups: the core, the processor */
+  SIM_RST_TIMER1,
+  SIM_RST_TIMER0_CPU,
+  SIM_RST_TIMER1_CPU,
+  SIM_RSTS
+};
 enum { SIM_BOOT_DOWNLOAD, SIM_BOOT_FLASH };
 
 struct sim_rom {

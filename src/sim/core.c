@@ -272,7 +272,7 @@ static void carry_out(struct sim_chip *c, int what) {
   uint32_t entry;
   c->core.wants = SIM_WANTS_NOTHING;
   if (what == SIM_WANTS_BITE) {
-    sim_chip_reset(c, SIM_RST_WATCHDOG, c->boot_mode);
+    sim_chip_bite(c, c->core.bite);
   } else if (what == SIM_WANTS_RESET) {
     sim_chip_reset(c, SIM_RST_SOFTWARE, c->boot_mode); /* the pins are not looked at again */
   } else if (what == SIM_WANTS_BOOT) {

@@ -69,6 +69,7 @@ struct sim_core {
   double ran;                 /* up to when it was let run */
   double asleep;              /* until then; < 0: awake */
   int wants;                  /* what is to happen after the instruction under way */
+  int bite;                   /* cause of the reset by a watchdog */
   uint64_t accesses;          /* to peripherals */
   uint64_t asked;             /* accesses when it last asked for input in vain */
   uint64_t quiet;             /* accesses when the processor was looked at last */

@@ -107,7 +107,7 @@ void sim_machine_note(struct sim_chip *c, uint32_t addr, int write, uint32_t val
 
 /* A reset by software leaves the domain that is always on as it is. */
 static int keeps(int cause) {
-  return cause == SIM_RST_SOFTWARE || cause == SIM_RST_USB;
+  return cause != SIM_RST_POWER_ON && cause != SIM_RST_EXTERNAL && cause != SIM_RST_WATCHDOG;
 }
 
 void sim_machine_keep(struct sim_chip *c, int cause, uint32_t *to) {
@@ -136,7 +136,7 @@ void sim_machine_reset(struct sim_chip *c, int cause, int mode) {
   }
   sim_irq_reset(&m->irq);
   sim_cache_reset(&m->cache);
-  sim_timg_reset(&m->timg);
+  sim_timg_reset(&m->timg, mode == SIM_BOOT_FLASH);
   sim_crypto_reset(&m->crypto, &l->crypto);
   c->flash_connected = 1; /* its pads are those that the flash sits at */
   c->state = mode == SIM_BOOT_DOWNLOAD ? SIM_STATE_DOWNLOAD : SIM_STATE_APP;
@@ -149,7 +149,10 @@ uint64_t sim_machine_tick(struct sim_chip *c) {
   c->core.time = (double)c->core.cpu->cycles / c->config.core.clock;
   if (!soon)
     sim_irq_update(c);
-  if (sim_timg_bites(&c->machine.timg, c->core.time))
+  c->core.bite = sim_timg_bites(&c->machine.timg, c->core.time);
+  if (c->core.bite < 0)
+    c->core.bite = sim_chip_bites(c);
+  if (c->core.bite >= 0)
     sim_core_want(c, SIM_WANTS_BITE);
   return soon ? LATENCY : TICK;
 }

@@ -16,6 +16,8 @@ static void transistors(struct sim_chip *c) {
     c->en = 0;
     c->en_rises = -1;
     c->state = SIM_STATE_RESET;
+    sim_core_stop(c);
+    sim_wdt_reset(&c->wdt, 0);
     sim_line_flush(&c->line, SIM_TO_CHIP);
   } else if (!c->en && !c->rts) {
     en_goes_high(c);

@@ -5,23 +5,13 @@
 
 #include <string.h>
 
+enum { RESET_CPU = 2, RESET_CORE = 3 };
 enum { WDTCONFIG0 = 0x48, WDTFEED = 0x60, WDTWPROTECT = 0x64, RTCCALICFG = 0x68, RTCCALICFG1 = 0x6C };
 #define KEY 0x50D83AA1u
 #define ENABLE (1u << 31)
+#define GUARD (1u << 14) /* of the boot from flash */
 #define START (1u << 31)
 #define READY (1u << 15)
-
-void sim_timg_reset(struct sim_timg *t) {
-  for (int i = 0; i < SIM_TIMGS; i++)
-    t->one[i] = (struct sim_timg_one){.group = t, .wprotect = KEY, .cali = 0x13000, .cali1 = i == 0 ? t->chip->config.machine.timg.calibrated : 0, .due = -1};
-}
-
-int sim_timg_bites(const struct sim_timg *t, double now) {
-  for (int i = 0; i < SIM_TIMGS; i++)
-    if (t->one[i].due >= 0 && now >= t->one[i].due)
-      return 1;
-  return 0;
-}
 
 static double now_of(const struct sim_timg_one *o) {
   return o->group->chip->core.time;
@@ -31,16 +21,41 @@ static double now_of(const struct sim_timg_one *o) {
 static void arm(struct sim_timg_one *o) {
   const struct sim_timg_layout *l = &o->group->chip->config.machine.timg;
   double prescale = (double)(o->wdt[1] >> 16 ? o->wdt[1] >> 16 : 1), after = 0;
+  int guards = o->guards && o->wdt[0] & GUARD;
   o->due = -1;
-  if (!(o->wdt[0] & ENABLE) || l->clock <= 0)
+  if ((!(o->wdt[0] & ENABLE) && !guards) || l->clock <= 0)
     return;
   for (int stage = 0; stage < 4; stage++) {
+    int action = guards && stage == 0 ? RESET_CORE : (int)(o->wdt[0] >> (29 - 2 * stage) & 3);
     after += (double)o->wdt[2 + stage] * prescale / l->clock;
-    if ((o->wdt[0] >> (29 - 2 * stage) & 3) >= 2) {
+    if (action >= RESET_CPU) {
+      o->cpu = action == RESET_CPU;
       o->due = now_of(o) + after;
       return;
     }
   }
+}
+
+void sim_timg_reset(struct sim_timg *t, int guards) {
+  for (int i = 0; i < SIM_TIMGS; i++) {
+    struct sim_timg_one *o = &t->one[i];
+    *o = (struct sim_timg_one){.group = t,
+                               .wdt = {0x4C000, 0x10000, 26000000, 0x7FFFFFF, 0xFFFFF, 0xFFFFF},
+                               .wprotect = KEY,
+                               .cali = 0x13000,
+                               .cali1 = i == 0 ? t->chip->config.machine.timg.calibrated : 0,
+                               .guards = guards && i == 0};
+    arm(o);
+  }
+}
+
+int sim_timg_bites(const struct sim_timg *t, double now) {
+  static const int cause[SIM_TIMGS][2] = {{SIM_RST_TIMER0, SIM_RST_TIMER0_CPU},
+                                          {SIM_RST_TIMER1, SIM_RST_TIMER1_CPU}};
+  for (int i = 0; i < SIM_TIMGS; i++)
+    if (t->one[i].due >= 0 && now >= t->one[i].due)
+      return cause[i][t->one[i].cpu];
+  return -1;
 }
 
 int sim_timg_read(void *ctx, uint32_t offset, uint32_t *value) {

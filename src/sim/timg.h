@@ -21,13 +21,16 @@ struct sim_timg {
   struct sim_timg_one {
     struct sim_timg *group;
     uint32_t wdt[SIM_TIMG_WDT], wprotect, cali, cali1;
+    int guards; /* it watches the boot from flash */
     double due; /* when the watchdog bites, by the processor's clock; < 0: never */
+    int cpu;    /* it resets the processor only */
   } one[SIM_TIMGS];
 };
 
-void sim_timg_reset(struct sim_timg *t);
+/* As a reset leaves them. guards: the first one's watchdog watches the boot from flash. */
+void sim_timg_reset(struct sim_timg *t, int guards);
 
-/* Whether a watchdog has bitten by now. */
+/* The cause of a reset by a watchdog that has bitten by now, SIM_RST_...; -1: none has. */
 int sim_timg_bites(const struct sim_timg *t, double now);
 
 int sim_timg_read(void *one, uint32_t offset, uint32_t *value);
