@@ -40,7 +40,7 @@ return {
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = false, encrypted_write = false, sdm_baud = true,
-    flash_block = 0x400, ram_block = 0x1800, usb_block = 0x1800,
+    deflate_tail = "window", flash_block = 0x400, ram_block = 0x1800, usb_block = 0x1800,
   },
   spi = {
     base = SPI1, usr = 0x1C, usr1 = 0x20, usr2 = 0x24, mosi_dlen = 0x28, miso_dlen = 0x2C, w0 = 0x80,
@@ -149,6 +149,13 @@ return {
       attach = 0x40062A6C, configure = 0x40063238, write_encrypted = 0x40062E78,
     },
   },
+  revisions = {
+    { from_revision = 0, changes = { sim = { log = {
+      banner = "ets Jun  8 2016 00:22:57\r\n\r\n",
+      left = "flash read err, 648\r\nFalling back to built-in command interpreter.\r\nOK\r\n>",
+    } } } },
+    { from_revision = 300, changes = {} },
+  },
   sim = {
     core = "esp32",
     peripherals = { { 0x3FF00000, 0x3FF80000 }, { 0x60000000, 0x60080000 } },
@@ -158,6 +165,8 @@ return {
       banner = "ets Jul 29 2019 12:21:46\r\n\r\n",
       line = "rst:0x{reset} ({reset_name}),boot:0x{boot} ({boot_name})\r\n",
       waiting = "waiting for download\r\n",
+      panic = { load = "", store = "" },     -- its handler waits for a debugger
+      left = "flash read err, 631\r\nFalling back to built-in command interpreter.\r\nOK\r\n>", left_boots = true,
     },
     boot = { download = { 0x03, "DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2)" }, flash = { 0x13, "SPI_FAST_FLASH_BOOT" } },
     resets = {

@@ -128,9 +128,14 @@ return {
     },
   },
   revisions = {                        -- of the ROM: 0, ECO 3, ECO 7
-    { from_revision = 0, changes = { sim = { api_version = 0 } } },
+    { from_revision = 0, changes = { sim = {
+      api_version = 0, log = { banner = "ESP-ROM:esp32c3-20200918\r\nBuild:Sep 18 2020\r\n" },
+    } } },
     { from_revision = 3, changes = { sim = { api_version = 3 } } },
-    { from_revision = 101, changes = { sim = { api_version = 7 } } },
+    { from_revision = 101, changes = { sim = {
+      api_version = 7, log = { banner = "ESP-ROM:esp32c3-eco7-20230720\r\nBuild:Jul 20 2023\r\n" },
+      boot = { download = { 0x7, "DOWNLOAD(USB/UART0)" } },
+    } } },
   },
   sim = {
     core = "rv32imc", systimer = 0x60023000,

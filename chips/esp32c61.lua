@@ -169,7 +169,7 @@ return {
       line = "rst:0x{reset} ({reset_name}),boot:0x{boot} ({boot_name})\r\n",
       waiting = "waiting for download\r\n",
     },
-    boot = { download = { 0x4, "DOWNLOAD(USB/UART0)" }, flash = { 0xC, "SPI_FAST_FLASH_BOOT" } },
+    boot = { download = { 0x4, "DOWNLOAD(USB/UART0/SDIO_FEI_FEO)" }, flash = { 0xC, "SPI_FAST_FLASH_BOOT" } },
     resets = {
       power_on = { 0x1, "POWERON" }, external = { 0x1, "POWERON" }, software = { 0x3, "RTC_SW_HPSYS" },
       watchdog = { 0x10, "RTC_WDT_SYS" }, usb = { 0x15, "USB_UART_HPSYS" },

@@ -161,8 +161,12 @@ return {
     },
   },
   revisions = {
+    { from_revision = 0, changes = { sim = { log = { banner = "ESP-ROM:esp32p4-20230811\r\nBuild:Aug 11 2023\r\n" } } } },
+    { from_revision = 100, changes = {} },
     -- From v3.0 key purposes have a fifth bit.
-    { from_revision = 300, changes = { sim = { api_version = 5, no_purpose = 19 }, security = { key_purposes = {
+    { from_revision = 300, changes = { sim = {
+      api_version = 5, no_purpose = 19, log = { banner = "ESP-ROM:esp32p4-eco5-20250430\r\nBuild:Apr 30 2025\r\n" },
+    }, security = { key_purposes = {
       { { EFUSE + 0x34, 24, 4 }, { EFUSE + 0x3C, 27, 1 } }, { { EFUSE + 0x34, 28, 4 }, { EFUSE + 0x3C, 28, 1 } },
       { { EFUSE + 0x38, 0, 4 }, { EFUSE + 0x3C, 29, 1 } }, { { EFUSE + 0x38, 4, 4 }, { EFUSE + 0x3C, 30, 1 } },
       { { EFUSE + 0x38, 8, 4 }, { EFUSE + 0x3C, 31, 1 } }, { { EFUSE + 0x38, 12, 4 }, { EFUSE + 0x40, 4, 1 } },

@@ -146,12 +146,17 @@ return {
   sim = {
     core = "esp32s2",
     peripherals = { { 0x3F400000, 0x3F500000 }, { 0x60000000, 0x600D1000 }, { 0x61800000, 0x61804000 } },
-    boot_baud = 115200, crystal = 40, mac = "7c:df:a1:12:34:56", revision = 100,
+    boot_baud = 115200, crystal = 40, mac = "7c:df:a1:12:34:56", revision = 100, no_purpose = 0,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {
       banner = "ESP-ROM:esp32s2-rc4-20191025\r\nBuild:Oct 25 2019\r\n",
       line = "rst:0x{reset} ({reset_name}),boot:0x{boot} ({boot_name})\r\n",
       waiting = "waiting for download\r\n",
+      left = "user code done\r\n",
+      panic = {
+        load = "Panic at 400122fc\r\nFatal exception (28): LoadProhibited\r\n",
+        store = "Panic at 4001abc8\r\nFatal exception (29): StoreProhibited\r\n",
+      },
     },
     boot = { download = { 0x0, "DOWNLOAD(USB/UART0/1/SPI)" }, flash = { 0x8, "SPI_FAST_FLASH_BOOT" } },
     resets = {

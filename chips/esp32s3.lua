@@ -32,7 +32,7 @@ return {
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = true,
-    flash_block = 0x400, ram_block = 0x1800, usb_block = 0x800,
+    refused = { 0x15 }, flash_block = 0x400, ram_block = 0x1800, usb_block = 0x800,
   },
   spi = {
     base = SPI1, usr = 0x18, usr1 = 0x1C, usr2 = 0x20, mosi_dlen = 0x24, miso_dlen = 0x28, w0 = 0x58,
@@ -161,6 +161,11 @@ return {
       banner = "ESP-ROM:esp32s3-20210327\r\nBuild:Mar 27 2021\r\n",
       line = "rst:0x{reset} ({reset_name}),boot:0x{boot} ({boot_name})\r\n",
       waiting = "waiting for download\r\n",
+      left = "user code done\r\n",
+      panic = {
+        load = "Guru Meditation Error: Core 0 panic'ed (LoadProhibited)\r\nCore 0 register dump:\r\n",
+        store = "Guru Meditation Error: Core 0 panic'ed (StoreProhibited)\r\nCore 0 register dump:\r\n",
+      },
     },
     boot = { download = { 0x0, "DOWNLOAD(USB/UART0)" }, flash = { 0x8, "SPI_FAST_FLASH_BOOT" } },
     resets = {

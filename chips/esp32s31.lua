@@ -154,7 +154,7 @@ return {
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:31:12:34", revision = 0, api_version = 0,
     flash_id = { manufacturer = 0xC8, device = 0x4018 },
     log = {
-      banner = "ESP-ROM:esp32s31-20250801\r\nBuild:Aug  1 2025\r\n",
+      banner = "ESP-ROM:esp32s31-20251218\r\nBuild:Dec 18 2025\r\n",
       line = "rst:0x{reset} ({reset_name}),boot:0x{boot} ({boot_name})\r\n",
       waiting = "waiting for download\r\n",
     },

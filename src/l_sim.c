@@ -118,6 +118,21 @@ static int l_reg(lua_State *L) {
   return 1;
 }
 
+/* chip:memory(address, n) -> bytes, as a bus master sees them: what is no memory reads as zeros */
+static int l_memory(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  lua_Integer addr = luaL_checkinteger(L, 2), n = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, addr >= 0 && addr <= 0xFFFFFFFF, 2, "out of range");
+  luaL_argcheck(L, n >= 0 && n <= 0x1000000, 3, "out of range");
+  luaL_Buffer b;
+  char *out = luaL_buffinitsize(L, &b, n > 0 ? (size_t)n : 1);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  sim_bus_fetch(&c->bus, (uint32_t)addr, (uint8_t *)out, (size_t)n);
+  sim_runner_unlock(s->runner);
+  luaL_pushresultsize(&b, (size_t)n);
+  return 1;
+}
+
 /* chip:reset([mode = "download"|"flash"]): as the reset button does, with the boot button held or not */
 static int l_reset(lua_State *L) {
   static const char *const modes[] = {"download", "flash", NULL};
@@ -339,23 +354,25 @@ static int l_load(lua_State *L) {
   return failed ? luaL_error(L, "not enough memory") : 0;
 }
 
-/* chip:exchange(bytes [, seconds = 1]) -> what the chip sent, whether it waits for more. Its time stands
- * still but here. */
+/* chip:exchange(bytes [, seconds = 1]) -> what the chip sent, whether it waits for more, seconds that it took
+ * by its own clock. Its time stands still but here. */
 static int l_exchange(lua_State *L) {
   struct lsim *s = check_sim(L);
   size_t n, got;
   int idle;
+  double took;
   const char *data = luaL_checklstring(L, 2, &n);
   lua_Number seconds = luaL_optnumber(L, 3, 1);
   luaL_argcheck(L, seconds > 0 && seconds <= 3600, 3, "out of range");
   luaL_Buffer b;
   char *out = luaL_buffinitsize(L, &b, EXCHANGE_MAX);
   sim_runner_freeze(s->runner);
-  got =
-      sim_runner_exchange(s->runner, (const uint8_t *)data, n, seconds, (uint8_t *)out, EXCHANGE_MAX, &idle);
+  got = sim_runner_exchange(s->runner, (const uint8_t *)data, n, seconds, (uint8_t *)out, EXCHANGE_MAX, &idle,
+                            &took);
   luaL_pushresultsize(&b, got);
   lua_pushboolean(L, idle);
-  return 2;
+  lua_pushnumber(L, took);
+  return 3;
 }
 
 /* chip:listen(kind = "socket"|"rfc2217", address, port [, reset]) -> port | nil, message, code */
@@ -399,6 +416,7 @@ static const luaL_Reg methods[] = {{"port", l_sim_port},
                                    {"poke_flash", l_poke_flash},
                                    {"efuse_word", l_efuse_word},
                                    {"reg", l_reg},
+                                   {"memory", l_memory},
                                    {"reset", l_reset},
                                    {"state", l_state},
                                    {"log", l_log},

@@ -23,6 +23,7 @@ static const struct member integers[] = {
     AT(rom.sdm_commands),
     AT(rom.encrypted_word),
     AT(rom.erase_quirk),
+    AT(rom.whole_window),
     AT(rom.security),
     AT(rom.ram_block),
     AT(rom.ram_refused),
@@ -78,6 +79,7 @@ static const struct member integers[] = {
     AT(link_addr),
     AT(link_value),
     AT(vanish),
+    AT(leave_boots),
     AT(strap_addr),
     AT(strap[0]),
     AT(strap[1]),
@@ -375,6 +377,7 @@ void l_sim_config(lua_State *L, int index, struct sim_config *c) {
   text(L, index, "line", c->line, sizeof c->line);
   text(L, index, "waiting", c->waiting, sizeof c->waiting);
   text(L, index, "panic", c->panic, sizeof c->panic);
+  text(L, index, "panic_store", c->panic_store, sizeof c->panic_store);
   text(L, index, "leave", c->leave, sizeof c->leave);
   text(L, index, "boot_name[0]", c->boot_name[0], sizeof c->boot_name[0]);
   text(L, index, "boot_name[1]", c->boot_name[1], sizeof c->boot_name[1]);

@@ -125,7 +125,7 @@ local by_revision = setmetatable({}, { __mode = "k" })
 -- @return the same table when nothing changes
 function M.at_revision(data, revision)
   local entry = M.for_revision(data.revisions, revision)
-  if not entry then return data end
+  if not entry or not next(entry.changes) then return data end
   by_revision[entry] = by_revision[entry] or merged(data, entry.changes)
   return by_revision[entry]
 end

@@ -177,6 +177,7 @@ local CHIP = record {
     status_bytes = within(2, 4), attach = flag, attach_legacy_word = flag, params = flag, deflate = flag, md5 = flag,
     read_slow = flag, change_baud = flag, sdm_baud = flag, encrypted_word = flag, encrypted_write = flag,
     sdc = optional(flag), erase_quirk = optional(behaviour "head_sectors"),
+    deflate_tail = optional(behaviour "window"), refused = optional(list(within(0x15, 31), 1)),
     flash_block = block_size, ram_block = block_size, usb_block = block_size,
   },
   spi = record {
@@ -274,7 +275,10 @@ local CHIP = record {
     boot_baud = within(9600, 115200), boot_crystal = optional(within(20, 60)), crystal = within(20, 60), mac = text,
     revision = revision, api_version = optional(word),
     flash_id = record { manufacturer = within(0, 255), device = within(0, 0xFFFF) },
-    log = record { banner = text, line = text, waiting = any_text },
+    log = record {
+      banner = text, line = text, waiting = any_text, panic = optional(record { load = any_text, store = any_text }),
+      left = optional(any_text), left_boots = optional(flag),
+    },
     boot = record { download = code_and_text, flash = code_and_text },
     resets = record {
       power_on = code_and_text, external = code_and_text, watchdog = code_and_text, software = optional(code_and_text),

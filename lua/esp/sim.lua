@@ -22,9 +22,13 @@ local RESETS = {
 local FAULTS = { "drop", "flip", "dup", "stall", "noise", "loss" }
 
 -- What the ROM's exception handler begins with, and what FLASH_END prints where it does not start the image.
+local FATAL = "Fatal exception (%d): \r\nepc1=0x40007d80, epc2=0x00000000, epc3=0x00000000, excvaddr=0x00000000\r\n"
 local PANIC = {
-  riscv = "Guru Meditation Error: Core 0 panic'ed (Load access fault)\r\nCore 0 register dump:\r\n",
-  xtensa = "Fatal exception (28): \r\nepc1=0x40007d80, epc2=0x00000000, epc3=0x00000000, excvaddr=0x00000000\r\n",
+  riscv = {
+    load = "Guru Meditation Error: Core 0 panic'ed (Load access fault)\r\nCore 0 register dump:\r\n",
+    store = "Guru Meditation Error: Core 0 panic'ed (Store/AMO access fault)\r\nCore 0 register dump:\r\n",
+  },
+  xtensa = { load = FATAL:format(28), store = FATAL:format(29) },
 }
 local LEAVE = { riscv = "user code done\r\n" }
 
@@ -274,6 +278,7 @@ local function commands(rom, security_info)
   if rom.deflate then all = all | 7 << 0x10 end
   if rom.md5 then all = all | 1 << 0x13 end
   if security_info then all = all | 1 << 0x14 end
+  for _, op in ipairs(rom.refused or {}) do all = all | 1 << op end     -- the C core does not know them either
   local secure = 0
   for _, op in ipairs { 0x02, 0x03, 0x04, 0x08, 0x0B, 0x0D, 0x0F, 0x14 } do secure = secure | all & 1 << op end
   return all, secure
@@ -440,6 +445,7 @@ function M.describe(given)
   local known_size = options.flash_size or file_size(options.flash)
   local default_size = 1 << (sim.flash_id.device & 0xFF)
   local all, secure = commands(rom, data.security_info)
+  local panic = sim.log.panic or PANIC[data.arch]
   local boot_scale = sim.boot_crystal and crystal / sim.boot_crystal or 1
   if data.magic then words[0x40001000] = data.magic end
   local version = data.stub.rom and data.stub.rom.version
@@ -454,7 +460,8 @@ function M.describe(given)
     presets = presets, fuses = fuses, efuse_blocks = efuse_blocks(data.efuse),
     rom = {
       status_bytes = rom.status_bytes, commands = all, sdm_commands = secure, encrypted_word = rom.encrypted_word,
-      erase_quirk = rom.erase_quirk == "head_sectors", security = SECURITY[data.security_info] or 0,
+      erase_quirk = rom.erase_quirk == "head_sectors", whole_window = rom.deflate_tail == "window",
+      security = SECURITY[data.security_info] or 0,
       frame_max = link == "otg" and rom.usb_block + 24 or 0,          -- the buffer of the USB driver
       ram_refused = data.stub.skip_with_secure_boot or data.stub.start_with_secure_boot and true or false,
       read_pointer = (data.stub.rom or {}).flash_read_pointer or 0,
@@ -488,7 +495,8 @@ function M.describe(given)
     vanish = options.vanish or 0, reenumerate = 0.2,
     strap_addr = data.reset.strap or 0, boot_baud = sim.boot_baud * boot_scale,
     banner = sim.log.banner, line = sim.log.line, waiting = sim.log.waiting,
-    panic = PANIC[data.arch], leave = LEAVE[data.arch],
+    panic = panic.load, panic_store = panic.store, leave = sim.log.left or LEAVE[data.arch],
+    leave_boots = sim.log.left_boots and 1 or 0,
     jedec_id = flash_id(options, sim, known_size), bootloader_offset = data.bootloader_offset,
     flash_size = options.flash_size or known_size and 0 or default_size,    -- 0: that of the file
     flash_file = options.flash, efuse_file = options.efuse, spi_connection = options.spi_connection or 0,

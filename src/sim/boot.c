@@ -83,7 +83,9 @@ int sim_boot_print(struct sim_chip *c, int cause, int mode) {
 }
 
 void sim_boot_left(struct sim_chip *c) {
-  if (c->config.leave[0])
+  uint8_t magic;
+  sim_flash_read(&c->flash, c->config.bootloader_offset, &magic, 1);
+  if (c->config.leave[0] && !(c->config.leave_boots && magic == IMAGE_MAGIC))
     print(c, c->config.leave);
   else
     print_image(c);

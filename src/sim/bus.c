@@ -75,3 +75,11 @@ void sim_bus_store(struct sim_bus *b, uint32_t addr, const uint8_t *data, size_t
     data += part, n -= part, addr += (uint32_t)part;
   }
 }
+
+void sim_bus_fetch(struct sim_bus *b, uint32_t addr, uint8_t *out, size_t n) {
+  while (n > 0) {
+    size_t room = SIM_PAGE - addr % SIM_PAGE, part = room < n ? room : n;
+    sim_mem_read(&b->mem, sim_bus_home(b, addr), out, part);
+    out += part, n -= part, addr += (uint32_t)part;
+  }
+}

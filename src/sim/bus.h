@@ -56,6 +56,9 @@ void sim_bus_preset(struct sim_bus *b, uint32_t addr, uint32_t value);
 /* Copies bytes into memory, past the peripherals; read-only regions stay as they are. */
 void sim_bus_store(struct sim_bus *b, uint32_t addr, const uint8_t *data, size_t n);
 
+/* Copies bytes out of memory, past the peripherals; zeros where there is none. */
+void sim_bus_fetch(struct sim_bus *b, uint32_t addr, uint8_t *out, size_t n);
+
 /* The address under which memory is kept. */
 uint32_t sim_bus_home(const struct sim_bus *b, uint32_t addr);
 

@@ -48,6 +48,7 @@ struct sim_rom {
   uint32_t sdm_commands; /* the same in secure download mode */
   int encrypted_word;    /* FLASH_BEGIN has a fifth word */
   int erase_quirk;       /* ESP8266: the erase routine clears the sectors of the first block twice */
+  int whole_window;      /* ESP32: the end of a compressed stream is written with all that stands behind it */
   int security;          /* SIM_SECURITY_... */
   uint32_t ram_block;    /* largest packet */
   uint32_t flash_size;   /* what the ROM assumes before SPI_SET_PARAMS */
@@ -100,8 +101,9 @@ struct sim_config {
   /* what is printed */
   double boot_baud;
   char banner[SIM_TEXT], line[SIM_TEXT], waiting[SIM_TEXT];
-  char panic[SIM_TEXT]; /* when an address belongs to nothing */
+  char panic[SIM_TEXT], panic_store[SIM_TEXT]; /* when an address to read, to write belongs to nothing */
   char leave[SIM_TEXT]; /* when FLASH_END leaves the loader; "": the image in flash is started */
+  int leave_boots;      /* it is started if there is one, else that is said */
   uint32_t boot_code[2];
   char boot_name[2][SIM_TEXT];
   struct {

@@ -150,8 +150,7 @@ static void fault(struct sim_chip *c) {
       c, (struct sim_event){
              .time = c->now, .op = 0, .status = 1, .error = (uint8_t)f->code, .a = f->pc, .b = f->address});
   sim_core_stop(c);
-  sim_chip_send(c, (const uint8_t *)c->config.panic, strlen(c->config.panic),
-                sim_chip_baud(c)); /* as the ROM does */
+  sim_loader_panic(c, f->code == CPU_FAULT_WRITE); /* as the ROM does */
   c->state = SIM_STATE_HUNG;
 }
 

@@ -110,6 +110,11 @@ static int run_command(struct sim_chip *c, uint8_t op, uint8_t *body, size_t n, 
   }
 }
 
+void sim_loader_panic(struct sim_chip *c, int storing) {
+  const char *text = storing ? c->config.panic_store : c->config.panic;
+  sim_chip_send(c, (const uint8_t *)text, strlen(text), sim_chip_baud(c));
+}
+
 /* What was put off until the reply was out. */
 static void afterwards(struct sim_chip *c) {
   struct sim_loader *l = &c->loader;
@@ -119,7 +124,7 @@ static void afterwards(struct sim_chip *c) {
     l->new_baud = 0;
   }
   if (l->panic)
-    sim_chip_send(c, (const uint8_t *)c->config.panic, strlen(c->config.panic), sim_chip_baud(c));
+    sim_loader_panic(c, l->panic == SIM_PANIC_STORE);
   if (l->hang || l->panic)
     c->state = SIM_STATE_HUNG;
   else if (l->restart) {

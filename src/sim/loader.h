@@ -74,11 +74,16 @@ struct sim_loader {
   uint32_t flash_size, entry; /* what SPI_SET_PARAMS said; where MEM_END jumps */
   double new_baud;            /* to be set after the reply; 0: none */
   int leave, restart;         /* after the reply: leave the loader, reset */
-  int hang, panic;            /* instead of a reply: do nothing any more, after saying why */
+  int hang, panic;            /* instead of a reply: do nothing any more; panic: after saying why */
 };
+
+enum { SIM_PANIC_LOAD = 1, SIM_PANIC_STORE };
 
 void sim_loader_reset(struct sim_chip *c);
 void sim_loader_free(struct sim_chip *c);
+
+/* Says what the ROM's handler of exceptions says. */
+void sim_loader_panic(struct sim_chip *c, int storing);
 
 /* One byte from the line. */
 void sim_loader_byte(struct sim_chip *c, uint8_t byte);

@@ -59,6 +59,8 @@ static int zlib_error(const z_stream *z, int code) {
 static int starve(z_stream *z) {
   static const Bytef zeros[64];
   Bytef out[512];
+  if (inflateMark(z) & 0xFFFF) /* but not in the middle of a stored block, whose bytes are copied */
+    return SIM_ERR_DEFLATE;
   for (int i = 0; i < 4096; i++) {
     z->next_in = (Bytef *)zeros;
     z->avail_in = sizeof zeros;
@@ -100,7 +102,7 @@ static int inflate_block(struct sim_chip *c, const uint8_t *data, uint32_t len, 
   if (last && !l->inflate_ended)
     return starve(z);
   if (last) /* whole words: behind the data stands what an earlier stream left there */
-    flush_window(c, (l->window_len + 3) & ~3u);
+    flush_window(c, c->config.rom.whole_window ? SIM_WINDOW : (l->window_len + 3) & ~3u);
   return SIM_OK;
 }
 
@@ -122,10 +124,11 @@ int sim_cmd_deflate(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t 
     return defl_begin(c, body, n);
   if (op == SIM_OP_DEFL_DATA)
     return defl_data(c, body, n, checksum);
-  c->loader.leave = 1;
+  /* Unlike FLASH_END it leaves the loader only to restart. */
   if (c->loader.defl.seq != c->loader.defl.blocks)
     return SIM_ERR_RESULT;
   if (body[0] == 0 || c->loader.secure)
     c->loader.restart = 1;
+  c->loader.error = 0;
   return SIM_OK;
 }

@@ -28,7 +28,7 @@ static int mem_data(struct sim_chip *c, const uint8_t *body, size_t n, uint8_t c
   if (sim_checksum(body + 16, len) != checksum)
     return SIM_ERR_CHECKSUM;
   if (len > 0 && !is_ram(c, d->addr)) {
-    c->loader.panic = 1;
+    c->loader.panic = SIM_PANIC_STORE;
     return SIM_OK;
   }
   sim_bus_store(&c->bus, d->addr, body + 16, len);

@@ -253,12 +253,17 @@ static int is_idle(struct sim_chip *c) {
   return c->core.cpu ? c->core.asleep >= 0 && !c->core.wants : c->busy_until <= c->now;
 }
 
+/* Seconds, by the processor's cycles if it has one. */
+static double clock_of(const struct sim_chip *c) {
+  return c->core.cpu ? (double)c->core.cpu->cycles / c->config.core.clock : c->now;
+}
+
 size_t sim_runner_exchange(struct sim_runner *r, const uint8_t *data, size_t n, double seconds, uint8_t *out,
-                           size_t max, int *idle) {
+                           size_t max, int *idle, double *took) {
   size_t got = 0;
   pthread_mutex_lock(&r->lock);
   struct sim_chip *c = r->chip;
-  double now = c->now, end = now + seconds;
+  double now = c->now, end = now + seconds, start = clock_of(c);
   sim_chip_input(c, data, n, now);
   for (*idle = 0; !*idle && now < end;) {
     double next = sim_chip_next(c);
@@ -267,6 +272,7 @@ size_t sim_runner_exchange(struct sim_runner *r, const uint8_t *data, size_t n, 
     *idle = is_idle(c);
     got += sim_chip_output(c, out + got, max - got, now);
   }
+  *took = clock_of(c) - start;
   pthread_mutex_unlock(&r->lock);
   return got;
 }

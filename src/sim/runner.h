@@ -28,9 +28,10 @@ enum { SIM_RUN_OK = 0, SIM_RUN_BUSY = -1, SIM_RUN_GONE = -2, SIM_RUN_FAILED = -3
 void sim_runner_freeze(struct sim_runner *r);
 
 /* Sends n bytes, lets the chip run until it waits for more or seconds have passed for it, and puts what it
- * sent into out. Returns how many bytes that are; they are cut at max. *idle says whether it waits. */
+ * sent into out. Returns how many bytes that are; they are cut at max. *idle says whether it waits, *took the
+ * seconds that passed by the processor's clock, by the chip's if no program runs. */
 size_t sim_runner_exchange(struct sim_runner *r, const uint8_t *data, size_t n, double seconds, uint8_t *out,
-                           size_t max, int *idle);
+                           size_t max, int *idle, double *took);
 
 /* The host opens the port: *fd is its end (non-blocking, close-on-exec), which it closes after
  * sim_runner_hangup. SIM_RUN_BUSY when there is a host already, SIM_RUN_GONE when the device is unplugged. */
