@@ -132,7 +132,7 @@ return {
     },
   },
   sim = {
-    core = "rv32imafc",
+    core = "rv32imafcb_zc",
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x60100000 } },
     -- The log has not been seen; it has the form of its relatives.
     boot_baud = 115200, crystal = 32, mac = "60:55:f9:44:3e:93", revision = 0, api_version = 0,

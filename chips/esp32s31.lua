@@ -148,7 +148,7 @@ return {
         [0x2038B098] = { clear = 0x1 },                 -- UART1: what was asked for has happened
       },
     },
-    core = "rv32imafc",
+    core = "rv32imafcb_zc",
     peripherals = { { 0x20000000, 0x20900000 } },
     -- The log has not been seen; it has the form of its relatives.
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:31:12:34", revision = 0, api_version = 0,

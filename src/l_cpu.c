@@ -59,6 +59,8 @@ static struct cpu *make(lua_State *L, struct cpu_bus *bus, const char *core) {
                             .reset_pc = (uint32_t)l_field_int(L, 2, "reset", 0, UINT32_MAX, 0x40000000),
                             .atomics = field_flag(L, "atomics", true),
                             .floats = field_flag(L, "floats", true),
+                            .bits = field_flag(L, "bits", false),
+                            .compact = field_flag(L, "compact", false),
                             .unaligned = field_flag(L, "unaligned", false),
                             .mie = field_flag(L, "mie", true),
                             .clic = field_flag(L, "clic", false)};

@@ -151,7 +151,8 @@ end
 -- The description that the C core takes ---------------------------------------------------------------------
 
 local KINDS = { ram = 0, mask = 1, flash = 2, words = 3, registers = 4 }
-local CORES = { rv32imc = 1, rv32imac = 2, rv32imafc = 3, lx106 = 4, esp32 = 5, esp32s2 = 6, esp32s3 = 7 }
+local CORES = { rv32imc = 1, rv32imac = 2, rv32imafc = 3, rv32imafc_zc = 4, rv32imafcb_zc = 5, lx106 = 6, esp32 = 7,
+                esp32s2 = 8, esp32s3 = 9 }
 local UARTS = { esp8266 = 0, esp32 = 1, plain = 2, synced = 3 }
 local TRAPS = {                 -- what the C core calls the functions of data.stub.rom
   attach = 0, pads = 1, configure = 1, write_encrypted = 2, uart_device = 4, reset = 5, boot = 6,

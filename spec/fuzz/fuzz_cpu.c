@@ -68,14 +68,32 @@ static struct cpu *make(struct cpu_bus *bus, uint8_t kind) {
                                                       &xtensa_esp32s3};
   if (kind & 1)
     return cpu_new_xtensa(bus, cores[kind >> 1 & 3], 0xCDCD);
-  struct rv32_config k = {
-      .reset_pc = RAM, .atomics = kind & 2, .floats = kind & 4, .unaligned = kind & 8, .mie = kind & 16, .clic = kind & 64};
+  struct rv32_config k = {.reset_pc = RAM,
+                          .atomics = kind & 2,
+                          .floats = kind & 4,
+                          .unaligned = kind & 8,
+                          .mie = kind & 16,
+                          .clic = kind & 64,
+                          .bits = kind & 4,
+                          .compact = kind & 8};
   return cpu_new_rv32(bus, &k);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  if (size < 80)
-    return 0;
+/* What is missing of 512 bytes comes from a generator that the input seeds. */
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
+  uint8_t filled[512];
+  const uint8_t *data = input;
+  uint32_t x = 2166136261u;
+  for (size_t i = 0; i < size; i++)
+    x = (x ^ input[i]) * 16777619u;
+  if (size < sizeof filled) {
+    for (size_t i = 0; i < sizeof filled; i++) {
+      x = x * 1664525 + 1013904223;
+      filled[i] = i < size ? input[i] : (uint8_t)(x >> 24);
+    }
+    data = filled;
+    size = sizeof filled;
+  }
   struct play p = {.bus = cpu_bus_new(), .noise = data[1]};
   if (!p.bus)
     return 0;

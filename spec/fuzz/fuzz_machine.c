@@ -1,4 +1,4 @@
-// sources: src/sim/[a-q]*.c src/sim/r[ns]*.c src/sim/s[hnpy]*.c src/sim/[t-z]*.c src/telnet.c
+// sources: src/sim/[a-q]*.c src/sim/r[ns]*.c src/sim/s[hnpy]*.c src/sim/[t-z]*.c src/telnet.c src/xts.c
 /* fuzz_machine.c - a mask ROM that is hostile: as a file, and as code that runs wild on a whole chip.
  *
  * The first byte chooses. The file parser gets the rest as it is; the chip gets it as its ROM's code, with
@@ -36,7 +36,7 @@ static void describe(struct sim_config *c, uint8_t flags) {
   memset(c, 0, sizeof *c);
   c->regions = 4;
   memcpy(c->region, region, sizeof region);
-  static const int riscv[] = {SIM_CPU_RV32IMC, SIM_CPU_RV32IMAC, SIM_CPU_RV32IMAFC, SIM_CPU_RV32IMAFC},
+  static const int riscv[] = {SIM_CPU_RV32IMC, SIM_CPU_RV32IMAC, SIM_CPU_RV32IMAFC, SIM_CPU_RV32IMAFCB_ZC},
                    xtensa[] = {SIM_CPU_LX106, SIM_CPU_ESP32, SIM_CPU_ESP32S2, SIM_CPU_ESP32S3};
   c->core = (struct sim_core_layout){.kind = (flags & 1 ? riscv : xtensa)[flags >> 4 & 3], .clock = 1e6};
   c->core.reset_addr = 0x60008000, c->core.reset_mask = 0x80000000;
@@ -148,8 +148,21 @@ static void touch(struct sim_chip *c, const uint8_t *step, int *slow) {
   }
 }
 
-/* Steps of seven bytes. */
-static void steps(const uint8_t *data, size_t n, uint8_t flags) {
+/* Steps of seven bytes; behind the end of the input by a generator that the input seeds, so that short ones
+ * go far, too. */
+static void fill(uint8_t *to, size_t size, const uint8_t *data, size_t n) {
+  uint32_t x = 2166136261u;
+  for (size_t i = 0; i < n; i++)
+    x = (x ^ data[i]) * 16777619u;
+  for (size_t i = 0; i < size; i++) {
+    x = x * 1664525 + 1013904223;
+    to[i] = i < n ? data[i] : (uint8_t)(x >> 24);
+  }
+}
+
+static void steps(const uint8_t *input, size_t n, uint8_t flags) {
+  uint8_t all[STEPS * STEP], *data = all;
+  fill(all, sizeof all, input, n);
   static const uint8_t loop[] = {0x6F, 0, 0, 0};
   char error[160];
   uint8_t out[256];
@@ -157,7 +170,8 @@ static void steps(const uint8_t *data, size_t n, uint8_t flags) {
   struct sim_snapshot *s = NULL;
   double now = 0;
   int slow = 0;
-  for (int i = 0; c && i < STEPS && n >= STEP; i++, data += STEP, n -= STEP) {
+  for (int i = 0; c && i < STEPS; i++, data += STEP) {
+    int seldom = data[1] < 64;
     switch (data[0] & 15) {
     case 0:
       sim_chip_input(c, data + 1, STEP - 1, now);
@@ -166,14 +180,17 @@ static void steps(const uint8_t *data, size_t n, uint8_t flags) {
       sim_chip_output(c, out, sizeof out, now += data[1] * 1e-4);
       break;
     case 2:
-      sim_chip_reset(c, data[1] % SIM_RSTS, data[2] & 1);
+      if (seldom)
+        sim_chip_reset(c, data[1] % SIM_RSTS, data[2] & 1);
       break;
     case 3:
+      if (!seldom)
+        break;
       sim_snapshot_free(s);
       s = sim_snapshot_take(c, error, sizeof error);
       break;
     case 4:
-      if (s && sim_snapshot_of(s, c))
+      if (seldom && s && sim_snapshot_of(s, c))
         sim_snapshot_load(c, s);
       break;
     case 5:

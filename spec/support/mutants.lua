@@ -51,7 +51,7 @@ end
 
 --- The specs of a kind of processor.
 function M.files(riscv)
-  if riscv then return { "spec/cpu_rv32_spec.lua" } end
+  if riscv then return { "spec/cpu_rv32_spec.lua", "spec/cpu_rv32_b_spec.lua" } end
   return { "spec/cpu_xtensa_spec.lua", "spec/cpu_xtensa_sr_spec.lua", "spec/cpu_xtensa_float_spec.lua" }
 end
 

@@ -25,7 +25,9 @@ static struct cpu *make(const struct sim_chip *c, struct cpu_bus *bus) {
   int kind = c->config.core.kind, irq = c->machine.on ? m->irq.kind : SIM_IRQ_NONE;
   struct rv32_config rv = {.reset_pc = 0x40000000,
                            .atomics = kind != SIM_CPU_RV32IMC,
-                           .floats = kind == SIM_CPU_RV32IMAFC,
+                           .floats = kind >= SIM_CPU_RV32IMAFC,
+                           .bits = kind == SIM_CPU_RV32IMAFCB_ZC,
+                           .compact = kind >= SIM_CPU_RV32IMAFC_ZC,
                            .unaligned = c->machine.on && m->unaligned,
                            .clic = irq == SIM_IRQ_CLIC,
                            .mie = irq ? irq == SIM_IRQ_PLIC : kind == SIM_CPU_RV32IMC};
@@ -46,7 +48,7 @@ static struct cpu *make(const struct sim_chip *c, struct cpu_bus *bus) {
 /* As the ROM calls a program: a stack, interrupts possible, register windows where it has them. */
 static void enter(struct sim_chip *c, uint32_t entry) {
   struct cpu *cpu = c->core.cpu;
-  int riscv = c->config.core.kind <= SIM_CPU_RV32IMAFC;
+  int riscv = sim_core_is_riscv(c->config.core.kind);
   cpu_set(cpu, riscv ? 2 : 1, c->config.core.stack);
   if (!riscv)
     cpu_set(cpu, cpu_find(cpu, "ps"),
@@ -119,8 +121,8 @@ int sim_core_resume(struct sim_chip *c, const void *cpu, const void *was) {
     return -1;
   }
   put_state(core->cpu, cpu,
-            c->config.core.kind <= SIM_CPU_RV32IMAFC ? sizeof(struct rv32) : sizeof(struct xtensa));
-  if (c->config.core.kind > SIM_CPU_RV32IMAFC) { /* its window points into the structure itself */
+            sim_core_is_riscv(c->config.core.kind) ? sizeof(struct rv32) : sizeof(struct xtensa));
+  if (!sim_core_is_riscv(c->config.core.kind)) { /* its window points into the structure itself */
     struct xtensa *x = (struct xtensa *)core->cpu;
     uintptr_t first = (uintptr_t)was + offsetof(struct xtensa, ar);
     x->a = x->ar + ((uintptr_t)x->a - first) / sizeof *x->ar;

@@ -24,11 +24,17 @@ enum {
   SIM_CPU_RV32IMC,
   SIM_CPU_RV32IMAC,
   SIM_CPU_RV32IMAFC,
+  SIM_CPU_RV32IMAFC_ZC,  /* and Zcb, Zcmp, Zcmt */
+  SIM_CPU_RV32IMAFCB_ZC, /* and Zba, Zbb, Zbs */
   SIM_CPU_LX106,
   SIM_CPU_ESP32,
   SIM_CPU_ESP32S2,
   SIM_CPU_ESP32S3
 };
+
+static inline int sim_core_is_riscv(int kind) {
+  return kind < SIM_CPU_LX106;
+}
 
 /* Functions of the mask ROM that are there without its code. */
 enum {

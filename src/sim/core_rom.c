@@ -11,7 +11,7 @@
 #include <string.h>
 
 static int is_riscv(const struct sim_chip *c) {
-  return c->config.core.kind <= SIM_CPU_RV32IMAFC;
+  return sim_core_is_riscv(c->config.core.kind);
 }
 
 void sim_core_set_traps(struct sim_chip *c, uint32_t addr, uint8_t *page) {

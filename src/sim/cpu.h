@@ -113,6 +113,8 @@ struct rv32_config {
   uint32_t hart;
   uint32_t reset_pc;
   bool atomics, floats;
+  bool bits;      /* Zba, Zbb, Zbs */
+  bool compact;   /* Zcb, Zcmp, Zcmt */
   bool unaligned; /* loads and stores need no alignment */
   bool mie;       /* interrupts are enabled by mie and standard; else lines come gated from a controller */
   bool clic;      /* mtvec mode 3, levels, mtvt */

@@ -1,4 +1,5 @@
-/* cpu_rv32.h - inside the RISC-V processor: RV32I, M, A, F, C, Zicsr, Zifencei, machine mode only. */
+/* cpu_rv32.h - inside the RISC-V processor: RV32I, M, A, F, B, C, Zcb, Zcmp, Zcmt, Zicsr, Zifencei, machine mode
+ * only. */
 #ifndef SIM_CPU_RV32_H
 #define SIM_CPU_RV32_H
 
@@ -22,6 +23,7 @@ enum rv_csr {
   CSR_FFLAGS = 0x001,
   CSR_FRM = 0x002,
   CSR_FCSR = 0x003,
+  CSR_JVT = 0x017, /* the table of Zcmt */
   CSR_MSTATUS = 0x300,
   CSR_MISA = 0x301,
   CSR_MIE = 0x304,
@@ -79,6 +81,9 @@ enum rv_cause {
  *   e f g     rd', rs1' and rs2' as base or source        F   rd' and rs2' as floating-point register
  *   h         rd' that is also rs1'             w         rs1 in bits 11..7
  *   x X       base sp, written sp or (sp)       = Y       not written: rs1 is rd, rd is ra
+ *   l N O     list of registers, step of the stack pointer (down, up)
+ *   k K       s0..s7 in bits 9..7, in bits 4..2
+ *   A B I     offsets of a byte and of a half-word, index into the table
  *   0..9      immediates, see imm_c */
 struct rv_op {
   uint32_t match, mask;
@@ -86,7 +91,7 @@ struct rv_op {
   void (*run)(struct rv32 *h, const struct cpu_insn *i);
 };
 
-extern const struct rv_op rv_base[], rv_float[], rv_compressed[]; /* each ends with a NULL name */
+extern const struct rv_op rv_base[], rv_float[], rv_bits[], rv_compressed[], rv_compact[]; /* each ends with a NULL name */
 
 /* The table's entry of an instruction of the given length, or NULL. */
 const struct rv_op *rv_find(const struct rv32_config *config, uint32_t word);

@@ -12,6 +12,7 @@ static const struct {
     {CSR_FFLAGS, "fflags"},
     {CSR_FRM, "frm"},
     {CSR_FCSR, "fcsr"},
+    {CSR_JVT, "jvt"},
     {CSR_MSTATUS, "mstatus"},
     {CSR_MISA, "misa"},
     {CSR_MIE, "mie"},

@@ -27,6 +27,11 @@ static bool reserved(const struct rv_op *op, uint32_t w) {
     return op->match == 0x4002 && rd == 0; /* c.lwsp */
   case 'w':
     return rd == 0;
+  case 'N':
+  case 'O':
+    return bits(w, 7, 4) < 4;
+  case 'K':
+    return op->match == 0xAC22 && bits(w, 9, 7) == bits(w, 4, 2); /* cm.mvsa01 */
   default:
     return false;
   }
@@ -38,18 +43,36 @@ static const struct rv_op *search(const struct rv_op *op, uint32_t w) {
   return op->name ? op : NULL;
 }
 
+/* Three of Zcb are there with Zbb only. */
+static const struct rv_op *find_compact(const struct rv32_config *config, uint32_t w) {
+  const struct rv_op *op = search(rv_compact, w);
+  if (!op || reserved(op, w))
+    return NULL;
+  return !config->bits && op->match >= 0x9C65 && op->match <= 0x9C6D ? NULL : op;
+}
+
 const struct rv_op *rv_find(const struct rv32_config *config, uint32_t w) {
   const struct rv_op *op;
   if ((w & 3) == 3) {
     op = search(rv_base, w);
     if (op && (op->match & 0x7F) == 0x2F && !config->atomics)
       return NULL;
+    if (!op && config->bits)
+      op = search(rv_bits, w);
     return op || !config->floats ? op : search(rv_float, w);
   }
   op = search(rv_compressed, w & 0xFFFF);
   if (op)
     return *op->args && reserved(op, w) ? NULL : op;
-  return config->floats ? search(rv_float, w & 0xFFFF) : NULL;
+  if (config->floats)
+    op = search(rv_float, w & 0xFFFF);
+  return op || !config->compact ? op : find_compact(config, w & 0xFFFF);
+}
+
+/* How far a push or pop moves the stack pointer: whole 16 bytes for the list, and more. */
+static int32_t stack_step(uint32_t w) {
+  uint32_t list = bits(w, 7, 4), registers = list == 15 ? 13 : list - 3;
+  return (int32_t)((4 * registers + 15) / 16 * 16 + 16 * bits(w, 3, 2));
 }
 
 /* The immediate that a digit stands for. */
@@ -100,11 +123,24 @@ static int32_t immediate(char letter, uint32_t w) {
     return (int32_t)(w & 0xFFFFF000);
   case '>':
     return (int32_t)bits(w, 24, 20);
+  case 'A':
+    return (int32_t)(bits(w, 5, 5) << 1 | bits(w, 6, 6));
+  case 'B':
+    return (int32_t)(bits(w, 5, 5) << 1);
+  case 'I':
+    return (int32_t)bits(w, 9, 2);
+  case 'N':
+  case 'O':
+    return stack_step(w);
   case 'E':
     return (int32_t)bits(w, 31, 20);
   default:
     return imm_c(letter, w);
   }
+}
+
+static uint8_t saved(uint32_t n) {
+  return (uint8_t)(n < 2 ? 8 + n : 16 + n);
 }
 
 void rv_decode(const struct rv_op *op, uint32_t w, struct cpu_insn *i) {
@@ -130,6 +166,9 @@ void rv_decode(const struct rv_op *op, uint32_t w, struct cpu_insn *i) {
     case 'h': i->a = i->b = (uint8_t)(8 + bits(w, 9, 7)); break;
     case 'x': case 'X': i->b = 2; break;
     case 'Y': i->a = 1; break;
+    case 'l': i->c = (uint8_t)bits(w, 7, 4); break;
+    case 'k': i->b = saved(bits(w, 9, 7)); break;
+    case 'K': i->c = saved(bits(w, 4, 2)); break;
     case ',': case '(': case ')': case 'P': case 'Q': break;
     default: i->imm = immediate(*p, w);
     }
@@ -163,6 +202,14 @@ static void put_fence(struct out *o, uint32_t set) {
       set & 1 ? "w" : "");
 }
 
+/* {ra}, {ra,s0}, {ra,s0-s11} */
+static void put_list(struct out *o, unsigned rlist) {
+  if (rlist < 6)
+    put(o, rlist == 4 ? "{ra}" : "{ra,s0}");
+  else
+    put(o, "{ra,s0-s%u}", rlist == 15 ? 11 : rlist - 5);
+}
+
 static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, const struct cpu_insn *i) {
   /* clang-format off */
   switch (letter) {
@@ -182,6 +229,10 @@ static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, con
   case '=': case 'Y': break;
   case 'P': put_fence(o, bits(w, 27, 24)); break;
   case 'Q': put_fence(o, bits(w, 23, 20)); break;
+  case 'l': put_list(o, i->c); break;
+  case 'k': put(o, "%s", names[i->b]); break;
+  case 'K': put(o, "%s", names[i->c]); break;
+  case 'N': put(o, "-%d", (int)i->imm); break;
   case 'Z': put(o, "%u", (unsigned)i->b); break;
   case 'p': case 'a': case '8': case '9': put(o, "0x%x", (unsigned)(pc + (uint32_t)i->imm)); break;
   case 'u': case '2': put(o, "0x%x", (unsigned)((uint32_t)i->imm >> 12)); break;

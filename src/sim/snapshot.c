@@ -30,7 +30,7 @@ struct sim_snapshot {
 };
 
 static size_t cpu_size(const struct sim_chip *c) {
-  return c->config.core.kind <= SIM_CPU_RV32IMAFC ? sizeof(struct rv32) : sizeof(struct xtensa);
+  return sim_core_is_riscv(c->config.core.kind) ? sizeof(struct rv32) : sizeof(struct xtensa);
 }
 
 static void *copy(const void *from, size_t n) {
