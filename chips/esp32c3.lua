@@ -38,8 +38,9 @@ return {
   },
   uart = {
     base = UART, clkdiv = UART + 0x14, date = UART + 0x7C,
-    link_in_use = {
-      { from_revision = 0, address = 0x3FCDF07C, usj = 3 },
+    link_in_use = {                    -- UartDev + 0x18 of the three ROMs
+      { from_revision = 0, address = 0x3FCDF27C, usj = 3 },
+      { from_revision = 3, address = 0x3FCDF07C, usj = 3 },
       { from_revision = 101, address = 0x3FCDF078, usj = 3 },
     },
   },
@@ -124,7 +125,8 @@ return {
     uart = { layout = "plain", fsm = 0x6C }, usj = 0x60043000, reset = { 0x60008000, 31 },
     rom = {
       attach = 0x40000164, configure = 0x40000134, write_encrypted = 0x40000110,
-      version = 0x40000014, security_info = { { from = 1, 0x4004B9DA }, { from = 7, 0x4004D51E } },
+      uart_device = 0x400000B0, version = 0x40000014,
+      security_info = { { from = 1, 0x4004B9DA }, { from = 7, 0x4004D51E } },
     },
   },
   revisions = {                        -- of the ROM: 0, ECO 3, ECO 7

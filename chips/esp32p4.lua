@@ -38,8 +38,10 @@ return {
   },
   uart = {
     base = UART, clkdiv = UART + 0x14, date = UART + 0x8C,
+    -- UartDev + 0x18 of the ROM's symbols. Before v3.0 esptool looks 12 bytes further; the ROM itself, running, has the
+    -- number here, and its symbols are those of ESP-IDF's esp32p4.rom.eco0_4.ld.
     link_in_use = {
-      { from_revision = 0, address = 0x4FF3FEC8, usj = 6, otg = 5 },
+      { from_revision = 0, address = 0x4FF3FEBC, usj = 6, otg = 5 },
       { from_revision = 300, address = 0x4FFBFEC8, usj = 6, otg = 5 },
     },
   },
@@ -135,8 +137,6 @@ return {
   },
   stub = {
     default = true,
-    -- Before v3.0 the ROM's symbols and esptool put uart.link_in_use 12 bytes apart.
-    unproven = { fact = "the ROM's variable for the link in use, before v3.0", below = 300 },
     ring = 0x8000,
     uart = { layout = "synced", fsm = 0x70 }, usj = 0x500D2000, reset = { 0x50110008, 1 },
     rom = {
