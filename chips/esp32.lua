@@ -40,7 +40,7 @@ return {
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = false, encrypted_write = false, sdm_baud = true,
-    deflate_tail = "window", flash_block = 0x400, ram_block = 0x1800, usb_block = 0x1800,
+    deflate_tail = "window", flash_block = 0x400, ram_block = 0x1800, usb_block = 0x1800, at_once = true,
   },
   spi = {
     base = SPI1, usr = 0x1C, usr1 = 0x20, usr2 = 0x24, mosi_dlen = 0x28, miso_dlen = 0x2C, w0 = 0x80,

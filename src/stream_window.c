@@ -6,7 +6,8 @@
 enum {
   BUF_MIN = 0x8000,
   SLACK = 5, /* faults at one block per attempt: one damaged frame may cause several */
-  STATE_BODY = 8
+  STATE_BODY = 8,
+  BEGIN_LENGTH = 64 /* bytes on the line of a begin command, at most */
 };
 
 static const double REPORT_EVERY = 0.05; /* seconds */
@@ -73,6 +74,10 @@ static int begin(struct stream_window *w) {
   w->begun = ev_now();
   w->begins++;
   w->state = ST_BEGIN_WAIT;
+  w->next = w->acked = 0; /* of an earlier beginning that came to nothing */
+  w->first = w->count = 0;
+  w->on_way = 0;
+  w->pass++;
   int err = exchange_begin(w->o.k, &w->x, w->source ? OP_FLASH_DEFL_BEGIN : OP_FLASH_BEGIN, 0, words,
                            sizeof words, NULL, 0, w->begin_timeout);
   return err ? done(w, err) : OP_EVENT;
@@ -103,8 +108,14 @@ static void heard(struct stream_window *w) {
   w->probe_at = w->quiet + w->pause;
 }
 
+static int fill(struct stream_window *w);
+
+/* The first blocks follow at once: the stub takes things in order. */
 static int wait_begin(struct stream_window *w) {
-  int err, r = exchange_run(&w->o, &w->x, &err);
+  int err = fill(w), r;
+  if (err)
+    return err == LINK_EPAYLOAD ? OP_DONE : done(w, err);
+  r = exchange_run(&w->o, &w->x, &err);
   if (r == EXCHANGE_WAIT)
     return OP_WAIT;
   if (r == EXCHANGE_OK) {
@@ -175,6 +186,8 @@ static int send_block(struct stream_window *w) {
  * framed. */
 static int has_credit(const struct stream_window *w) {
   uint64_t typical = w->block + w->block / 32 + 32;
+  if (w->state == ST_BEGIN_WAIT)
+    typical += BEGIN_LENGTH;
   return w->count == 0 || (w->count < WINDOW_BLOCKS && w->on_way + typical <= w->credit);
 }
 

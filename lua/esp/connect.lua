@@ -4,6 +4,7 @@ local bootlog = require "esp.bootlog"
 local chips = require "esp.chips"
 local config_file = require "esp.config"
 local fail = require "esp.error"
+local foresight = require "esp.foresight"
 local identity = require "esp.identity"
 local loader = require "esp.loader"
 local ports = require "esp.ports"
@@ -316,7 +317,7 @@ local function identify(chip, wanted)
     if chip.sdm then return nameless_chip() end
   elseif code and code:find "^port_" then
     fail { code = code, message = named(chip, message) }
-  else
+  elseif code ~= "rom_error" then
     listen(chip.port, LONGEST_LOG)
     chip.link:flush()
   end
@@ -367,6 +368,10 @@ end
 -- Seconds and tries in which a loader has to show that it is there at a new rate.
 local NEW_RATE = { tries = 3, timeout = 0.1, pause = 0.02 }
 local SLOWER = { 921600, 460800, 230400, 115200 }
+-- What a ROM is raised to unasked. They run at the crystal's rate and fetch each byte by an interrupt: at twice this
+-- rate that of the ESP32 loses some.
+local UPLOAD_BAUD = 921600
+local LATE = { timeout = true, bad_reply = true, checksum = true, no_sync = true }   -- the line's faults
 
 -- The ROM did not come back at the new rate: reach it at the old one, by a reset where there are lines for it.
 local function bring_back(chip, o, rate)
@@ -384,14 +389,54 @@ local function bring_back(chip, o, rate)
   end
 end
 
--- The stub is loaded faster where the ROM can change its rate first.
-local function raise_rom(chip, o)
-  local rate = o.upload_baud or chip.port:info().has_baud and o.baud
-  if not rate or rate <= chip.baud or chip.usb_mode or not chip.data.rom.change_baud or o.slow_rom then return end
-  chip:set_baud(rate)
-  if chip.link:sync(NEW_RATE) then return end
+-- The rate at which the ROM is to take the stub; nil: it stays.
+local function upload_rate(chip, o)
+  local rate = o.upload_baud or chip.port:info().has_baud and math.min(o.baud, UPLOAD_BAUD)
+  if not rate or rate <= chip.baud or chip.usb_mode or not chip.data.rom.change_baud or o.slow_rom then return nil end
+  return rate
+end
+
+-- Attaching flash is tried, no more: a stub finds out itself whether it answers.
+local function attach_flash(chip, op, data)
+  local value, message, code, details = chip:try_command(op, data, { retries = 2 })
+  if value == nil and code ~= "rom_error" then
+    fail { code = code, message = "attaching flash: " .. message, details = details }
+  end
+end
+
+-- What is to be done before a stub is loaded: flash is attached, and the ROM changes its rate where it can.
+local function prepare_rom(chip, o)
+  local op, data = require("esp.flash_attach").before_stub(chip)
+  local rate = upload_rate(chip, o)
+  local together = rate and chip.data.rom.at_once
+  if not together then attach_flash(chip, op, data) end
+  if not rate then return end
+  local ok, e = pcall(chip.set_baud, chip, rate, together and { op, data } or nil)
+  if not ok and not (fail.is(e) and LATE[e.code]) then error(e, 0) end
+  if ok and chip.link:sync(NEW_RATE) then return end
   o.slow_rom = true
   bring_back(chip, o, rate)
+  attach_flash(chip, op, data)
+end
+
+-- Loads a stub. When that does not succeed at the rate to which the ROM was raised, at the first one.
+local function load_stub(chip, o, file)
+  prepare_rom(chip, o)
+  local rate = chip.baud
+  local ok, started, message = pcall(flasher.run, chip, file)
+  if ok then return started, message end
+  local e = started
+  if not (fail.is(e) and (LATE[e.code] or e.code == "rom_error") and rate > o.rom_baud and chip.resets) then
+    error(e, 0)
+  end
+  o.slow_rom = true
+  chip:set_port_baud(o.rom_baud)
+  chip:tell { type = "warning", code = "rom_baud", text = ("the flasher stub did not arrive at %d baud, trying at %d")
+    :format(rate, o.rom_baud) }
+  synchronise(chip, o)
+  chip.flash_powered = nil
+  prepare_rom(chip, o)
+  return flasher.run(chip, file)
 end
 
 -- Loads the stub that is to be used, if any. One that does not start costs a reset, and the ROM does the work.
@@ -399,9 +444,7 @@ local function start_stub(chip, o)
   if chip.stub then return flasher.recognise(chip) end
   local file = flasher.choose(chip, o)
   if not file then return end
-  require("esp.flash_attach").before_stub(chip)
-  raise_rom(chip, o)
-  local ok, message = flasher.run(chip, file)
+  local ok, message = load_stub(chip, o, file)
   if ok then return end
   o.no_stub = true
   chip:tell { type = "warning", code = "stub_failed", text = ("the flasher stub did not start (%s), the ROM loader "
@@ -445,10 +488,12 @@ function establish(chip, o)
   chip.session = chip.session + 1
   chip.attached, chip.described, chip.crystal_mhz = nil, nil, nil
   chip.stub_can, chip.flash_powered = nil, nil
+  foresight.look(chip, foresight.connecting(chip, o))
   chip:settle()
   local running = chip.stub
   start_stub(chip, o)
   if chip.stub and not running then chip.session_stub = chip.session end
+  chip.known = nil
   set_rate(chip, o, establish)
 end
 

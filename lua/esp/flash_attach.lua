@@ -69,7 +69,8 @@ function M.connection(data, connection)
 end
 
 --- Pads of flash inside the package, from eFuse.
-local function efuse_pads(chip)
+-- @return word for SPI_ATTACH, pins by name or nil
+function M.efuse_pads(chip)
   local fields = chip.data.flash.efuse_pads
   if not fields or chip.sdm then return 0 end
   local function read(address) return chip:read_reg(address) end
@@ -102,6 +103,13 @@ local function run_step(chip, step)
   if step.wait then require "esp.core.task".sleep(step.wait) end
 end
 
+--- Read what decides whether the supply of flash has to be switched on.
+function M.power_conditions(chip)
+  for _, entry in ipairs(chip.data.flash.power_up or {}) do
+    if entry.when then chips.field_get(entry.when, function(a) return chip:read_reg(a) end) end
+  end
+end
+
 --- Switch on the supply of flash where the chip leaves that to us (chip data: flash.power_up).
 function M.power_up(chip, opts)
   local entries = chip.data.flash.power_up
@@ -117,25 +125,26 @@ function M.power_up(chip, opts)
   end
 end
 
-local function send_attach(chip, value)
+local function attach_command(chip, value)
   if chip.stub or chip.data.rom.attach then
     local data = ("<I4"):pack(value)
     if not chip.stub and chip.data.rom.attach_legacy_word then data = data .. "\0\0\0\0" end
-    util.command(chip, "attaching flash", SPI_ATTACH, data)
-  else
-    -- This ROM knows no attach command; announcing a write of nothing has the same effect.
-    util.command(chip, "attaching flash", FLASH_BEGIN, ("<I4I4I4I4"):pack(0, 0, chip.data.rom.flash_block, 0))
+    return SPI_ATTACH, data
   end
+  -- This ROM knows no attach command; announcing a write of nothing has the same effect.
+  return FLASH_BEGIN, ("<I4I4I4I4"):pack(0, 0, chip.data.rom.flash_block, 0)
 end
 
---- What a stub expects to be done: flash is attached through the ROM, which knows where it is.
+local function send_attach(chip, value)
+  util.command(chip, "attaching flash", attach_command(chip, value))
+end
+
+--- What a stub expects to be done: flash is attached through the ROM, which knows where it is. Switches on its supply.
+-- @return op and data of the command that attaches it
 function M.before_stub(chip)
-  local ok, err = pcall(function()
-    util.again(chip, 3, M.power_up, chip, nil)
-    chip.flash_powered = true
-    send_attach(chip, (util.again(chip, 3, efuse_pads, chip)))
-  end)
-  if not ok and not (fail.is(err) and err.code == "rom_error") then error(err, 0) end
+  util.again(chip, 3, M.power_up, chip, nil)
+  chip.flash_powered = true
+  return attach_command(chip, (util.again(chip, 3, M.efuse_pads, chip)))
 end
 
 --- Whether anything answers on the pins; warns when not.
@@ -186,13 +195,17 @@ function M.attach(chip, opts)
   chip.flash_state, chip.attached = nil, nil
   if not chip.flash_powered then util.again(chip, 3, M.power_up, chip, opts) end
   if wanted == nil and not chip.stub then
-    value, state.efuse_pins = util.again(chip, 3, efuse_pads, chip)
+    value, state.efuse_pins = util.again(chip, 3, M.efuse_pads, chip)
   end
   if wanted ~= nil or not chip.stub then send_attach(chip, value) end
   state.value = value
   if not chip.sdm then
-    state.id, state.answers = test_connection(chip, opts, cure(chip, opts))
-    util.again(chip, 3, spiflash.soft_reset, chip)
+    state.id = chip.stub_can and spiflash.greet(chip) or nil
+    state.answers = state.id ~= nil
+    if not state.id then
+      state.id, state.answers = test_connection(chip, opts, cure(chip, opts))
+      util.again(chip, 3, spiflash.soft_reset, chip)
+    end
     state.size = M.detect_size(chip, state)
   end
   chip.flash_state, chip.attached = state, true

@@ -7,7 +7,8 @@ local M = {}
 
 local DIGESTS = 0xF1
 local SHORT = 8                            -- bytes of a digest
-local PROBED = 4                           -- sectors looked at, in each of three places, before all are
+local PROBED, PIECE = 8, 0x400             -- pieces looked at before all is, and their bytes
+local WORTH = 0x10000                      -- bytes from which that is worth it
 local MERGED = 1                           -- equal sectors between two different ones that are written all the same
 
 -- The address and the digests of one frame, nil when it is damaged or none.
@@ -17,10 +18,8 @@ local function parse(frame)
   return ("<I4"):unpack(frame), frame:sub(5, -5)
 end
 
-local function ask(chip, address, size, unit)
-  local seconds = util.timeout(chip, "md5_timeout_per_mb", 64 * unit)
-  util.raise("digests of flash", nil,
-    chip.link:command(DIGESTS, ("<I4I4I4"):pack(address, size, unit), { timeout = util.config(chip, "timeout") }))
+-- The digests that follow the answer to a request.
+local function collect(chip, address, size, unit, seconds)
   local list, at = {}, address
   while at < address + size do
     local reply = util.raise("digests of flash", nil, chip.link:receive(seconds))
@@ -31,6 +30,30 @@ local function ask(chip, address, size, unit)
   end
   if #list ~= (size + unit - 1) // unit then
     fail { code = "bad_reply", message = "digests of flash: more than was asked for" }
+  end
+  return list
+end
+
+local function ask(chip, address, size, unit)
+  local seconds = util.timeout(chip, "md5_timeout_per_mb", 64 * unit)
+  util.raise("digests of flash", nil,
+    chip.link:command(DIGESTS, ("<I4I4I4"):pack(address, size, unit), { timeout = util.config(chip, "timeout") }))
+  return collect(chip, address, size, unit, seconds)
+end
+
+-- Digests of pieces in several places, asked for in one go.
+local function ask_pieces(chip, addresses)
+  local list, link = {}, chip.link
+  local seconds = util.timeout(chip, "md5_timeout_per_mb", PIECE)
+  for _, address in ipairs(addresses) do
+    util.raise("digests of flash", nil, link:send(DIGESTS, ("<I4I4I4"):pack(address, PIECE, PIECE)))
+  end
+  for i, address in ipairs(addresses) do
+    local reply = util.raise("digests of flash", nil, link:receive(seconds))
+    if reply.op ~= DIGESTS or #reply.body ~= 2 or reply.body:byte(1) ~= 0 then
+      fail { code = "bad_reply", message = "digests of flash: refused, or a damaged answer" }
+    end
+    list[i] = collect(chip, address, PIECE, PIECE, seconds)[1]
   end
   return list
 end
@@ -46,20 +69,37 @@ local function file_digest(payload, at, n)
   return digest.mix(util.ask(payload, "read", at, n))
 end
 
--- The runs of [first, last), which begins at a sector, that differ from flash; and how many sectors are equal.
+-- The runs of [first, last), which begins at a sector, that differ from flash.
 local function compare(chip, job, first, last)
-  local payload, runs, equal, at = job.payload, {}, 0, first
+  local payload, runs, at = job.payload, {}, first
   for _, found in ipairs(M.get(chip, job.address + first, last - first)) do
     local n = math.min(util.SECTOR, last - at)
-    if found == file_digest(payload, at, n) then
-      equal = equal + 1
-    else
+    if found ~= file_digest(payload, at, n) then
       local run = runs[#runs]
       if run and at - run[2] <= MERGED * util.SECTOR then run[2] = at + n else runs[#runs + 1] = { at, at + n } end
     end
     at = at + n
   end
-  return runs, equal
+  return runs
+end
+
+-- Whether any of a few pieces of flash is what the file has there: otherwise it is another program.
+local function related(chip, job, size)
+  local places, addresses = {}, {}
+  for i = 1, PROBED do
+    places[i] = size * (2 * i - 1) // (2 * PROBED) // PIECE * PIECE
+    addresses[i] = job.address + places[i]
+  end
+  local ok, found = pcall(ask_pieces, chip, addresses)
+  if not ok then                           -- looking at all of it is always right
+    if not (fail.is(found) and util.line_fault(found)) then error(found, 0) end
+    require("esp.flash_repair").resync(chip)
+    return true
+  end
+  for i, at in ipairs(places) do
+    if found[i] == file_digest(job.payload, at, PIECE) then return true end
+  end
+  return false
 end
 
 --- What of a file has to be written.
@@ -68,18 +108,7 @@ end
 -- @return list of { first, last }, empty when all is there; nil: write all
 function M.needed(chip, job)
   local size = job.payload:size()
-  local span = PROBED * util.SECTOR
-  if size > 6 * span then
-    local middle = size // 2 // util.SECTOR * util.SECTOR
-    local places = { { 0, span }, { middle, middle + span }, { size - span - size % util.SECTOR, size } }
-    local any = 0
-    for _, place in ipairs(places) do
-      local _, equal = compare(chip, job, place[1], place[2])
-      any = any + equal
-      if any > 0 then break end
-    end
-    if any == 0 then return nil end
-  end
+  if size >= WORTH and not related(chip, job, size) then return nil end
   local runs = compare(chip, job, 0, size)
   local first = runs[1]
   if first and first[1] == 0 and first[2] == size then return nil end
@@ -98,7 +127,7 @@ end
 function M.differing(chip, job, parts)
   local wrong = {}
   for _, part in ipairs(parts) do
-    for _, run in ipairs((compare(chip, job, part[1], part[2]))) do wrong[#wrong + 1] = run end
+    for _, run in ipairs(compare(chip, job, part[1], part[2])) do wrong[#wrong + 1] = run end
   end
   return wrong
 end

@@ -319,6 +319,19 @@ local function send_parts(chip, region, job, plan, opts, entry, parts)
   return sure
 end
 
+-- Compresses while the chip looks at what it holds, when this machine has nothing else to do.
+local function compress_meanwhile(regions, plan, opts)
+  if not plan.by_sectors or opts.compress == false then return end
+  local payloads = {}
+  for _, r in ipairs(regions) do
+    local job = plan.jobs[r]
+    if not job.encrypted then payloads[#payloads + 1] = job.payload end
+  end
+  require "esp.core.task".spawn(function()
+    for _, payload in ipairs(payloads) do payload:packed() end
+  end)
+end
+
 local function write_region(chip, region, plan, opts, report)
   local now = require "esp.core.task".now
   local job, started = plan.jobs[region], now()
@@ -331,10 +344,7 @@ local function write_region(chip, region, plan, opts, report)
     return { name = region.name, address = region.address, size = region.size, index = job.index,
              count = #plan.regions, wire = wire, phase = "write" }
   end
-  if plan.by_sectors and opts.compress ~= false and not job.encrypted then
-    -- While the chip looks at what it holds, this machine has nothing else to do.
-    require "esp.core.task".spawn(job.payload.packed, job.payload)
-  end
+  compress_meanwhile({ region }, plan, opts)
   local parts, sure = needed(chip, region, plan, opts)
   if parts and #parts == 0 then
     entry.skipped, entry.verified = true, sure
@@ -381,18 +391,7 @@ local function options(chip, opts, regions)
            by_sectors = not why and not opts.full and can and can.digests }
 end
 
---- Everything that can be known before anything is written.
-local function prepare(chip, regions, opts)
-  input.check_overlap(regions, util.SECTOR)
-  checks.encrypt_if_on(chip, regions)
-  util.again(chip, 3, checks.run, chip, regions, opts)
-  local plan = options(chip, opts, regions)
-  checks.header_settings(chip, opts, nil)
-  attach.ready(chip, opts)
-  local size = attach.set_size(chip, opts.flash_size, opts)
-  checks.fits(regions, size.limit, size.capped and "flash beyond 16 MB cannot be reached this way" or nil)
-  if opts.erase_all then util.again(chip, 3, checks.erasable, chip, opts) end
-  local settings = checks.header_settings(chip, opts, size.header)
+local function prepare_regions(chip, regions, plan, settings, opts)
   for _, r in ipairs(regions) do
     local encrypted = checks.encrypted(r, opts)
     local before = r.address % util.SECTOR
@@ -404,6 +403,30 @@ local function prepare(chip, regions, opts)
       plan.old[r] = diff.load(r, function(old) return checks.header_patches(chip, old, settings, opts) end)
     end
   end
+end
+
+--- Everything that can be known before anything is written.
+local function prepare(chip, regions, opts)
+  input.check_overlap(regions, util.SECTOR)
+  checks.encrypt_if_on(chip, regions)
+  require("esp.foresight").look(chip, require("esp.identity").protect_below)
+  util.again(chip, 3, checks.run, chip, regions, opts)
+  chip.known = nil
+  local plan = options(chip, opts, regions)
+  checks.header_settings(chip, opts, nil)
+  -- What does not depend on flash comes first: while its answers are on the way, this machine has time to compress.
+  local early, late = {}, {}
+  for _, r in ipairs(regions) do
+    local list = r.address == chip.data.bootloader_offset and late or early
+    list[#list + 1] = r
+  end
+  prepare_regions(chip, early, plan, nil, opts)
+  compress_meanwhile(early, plan, opts)
+  attach.ready(chip, opts)
+  local size = attach.set_size(chip, opts.flash_size, opts)
+  checks.fits(regions, size.limit, size.capped and "flash beyond 16 MB cannot be reached this way" or nil)
+  if opts.erase_all then util.again(chip, 3, checks.erasable, chip, opts) end
+  prepare_regions(chip, late, plan, checks.header_settings(chip, opts, size.header), opts)
   return plan
 end
 

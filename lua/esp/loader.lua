@@ -1,6 +1,7 @@
 --- What every chip's serial loader does: registers, memory, RAM programs, the baud rate.
 -- These are methods of the chip object (esp.chip copies them in).
 -- Source: esptool documentation, "Serial Protocol".
+local batch = require "esp.batch"
 local fail = require "esp.error"
 local M = {}
 
@@ -25,7 +26,7 @@ local RUN_USER_CODE, REBOOT = 1, 0        -- argument of FLASH_END
 local WRITES_IN_A_PACKET = 32             -- 16 bytes each; the smallest ROM's buffer holds more
 local GARBAGE = 0.02                      -- seconds until the line is quiet after both sides changed their rate
 local STUB_CODE = 0x2400                  -- bytes at most
-local SWITCHED = 0.005                    -- until a stub of ours, which sends nothing meanwhile, has changed its own
+local SWITCHED = 0.005                    -- the same where the other side is known to do it at once and quietly
 local HIGHEST = 0xFFFFFFFF
 
 local function check_address(address, level)
@@ -70,6 +71,8 @@ end
 -- @param address multiple of 4
 function M:read_reg(address)
   check_address(address, 2)
+  local known = self.known and self.known[address]
+  if known then return known end
   return (self:command(OP.READ_REG, ("<I4"):pack(address), { what = ("reading 0x%08X"):format(address) }))
 end
 
@@ -91,12 +94,14 @@ function M:write_reg(address, value, mask, delay_us, delay_after_us)
     -- The delay belongs to a second write, which changes nothing: no bit of the UART's date register.
     data = data .. entry(self.data.uart.date, 0, 0, delay_after_us)
   end
+  self.known = nil
   self:command(OP.WRITE_REG, data, { what = ("writing 0x%08X"):format(address) })
 end
 
 --- Write several words, many in one packet.
 -- @param list of { address, value, mask, delay_us }
 function M:write_regs(list)
+  self.known = nil
   for first = 1, #list, WRITES_IN_A_PACKET do
     local packet = {}
     for i = first, math.min(first + WRITES_IN_A_PACKET - 1, #list) do
@@ -107,23 +112,6 @@ function M:write_regs(list)
   end
 end
 
--- Takes the answers to commands that were sent one after the other. Returns the values of those with `op`.
-local function collect(self, count, op)
-  local values, deadline = {}, require "esp.core.task".now() + self.config.timeout
-  for _ = 1, count do
-    local reply, message, code
-    repeat
-      reply, message, code = self.link:receive(math.max(deadline - require "esp.core.task".now(), 0))
-    until not reply or reply.op == OP.WRITE_REG or reply.op == OP.READ_REG
-    if not reply then fail { code = code or "timeout", message = "registers: " .. (message or "no answer") } end
-    if #(reply.body or "") ~= 2 or reply.body:byte(1) ~= 0 then
-      fail { code = "bad_reply", message = "registers: a damaged answer" }
-    end
-    if reply.op == op then values[#values + 1] = reply.value end
-  end
-  return values
-end
-
 --- Write registers, then read some, without waiting for an answer in between. Only with a stub of ours, which keeps
 -- what arrives while it is at work.
 -- @param list as for write_regs, at most as many as fit into a packet
@@ -131,15 +119,27 @@ end
 -- @return list of values
 -- @raise timeout, bad_reply
 function M:exchange(list, addresses)
-  local packet = {}
-  for i, w in ipairs(list) do packet[i] = entry(table.unpack(w, 1, 4)) end
-  fail.check(nil, nil, self.link:send(OP.WRITE_REG, table.concat(packet)))
-  for _, address in ipairs(addresses) do
-    fail.check(nil, nil, self.link:send(OP.READ_REG, ("<I4"):pack(address)))
+  return self:exchanges({ { list, addresses } })[1]
+end
+
+--- Several of these in one go.
+-- @param list of { list, addresses }
+-- @return list of lists of values
+function M:exchanges(list)
+  local commands, results = {}, {}
+  for _, e in ipairs(list) do
+    local packet = {}
+    for i, w in ipairs(e[1]) do packet[i] = entry(table.unpack(w, 1, 4)) end
+    commands[#commands + 1] = { OP.WRITE_REG, table.concat(packet) }
+    for _, address in ipairs(e[2]) do commands[#commands + 1] = { OP.READ_REG, ("<I4"):pack(address) } end
   end
-  local values = collect(self, #addresses + 1, OP.READ_REG)
-  if #values ~= #addresses then fail { code = "bad_reply", message = "registers: answers are missing" } end
-  return values
+  local answers, at = batch.run(self, commands), 0
+  for i, e in ipairs(list) do
+    local values = {}
+    for k = 1, #e[2] do values[k] = answers[at + 1 + k].value end
+    at, results[i] = at + 1 + #e[2], values
+  end
+  return results
 end
 
 --- Change some bits of a word.
@@ -372,6 +372,16 @@ local BAUD_FIX = {
   end,
 }
 
+--- The rate to ask for when another is wanted, of a ROM that mistakes its crystal.
+function M:rate_to_ask(baud)
+  local fix = self.data.baud_fix
+  if not fix or self.stub or self.sdm then return baud end
+  local asked = BAUD_FIX[fix.name](self, baud, fix)
+  -- A correction is some percent, or the ratio of two crystals; anything else was measured wrong.
+  if asked < baud // 2 or asked > baud * 2 then return baud end
+  return asked
+end
+
 --- Change the rate of the port alone. A socket has none: whoever is behind it knows.
 function M:set_port_baud(baud)
   if self.port:info().has_baud then
@@ -387,9 +397,11 @@ end
 --- Change the baud rate, of the chip and of the port.
 -- Where the loader cannot, a warning event says so and the rate stays.
 -- @param baud bits per second
+-- @param first { op, data }: a command that is sent with it, where the loader takes several; what becomes of it is not
+--   looked at
 -- @return true when the rate is the one asked for
 -- @raise no_reply when the chip is silent at the new rate, and it could not be reached again at the old one
-function M:set_baud(baud)
+function M:set_baud(baud, first)
   if math.type(baud) ~= "integer" or baud < 1 or baud > 100000000 then error("bad baud rate", 2) end
   if baud == self.baud then return true end
   local rom = self.data.rom
@@ -404,19 +416,20 @@ function M:set_baud(baud)
                   self.name, self.baud) }
     return false
   end
-  local asked = baud
-  local fix = self.data.baud_fix
-  if fix and not self.stub and not self.sdm then
-    asked = BAUD_FIX[fix.name](self, baud, fix)
-    -- A correction is some percent, or the ratio of two crystals; anything else was measured wrong.
-    if asked < baud // 2 or asked > baud * 2 then asked = baud end
-  end
+  local asked = M.rate_to_ask(self, baud)
   local old = self.baud
   -- A stub of ours that was left running knows its rate better than we do, behind a socket.
   if not self.stub or self.stub_can and self.session_stub ~= self.session then old = 0 end
-  self:command(OP.CHANGE_BAUD, ("<I4I4"):pack(asked, old), { what = "changing the baud rate" })
+  local data = ("<I4I4"):pack(asked, old)
+  if first then
+    batch.run(self, { { first[1], first[2], may_fail = true }, { OP.CHANGE_BAUD, data } })
+  else
+    self:command(OP.CHANGE_BAUD, data, { what = "changing the baud rate" })
+  end
+  self.known = nil
   self:set_port_baud(baud)
-  require("esp.core.task").sleep(self.stub_can and SWITCHED or GARBAGE)
+  local quiet = self.stub_can or not self.stub and rom.at_once
+  require("esp.core.task").sleep(quiet and SWITCHED or GARBAGE)
   self.link:flush()
   return true
 end

@@ -11,6 +11,7 @@ local COMMAND_BITS_SHIFT, ADDRESS_BITS_SHIFT = 28, 26
 local OLD_MOSI_SHIFT, OLD_MISO_SHIFT = 17, 8   -- where the ESP8266 keeps the data lengths
 local MAX_BYTES = 64                       -- W0 to W15
 local POLLS = 10
+local RESET_TIME = 0.001                   -- seconds; data sheets say 30 us
 local ATTEMPTS = 3                         -- when an answer is lost
 
 local RDID, RDSFDP, ENABLE_RESET, RESET = 0x9F, 0x5A, 0x66, 0x99
@@ -50,20 +51,9 @@ local function read(chip, address)
   return util.again(chip, ATTEMPTS, chip.read_reg, chip, address)
 end
 
--- Registers as a stub of ours does it: all in one go. It sets up the controller anew for whatever it does itself.
-local function transfer_at_once(chip, base, setup, wanted, attempts)
-  local ask = { base }
-  for _, address in ipairs(wanted) do ask[#ask + 1] = address end
-  local values = util.again(chip, attempts, chip.exchange, chip, setup, ask)
-  if table.remove(values, 1) & START ~= 0 then return nil end
-  return values
-end
-
-local function transfer(chip, c, attempts)
-  local spi = chip.data.spi
+-- What is written into registers for a command, and which of them hold what it reads.
+local function plan(spi, c)
   local usr_reg, usr2_reg = spi.base + spi.usr, spi.base + spi.usr2
-  local ours, old_usr, old_usr2 = chip.stub_can and chip.exchange, nil, nil
-  if not ours then old_usr, old_usr2 = read(chip, usr_reg), read(chip, usr2_reg) end
   local flags = USR_COMMAND
   if c.read_bits > 0 then flags = flags | USR_MISO end
   if #c.data > 0 then flags = flags | USR_MOSI end
@@ -82,14 +72,44 @@ local function transfer(chip, c, attempts)
   setup[#setup + 1] = { spi.base, START }
   local wanted = {}
   for i = 0, math.max((c.read_bits + 31) // 32, 1) - 1 do wanted[#wanted + 1] = spi.base + spi.w0 + 4 * i end
-  local values
+  return setup, wanted
+end
+
+local function bytes_of(words)
+  local parts = {}
+  for i, word in ipairs(words) do parts[i] = ("<I4"):pack(word) end
+  return table.concat(parts)
+end
+
+-- Several commands as a stub of ours does it: all registers in one go. It sets up the controller anew for whatever it
+-- does itself. Returns nil when one of them takes longer than the next request.
+local function transfer_at_once(chip, list, attempts)
+  local base, exchanges, results = chip.data.spi.base, {}, {}
+  for i, c in ipairs(list) do
+    local setup, wanted = plan(chip.data.spi, c)
+    exchanges[i] = { setup, { base, table.unpack(wanted) } }
+  end
+  for i, values in ipairs(util.again(chip, attempts, chip.exchanges, chip, exchanges)) do
+    if table.remove(values, 1) & START ~= 0 then return nil end
+    results[i] = bytes_of(values)
+  end
+  return results
+end
+
+local function transfer(chip, c, attempts)
+  local spi = chip.data.spi
+  local usr_reg, usr2_reg = spi.base + spi.usr, spi.base + spi.usr2
+  local setup, wanted = plan(spi, c)
+  local ours, old_usr, old_usr2 = chip.stub_can and chip.exchanges, nil, nil
   if ours then
-    values = transfer_at_once(chip, spi.base, setup, wanted, attempts)
+    local results = transfer_at_once(chip, { c }, attempts)
+    if results then return results[1] end
   else
+    old_usr, old_usr2 = read(chip, usr_reg), read(chip, usr2_reg)
     util.again(chip, attempts, write_all, chip, setup)
   end
   local polls = 0
-  while not values and read(chip, spi.base) & START ~= 0 do
+  while read(chip, spi.base) & START ~= 0 do
     polls = polls + 1
     if polls >= POLLS then
       fail { code = "flash_failed", message = ("SPI command 0x%02X did not finish"):format(c.opcode),
@@ -97,9 +117,22 @@ local function transfer(chip, c, attempts)
     end
   end
   local words = {}
-  for i, address in ipairs(wanted) do words[i] = ("<I4"):pack(values and values[i] or read(chip, address)) end
+  for i, address in ipairs(wanted) do words[i] = read(chip, address) end
   if not ours then util.again(chip, ATTEMPTS, write_all, chip, { { usr_reg, old_usr }, { usr2_reg, old_usr2 } }) end
-  return table.concat(words)
+  return bytes_of(words)
+end
+
+-- A command with what is not given filled in, and all of it in range.
+local function checked(c)
+  local cmd = { opcode = c.opcode, data = c.data or "", read_bits = c.read_bits or 0, address = c.address or 0,
+                address_bits = c.address_bits or 0, dummy_bits = c.dummy_bits or 0 }
+  range(cmd.opcode, 0, 0xFF, "opcode")
+  range(#cmd.data, 0, MAX_BYTES, "length of data")
+  range(cmd.read_bits, 0, MAX_BYTES * 8, "read_bits")
+  range(cmd.address_bits, 0, 32, "address_bits")
+  range(cmd.address, 0, (1 << cmd.address_bits) - 1 | (cmd.address_bits == 0 and 0xFFFFFFFF or 0), "address")
+  range(cmd.dummy_bits, 0, 64, "dummy_bits")
+  return cmd
 end
 
 --- Run a SPI command.
@@ -109,14 +142,7 @@ end
 -- @return the bytes read, as many as read_bits needs
 -- @raise flash_failed; what the registers raise
 function M.command(chip, c)
-  local cmd = { opcode = c.opcode, data = c.data or "", read_bits = c.read_bits or 0, address = c.address or 0,
-                address_bits = c.address_bits or 0, dummy_bits = c.dummy_bits or 0 }
-  range(cmd.opcode, 0, 0xFF, "opcode")
-  range(#cmd.data, 0, MAX_BYTES, "length of data")
-  range(cmd.read_bits, 0, MAX_BYTES * 8, "read_bits")
-  range(cmd.address_bits, 0, 32, "address_bits")
-  range(cmd.address, 0, (1 << cmd.address_bits) - 1 | (cmd.address_bits == 0 and 0xFFFFFFFF or 0), "address")
-  range(cmd.dummy_bits, 0, 64, "dummy_bits")
+  local cmd = checked(c)
   if chip.sdm then
     fail { code = "secure_download_mode", message = "SPI flash commands are not possible in secure download mode" }
   end
@@ -246,7 +272,7 @@ function M.describe(id)
   return { raw = id, manufacturer = id & 0xFF, device = (id & 0xFF00) | (id >> 16 & 0xFF), size = M.size_of_id(id) }
 end
 
-local XMC = 0x20
+local XMC, XMC_PLACE = 0x20, 0x10          -- its id, and where it is in the SFDP area
 -- Type byte: capacity codes of the XM25QH series that start up wrongly now and then (vendor's notice).
 local XMC_SERIES = { [0x40] = { 0x13, 0x20 }, [0x41] = { 0x17, 0x20 }, [0x50] = { 0x15, 0x16 } }
 
@@ -262,7 +288,7 @@ end
 function M.cure_xmc(chip)
   local id = M.read_id(chip)
   if is_xmc(id) then return nil, id end
-  if M.sfdp(chip, 0x10, 1):byte() ~= XMC then return nil, id end
+  if M.sfdp(chip, XMC_PLACE, 1):byte() ~= XMC then return nil, id end
   local sleep = require "esp.core.task".sleep
   M.command(chip, { opcode = 0xB9 })       -- deep power-down
   M.command(chip, { opcode = 0x79 })       -- ultra deep power-down
@@ -273,11 +299,25 @@ function M.cure_xmc(chip)
   return is_xmc(M.read_id(chip)) and "cured" or "failed", id
 end
 
+--- cure_xmc where there is nothing to cure, and soft_reset, in one go. Only with a stub of ours.
+-- @return id | nil: nothing is known, both have to be done one by one
+function M.greet(chip)
+  local results = transfer_at_once(chip, {
+    checked { opcode = RDID, read_bits = 24 },
+    checked { opcode = RDSFDP, read_bits = 8, address = XMC_PLACE, address_bits = 24, dummy_bits = 8 },
+    checked { opcode = ENABLE_RESET }, checked { opcode = RESET },
+  }, ATTEMPTS)
+  require "esp.core.task".sleep(RESET_TIME)
+  local id = results and number(results[1]:sub(1, 3))
+  if not id or M.nobody(id) or not is_xmc(id) and results[2]:byte() == XMC then return nil end
+  return id
+end
+
 --- Reset flash, so that a mode that the application left it in does not confuse the ROM.
 function M.soft_reset(chip)
   M.command(chip, { opcode = ENABLE_RESET })
   M.command(chip, { opcode = RESET })
-  require "esp.core.task".sleep(0.001)
+  require "esp.core.task".sleep(RESET_TIME)
 end
 
 return M

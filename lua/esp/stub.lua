@@ -4,10 +4,12 @@ local chips = require "esp.chips"
 local fail = require "esp.error"
 local M = {}
 
-local CAPABILITIES, MEM_END, READ_FLASH_SLOW = 0xF0, 0x06, 0x0E
+local CAPABILITIES, MEM_BEGIN, MEM_DATA, MEM_END, READ_FLASH_SLOW = 0xF0, 0x05, 0x07, 0x06, 0x0E
 local GREETING = "OHAI"
 local OURS = "ours"                       -- instead of a file's name
 local LARGEST = 256 * 1024                -- bytes of a file's segment; no chip has room for more
+local SMALL = 0x400                       -- bytes of a block that is not waited for
+local ANSWERS = 0.5                       -- seconds in which they are all answered, once they have been sent
 local STARTS = 2                          -- seconds until a stub that was started has said something
 local BITS = { window = 1, digests = 128, packed = 4, resume = 8, crc = 16, encrypt = 32, compare = 64 }
 local BLOCK, BLOCK_PLAIN = 0x800, 0x4000  -- with many blocks on the way, and one by one
@@ -187,12 +189,33 @@ local function start(chip, stub)
   return false, "it did not answer"
 end
 
+-- Loads the segments without waiting for each answer. Small blocks: while a ROM looks at one, what follows has to fit
+-- into the UART's FIFO. Returns nil when something of it did not arrive.
+local function load_at_once(chip, segments)
+  local list, size = {}, 0
+  for _, segment in ipairs(segments) do
+    local address, bytes = segment[1], segment[2] .. ("\0"):rep(-#segment[2] % 4)
+    list[#list + 1] = { MEM_BEGIN, ("<I4I4I4I4"):pack(#bytes, (#bytes + SMALL - 1) // SMALL, SMALL, address) }
+    for at = 0, #bytes - 1, SMALL do
+      local block = bytes:sub(at + 1, at + SMALL)
+      list[#list + 1] = { MEM_DATA, ("<I4I4I4I4"):pack(#block, at // SMALL, 0, 0) .. block, checksum = true }
+    end
+    size = size + #bytes
+  end
+  local ok, e = pcall(require "esp.batch".run, chip, list, ANSWERS + size * 11 / chip.baud)
+  if ok then return true end
+  if not (fail.is(e) and (e.code == "rom_error" or require "esp.flash_util".line_fault(e))) then error(e, 0) end
+  return nil
+end
+
 --- Load a stub and start it.
 -- @return true | nil, message: it did not start, and the chip has to be reset
 -- @raise what the link raises
 function M.run(chip, stub)
   chip:tell { type = "stage", code = "stub", text = "Starting the flasher stub" }
-  for _, segment in ipairs(stub.segments) do chip:load_block(segment[1], segment[2]) end
+  if not (chip.data.rom.at_once and not chip.usb_mode and load_at_once(chip, stub.segments)) then
+    for _, segment in ipairs(stub.segments) do chip:load_block(segment[1], segment[2]) end
+  end
   local ok, more = start(chip, stub)
   if not ok then return nil, ("%s: %s"):format(stub.name, more) end
   chip.stub, chip.status_bytes = true, 2
