@@ -7,6 +7,13 @@ local M = {}
 M.FIFO = 128                              -- bytes that a UART keeps for a ROM that is at work
 local DAMAGED = { [0xC1] = true, [0xE5] = true }     -- the stub's error bytes for a request that came damaged
 
+--- Whether a ROM takes several commands: over a UART whose rate is known. Nobody has tried its internal USB; and a ROM
+-- that gets all of the next command while it is at work, as behind a socket, may never answer again.
+function M.rom_takes_several(chip)
+  local usb = chip.usb_mode or chip.usb and chip.usb.vid == require "esp.reset".ESPRESSIF_VID
+  return not usb and chip.data.rom.at_once and chip.port:info().has_baud or false
+end
+
 -- The answer to one command; those to others are stragglers.
 local function answer(chip, entry, deadline)
   local now = require "esp.core.task".now

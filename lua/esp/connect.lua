@@ -408,7 +408,7 @@ end
 local function prepare_rom(chip, o)
   local op, data = require("esp.flash_attach").before_stub(chip)
   local rate = upload_rate(chip, o)
-  local together = rate and chip.data.rom.at_once
+  local together = rate and require "esp.batch".rom_takes_several(chip)
   if not together then attach_flash(chip, op, data) end
   if not rate then return end
   local ok, e = pcall(chip.set_baud, chip, rate, together and { op, data } or nil)
@@ -419,16 +419,14 @@ local function prepare_rom(chip, o)
   attach_flash(chip, op, data)
 end
 
--- Loads a stub. When that does not succeed at the rate to which the ROM was raised, at the first one.
+-- Loads a stub. What does not succeed in haste is tried without, after a reset.
 local function load_stub(chip, o, file)
   prepare_rom(chip, o)
   local rate = chip.baud
   local ok, started, message = pcall(flasher.run, chip, file)
   if ok then return started, message end
   local e = started
-  if not (fail.is(e) and (LATE[e.code] or e.code == "rom_error") and rate > o.rom_baud and chip.resets) then
-    error(e, 0)
-  end
+  if not (fail.is(e) and (LATE[e.code] or e.code == "rom_error") and chip.resets) then error(e, 0) end
   o.slow_rom = true
   chip:set_port_baud(o.rom_baud)
   chip:tell { type = "warning", code = "rom_baud", text = ("the flasher stub did not arrive at %d baud, trying at %d")
@@ -436,7 +434,7 @@ local function load_stub(chip, o, file)
   synchronise(chip, o)
   chip.flash_powered = nil
   prepare_rom(chip, o)
-  return flasher.run(chip, file)
+  return flasher.run(chip, file, true)
 end
 
 -- Loads the stub that is to be used, if any. One that does not start costs a reset, and the ROM does the work.

@@ -44,11 +44,10 @@ local function addresses_of(chip, questions)
   return list
 end
 
--- Whether what answers takes several commands at once. Nobody has tried how ROMs take it over their internal USB.
+-- Whether what answers takes several commands at once.
 local function takes_several(chip)
   if chip.stub then return chip.stub_can ~= nil end
-  local usb = chip.usb and chip.usb.vid == require "esp.reset".ESPRESSIF_VID
-  return not chip.sdm and not usb and chip.data.rom.at_once or false
+  return not chip.sdm and batch.rom_takes_several(chip)
 end
 
 --- Ask, and put the answers into chip.known, where chip:read_reg finds them. Whoever calls this clears it soon:

@@ -209,11 +209,13 @@ local function load_at_once(chip, segments)
 end
 
 --- Load a stub and start it.
+-- @param one_by_one each block is waited for
 -- @return true | nil, message: it did not start, and the chip has to be reset
 -- @raise what the link raises
-function M.run(chip, stub)
+function M.run(chip, stub, one_by_one)
   chip:tell { type = "stage", code = "stub", text = "Starting the flasher stub" }
-  if not (chip.data.rom.at_once and not chip.usb_mode and load_at_once(chip, stub.segments)) then
+  local quick = not one_by_one and require "esp.batch".rom_takes_several(chip)
+  if not (quick and load_at_once(chip, stub.segments)) then
     for _, segment in ipairs(stub.segments) do chip:load_block(segment[1], segment[2]) end
   end
   local ok, more = start(chip, stub)
