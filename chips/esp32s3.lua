@@ -152,6 +152,7 @@ return {
     },
   },
   sim = {
+    second_core = { { 0x600C0000, 7, 2 } }, -- not stalled, clock on, out of reset (TRM, "System Registers")
     core = "esp32s3", systimer = 0x60023000,
     -- Nothing is known to be at the second; esptool's stub reads a word there and works on boards.
     peripherals = { { 0x60000000, 0x600FE000 }, { 0x3FFAE000, 0x3FFAF000 } },

@@ -32,7 +32,7 @@ local HINT = {
 }
 
 local function describe(e)
-  if e.text then return ("%10.3f  the program was stopped\n%s"):format(e.time, e.text) end
+  if e.text then return ("%10.3f  %s"):format(e.time, e.text) end
   local text = ("%10.3f  %-17s %5d bytes  %08x %08x"):format(e.time, e.name, e.size, e.a, e.b)
   return text .. (e.ok and (e.name == "READ_REG" and ("  -> %08x"):format(e.value) or "") or
                   ("  refused, error 0x%02x"):format(e.error))
@@ -58,7 +58,10 @@ local function serve(chip, report)
     if args.log and lost > 0 then report:note(("%d commands not shown"):format(lost)) end
     for _, e in ipairs(args.log and events or {}) do
       e.name = sim.command_name(e.op)
-      if e.name == "FAULT" then e.text = chip:fault() end
+      if e.name == "FAULT" then e.text = "the program was stopped\n" .. (chip:fault() or "") end
+      if e.name == "SECOND_CORE" then
+        e.text = ("the program has let the second core go (at 0x%08x), which is not simulated"):format(e.a)
+      end
       if args.json then report:emit("command", e) else report:say(describe(e)) end
     end
     io.stdout:flush()

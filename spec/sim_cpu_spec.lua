@@ -44,6 +44,17 @@ local function run(host, ...)
   host.port:write(rawhost.frame(("<BBI2I4"):pack(0, 0x06, 8, 0) .. W(0, CODE)))
 end
 
+-- The same for the ESP32: a literal, then code (hex).
+local IRAM = 0x40080000
+local function run_xtensa(host, literal, code)
+  host:sync()
+  local bytes = code:gsub("%s+", ""):gsub("%x%x", function(x) return string.char(tonumber(x, 16)) end)
+  bytes = bytes .. ("\0"):rep(-#bytes % 4)
+  host:write_reg(IRAM, literal)
+  for at = 1, #bytes, 4 do host:write_reg(IRAM + 7 + at, (string.unpack("<I4", bytes, at))) end
+  host.port:write(rawhost.frame(("<BBI2I4"):pack(0, 0x06, 8, 0) .. W(0, IRAM + 8)))
+end
+
 -- Bytes from the port until a pattern is found in them.
 local function expect(host, pattern)
   local text = ""
@@ -141,6 +152,41 @@ describe("a program on the simulated chip", function()
       end)
     end)
   end
+end)
+
+describe("a program on the simulated ESP32", function()
+  -- l32r a2 is 21feff; the encodings are those of the manual's tables
+  for _, case in ipairs {
+    { "reads where there is nothing", 0, "21feff 3802", "nothing can be read, address 0x00000000", "l32i.n a3, a2, 0" },
+    { "writes where there is nothing", 0x10, "21feff 3902", "nothing can be written, address 0x00000010", "s32i.n a3" },
+    { "runs what is no instruction", 0, "000000", "instruction that this core lacks", "40080008: ill" },
+    { "reads a byte through the instruction bus", IRAM, "21feff 320200", "takes whole words", "l8ui a3, a2, 0" },
+    { "calls the mask ROM", 0x40010000, "21feff c00200", "called the mask ROM at 0x40010000", "a0" },
+  } do
+    it("is stopped when it " .. case[1], function()
+      with({ chip = "esp32" }, function(host, chip)
+        run_xtensa(host, case[2], case[3])
+        assert.is_true(eventually(function() return chip:fault() end))
+        assert.matches(case[4], chip:fault(), 1, true)
+        assert.matches(case[5], chip:fault(), 1, true)
+        assert.matches("a15 ", chip:fault(), 1, true)
+        assert.is_false(chip:cpu().running)
+      end)
+    end)
+  end
+
+  it("is told of when it lets the second core go, which is not there", function()
+    with({ chip = "esp32" }, function(host, chip)
+      run_xtensa(host, 0x3FF00030, "21feff 0c13 3902 06ffff") -- movi.n a3, 1; s32i.n a3, a2, 0; j .
+      assert.is_true(eventually(function() return chip:cpu().second_core end))
+      local log = chip:log()
+      assert.equal("SECOND_CORE", sim.command_name(log[#log].op))
+      assert.equal(IRAM + 8 + 5, log[#log].a)
+      assert.is_true(chip:cpu().running)
+      chip:reset "download"
+      assert.is_false(chip:cpu().second_core)
+    end)
+  end)
 end)
 
 -- Our stub, uploaded frame by frame.

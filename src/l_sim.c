@@ -242,20 +242,22 @@ static int l_fault(lua_State *L) {
   return 1;
 }
 
-/* chip:cpu() -> { running, asleep, pc, instructions } */
+/* chip:cpu() -> { running, asleep, pc, instructions, second_core } */
 static int l_cpu(lua_State *L) {
   struct lsim *s = check_sim(L);
   struct sim_chip *c = sim_runner_lock(s->runner);
   const struct sim_core *core = &c->core;
-  int running = core->cpu != NULL, asleep = running && core->asleep >= 0;
+  int running = core->cpu != NULL, asleep = running && core->asleep >= 0, second = running && core->second;
   lua_Integer pc = running ? (lua_Integer)core->cpu->pc : 0;
   lua_Integer n = (lua_Integer)core->executed;
   sim_runner_unlock(s->runner);
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, 5);
   lua_pushboolean(L, running);
   lua_setfield(L, -2, "running");
   lua_pushboolean(L, asleep);
   lua_setfield(L, -2, "asleep");
+  lua_pushboolean(L, second);
+  lua_setfield(L, -2, "second_core");
   lua_pushinteger(L, pc);
   lua_setfield(L, -2, "pc");
   lua_pushinteger(L, n);

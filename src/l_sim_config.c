@@ -273,6 +273,16 @@ static void lists(lua_State *L, int index, struct sim_config *c) {
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
+  c->core.seconds = list(L, index, "second_core", SIM_SECOND_PARTS);
+  for (int i = 0; i < c->core.seconds; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    luaL_checktype(L, -1, LUA_TTABLE);
+    c->core.second[i].addr = element(L, 1, "second_core");
+    c->core.second[i].mask = element(L, 2, "second_core");
+    c->core.second[i].value = element(L, 3, "second_core");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
   c->core.traps = list(L, index, "traps", SIM_TRAPS);
   for (int i = 0; i < c->core.traps; i++) {
     lua_rawgeti(L, -1, i + 1);

@@ -290,6 +290,7 @@ local CHIP = record {
     no_purpose = optional(within(0, 31)), spi_also = optional(word), systimer = optional(word),
     core = optional(behaviour("rv32imc", "rv32imac", "rv32imafc", "rv32imafc_zc", "rv32imafcb_zc", "lx106", "esp32",
                               "esp32s2", "esp32s3")),
+    second_core = optional(list(record { word, word, word }, 1)),
     peripherals = optional(list(record { word, word }, 1)),
     encryption = optional(record { base = word, control = word, line = optional(within(32, 64)) }),
     machine = optional(record {

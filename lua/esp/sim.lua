@@ -457,7 +457,8 @@ function M.describe(given)
   local spi, wdt = data.spi, data.watchdog.rtc or {}
   local d = {
     regions = memory, aliases = aliases, core = core_layout(data, crystal), usj_base = data.stub.usj or 0,
-    traps = traps(stub_rom(data, rev), sim.api_version or 0), systimer_base = sim.systimer or 0,
+    second_core = sim.second_core or {}, traps = traps(stub_rom(data, rev), sim.api_version or 0),
+    systimer_base = sim.systimer or 0,
     presets = presets, fuses = fuses, efuse_blocks = efuse_blocks(data.efuse),
     rom = {
       status_bytes = rom.status_bytes, commands = all, sdm_commands = secure, encrypted_word = rom.encrypted_word,
@@ -561,7 +562,7 @@ function M.open(url, options)
 end
 
 local NAMES = {
-  [0x00] = "FAULT",
+  [0x00] = "FAULT", [0x01] = "SECOND_CORE",
   [0x02] = "FLASH_BEGIN", [0x03] = "FLASH_DATA", [0x04] = "FLASH_END", [0x05] = "MEM_BEGIN", [0x06] = "MEM_END",
   [0x07] = "MEM_DATA", [0x08] = "SYNC", [0x09] = "WRITE_REG", [0x0A] = "READ_REG", [0x0B] = "SPI_SET_PARAMS",
   [0x0D] = "SPI_ATTACH", [0x0E] = "READ_FLASH_SLOW", [0x0F] = "CHANGE_BAUD", [0x10] = "DEFL_BEGIN",

@@ -79,7 +79,7 @@ static void describe(struct sim_config *c, uint8_t flags) {
   m->crypto.sha = 0x6003B000;
   m->crypto.rsa = (struct sim_rsa_layout){flags & 2 ? SIM_RSA_LATER : SIM_RSA_ESP32, 0x6003C000};
   m->crypto.ecc = (struct sim_ecc_layout){
-      .base = 0x6003D000, .size = 48, .curve_mask = 3, .mode_lsb = 4, .mode_mask = 15, .good = 1u << 29};
+      .base = 0x6003D000, .size = 48, .curve_mask = 3, .mode_lsb = 4, .mode_mask = 15, .good = 29};
   m->crypto.ecdsa = (struct sim_ecdsa_layout){
       .base = 0x6003E000, .curve_lsb = 1, .curve_mask = 3, .memory = 0x300, .size = 48};
   m->crypto.random[0] = 0x60026000;

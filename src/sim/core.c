@@ -75,7 +75,7 @@ static int begin(struct sim_chip *c) {
   core->from = c->now;
   core->from_cycle = core->cpu->cycles;
   core->active_cycle = core->from_cycle;
-  core->polls = core->naps = core->wants = 0;
+  core->polls = core->naps = core->wants = core->second = 0;
   core->asleep = -1;
   c->nor.busy_until = c->spi.busy_until = 0;
   c->nor.timing = c->spi.timing = c->config.timing;

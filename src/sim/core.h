@@ -16,7 +16,7 @@
 
 struct sim_chip;
 
-enum { SIM_TRAPS = 12, SIM_FAULT_TEXT = 2048 };
+enum { SIM_TRAPS = 12, SIM_FAULT_TEXT = 2048, SIM_SECOND_PARTS = 3, SIM_OP_SECOND_CORE = 1 };
 
 /* The kinds of processors; NONE: code is not run. */
 enum {
@@ -61,6 +61,10 @@ struct sim_core_layout {
   struct sim_trap trap[SIM_TRAPS];
   int traps;
   uint32_t reset_addr, reset_mask; /* software reset; addr 0: none */
+  struct {
+    uint32_t addr, mask, value;
+  } second[SIM_SECOND_PARTS]; /* registers as they are when the second core is let go; it is not simulated */
+  int seconds;
 };
 
 struct sim_core {
@@ -74,6 +78,7 @@ struct sim_core {
   int naps;                   /* sleeps in a row */
   double ran;                 /* up to when it was let run */
   double asleep;              /* until then; < 0: awake */
+  int second;                 /* the program has let the second core go */
   int wants;                  /* what is to happen after the instruction under way */
   int bite;                   /* cause of the reset by a watchdog */
   uint64_t accesses;          /* to peripherals */

@@ -38,6 +38,21 @@ static void write_word(struct sim_chip *c, uint32_t at, uint32_t value) {
   sim_irq_written(c);
 }
 
+/* The second core is held in reset until the program lets it go. It is not there: that is at least said. */
+static void look_for_second(struct sim_chip *c, uint32_t written) {
+  const struct sim_core_layout *l = &c->config.core;
+  int concerned = 0;
+  for (int i = 0; i < l->seconds; i++)
+    concerned |= l->second[i].addr == written;
+  if (!concerned || c->core.second)
+    return;
+  for (int i = 0; i < l->seconds; i++)
+    if ((read_word(c, l->second[i].addr) & l->second[i].mask) != l->second[i].value)
+      return;
+  c->core.second = 1;
+  sim_chip_log(c, (struct sim_event){.time = c->now, .op = SIM_OP_SECOND_CORE, .a = c->core.cpu->at});
+}
+
 static int device_read(void *ctx, uint32_t address, unsigned width, uint32_t *value) {
   struct sim_chip *c = ctx;
   struct sim_core *core = &c->core;
@@ -61,6 +76,8 @@ static int device_write(void *ctx, uint32_t address, unsigned width, uint32_t va
     value = (read_word(c, at) & ~mask) | (value << shift & mask);
   }
   write_word(c, at, value);
+  if (c->config.core.seconds)
+    look_for_second(c, at);
   if (at - c->config.spi.base < 4) /* a command to the flash */
     sim_core_active(c);
   return CPU_BUS_OK;
