@@ -82,6 +82,9 @@ check: deps ## all tests: plain, sanitizers, constant collecting, luacheck, fuzz
 rom-check: all ## hold the loader's model against mask ROMs: ESPLUA_ROMS=FOLDER make rom-check
 	@$(BUILD)/esplua spec/rom_check.lua $(ROM_CHECK)
 
+rom-matrix: all ## hosts, with their stubs and without, against mask ROMs: ESPLUA_ROMS=FOLDER ESPTOOL="python3 -m esptool" make rom-matrix
+	@$(BUILD)/esplua spec/rom_matrix.lua $(ROM_MATRIX)
+
 fuzz: ## run the fuzzers longer: make fuzz FUZZ_RUNS=1000000
 	@BUILD=$(BUILD)/check MAKE="$(MAKE)" FUZZ_RUNS=$(FUZZ_RUNS) sh spec/fuzz/run.sh
 
@@ -105,5 +108,5 @@ clean: ## remove what was built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all deps demo check rom-check fuzz bench install clean help FORCE
+.PHONY: all deps demo check rom-check rom-matrix fuzz bench install clean help FORCE
 -include $(shell find $(BUILD)/obj $(BUILD)/pic -name '*.d' 2>/dev/null)

@@ -128,7 +128,6 @@ int sim_cmd_deflate(struct sim_chip *c, uint8_t op, const uint8_t *body, size_t 
   if (c->loader.defl.seq != c->loader.defl.blocks)
     return SIM_ERR_RESULT;
   if (body[0] == 0 || c->loader.secure)
-    c->loader.restart = 1;
-  c->loader.error = 0;
+    c->loader.restart = 1, c->loader.error = 0;
   return SIM_OK;
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { SECTORS_PER_BLOCK = 16 };
+enum { SECTORS_PER_BLOCK = 16, PAGE = 256 };
 static const double SECTOR_TIME = 0.045, BLOCK_TIME = 0.150, PAGE_TIME = 0.0005; /* of common 32 Mbit parts */
 
 int sim_loader_in_flash(const struct sim_chip *c, uint32_t addr, uint32_t n) {
@@ -31,6 +31,8 @@ int sim_loader_erase(struct sim_chip *c, uint32_t addr, uint32_t n) {
 void sim_loader_program(struct sim_chip *c, uint32_t addr, const uint8_t *data, uint32_t n) {
   if (!sim_loader_in_flash(c, addr, n) || !c->flash_connected)
     return;
+  if (addr % 4 && n >= PAGE - addr % PAGE)
+    return; /* up to the end of the page these are no whole words: refused, and nobody asks */
   sim_flash_program(&c->flash, addr & SIM_ROM_ADDRESS, data, n);
   sim_chip_take_time(c, (n + 255) / 256 * PAGE_TIME);
 }
@@ -98,7 +100,7 @@ static int flash_end(struct sim_chip *c, const struct sim_download *d, const uin
   if (d->seq != d->blocks || d->received != d->total)
     return SIM_ERR_RESULT;
   if (body[0] == 0 || c->loader.secure)
-    c->loader.restart = 1;
+    c->loader.restart = 1, c->loader.error = 0;
   return SIM_OK;
 }
 

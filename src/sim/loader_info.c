@@ -6,7 +6,8 @@
 #include <string.h>
 
 enum { REG_ENTRY = 16, READ_MAX = 64, MD5_CHUNK = 4096 };
-static const double MD5_TIME = 1e-6; /* seconds per byte: 0.8 to 1.1 at a crystal of 40 MHz, and the flash's */
+static const double MD5_TIME =
+    1e-6; /* seconds per byte: 0.8 to 1.1 at a crystal of 40 MHz, and the flash's */
 
 /* There is nothing in the first page of any of these chips. */
 static int nowhere(const struct sim_chip *c, uint32_t addr) {
