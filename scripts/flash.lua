@@ -101,8 +101,8 @@ local function load(chip, report)
       table_offset = args.partition_table_offset, default_table = args.default_table, flash_size = ctx.flash_size,
       spi_connection = args.spi_connection,
     })
-    report:note("bootloader: " .. set.bootloader)
-    report:note("partition table: " .. (set.table_name or "the one in flash stays"))
+    report:note("bootloader: " .. (set.bootloader or "none, the app is started without one"))
+    if set.bootloader then report:note("partition table: " .. (set.table_name or "the one in flash stays")) end
     table.move(list, 1, #list, #set.items + 1)
     table.move(set.items, 1, #set.items, 1, list)
     ctx.table = set.table

@@ -193,8 +193,10 @@ function run.whole(report)
   o.flash_mode, o.flash_freq, o.flash_size = cli.flash_settings(args)
   o.chip, o.output = need "chip", need "output"
   local merged = require "esp.whole_set".save(args.file, o)
-  report:note("bootloader: " .. merged.bootloader)
-  report:note("partition table: " .. merged.table_name)
+  if merged.bootloader then
+    report:note("bootloader: " .. merged.bootloader)
+    report:note("partition table: " .. merged.table_name)
+  end
   report:result({ output = merged.output, bytes = merged.size, format = merged.format, regions = merged.regions,
                   bootloader = merged.bootloader, table = merged.table_name },
     ("Wrote %s, %d bytes, for address 0x0"):format(merged.output, merged.size))

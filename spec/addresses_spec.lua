@@ -125,6 +125,16 @@ describe("a line of output", function()
     assert.equal("0x42000058  middle+0x18 at /work/a.c:12", texts(both:line "load:0x42000058,len:0x138"))
   end)
 
+  it("may say that the program is another one", function()
+    local sum = require "esp.core.digest".hex(require "esp.core.digest".sha256(golden.dwarf4))
+    assert.same({}, riscv:line("ELF file SHA256:  " .. sum:sub(1, 9)))
+    assert.same({}, riscv:line("I (24) app_init: ELF file SHA256:  " .. sum .. "..."))
+    assert.same({}, riscv:line "ELF file SHA256: 12")
+    local list = riscv:line "ELF file SHA256: 0123456789abcdef"
+    assert.matches("another ELF file than .*a%.elf: names may be wrong", list[1].text)
+    assert.same({}, riscv:line "ELF file SHA256: 0123456789abcdef")            -- once is enough
+  end)
+
   it("may be part of a dump of the stack, as ESP-IDF prints it", function()
     riscv:line "Stack memory:"
     assert.same({}, riscv:line("3fc92340: 0x00000000 0x42000058 0x42000020 0x42000040 0x00000001 0x42000059 "

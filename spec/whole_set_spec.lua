@@ -111,6 +111,18 @@ describe("what an app needs", function()
     assert.equal("factory", partition.decode(bytes:sub(0x8001, 0x8C00))[3].label)
     assert.equal("\xE9", bytes:sub(0x10001, 0x10001))
 
+    -- a bootloader may be an ELF file, as Arduino has it
+    local other = "sim:esp32c3?flash=" .. path "elf.bin"
+    good { "flash", "-p", other, "--bootloader", put("loader.elf", fixtures.bootloader(CHIP)), app }
+    bytes = program.read(path "elf.bin")
+    assert.equal("\xE9\xE9", bytes:sub(1, 1) .. bytes:sub(0x10001, 0x10001))
+
+    -- the ESP8266 starts an app without either
+    local eight = put("eight/app.elf", fixtures.esp8266())
+    local said = good { "flash", "-p", "sim:esp8266?flash=" .. path "eight.bin", "--whole", eight }
+    assert.matches("started without one", said, 1, true)
+    assert.equal("\xE9", program.read(path "eight.bin"):sub(1, 1))
+
     -- the table that is there now stays; with another beside the app, that is written
     local own = "nvs,data,nvs,0x9000,16K\nmain,app,factory,0x20000,1M\nstore,data,nvs,,64K\n"
     put("rust/partitions.csv", own)

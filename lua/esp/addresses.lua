@@ -195,6 +195,24 @@ local function rust_dump(text)
   return words
 end
 
+-- ESP-IDF's programs say the digest of their ELF file, or its beginning, at the start and when they crash.
+local function other_file(self, text)
+  local digest = text:match "ELF file SHA256:%s+(%x+)"
+  if not digest or #digest < 8 or self.told then return nil end
+  local names = {}
+  for _, f in ipairs(self.files) do
+    if not f.rom then
+      f.digest = f.digest or require "esp.core.digest".hex(f.elf:sha256())
+      if f.digest:sub(1, #digest) == digest:lower() then return nil end
+      names[#names + 1] = f.path
+    end
+  end
+  if #names == 0 then return nil end
+  self.told = true
+  return { kind = "other_file", text = ("this program was made of another ELF file than %s: names may be wrong")
+           :format(table.concat(names, ", ")) }
+end
+
 --- What a line of output has to say beyond itself. Lines are to be given in their order, as a dump of the stack
 -- spans several.
 -- @param text without its end
@@ -221,6 +239,7 @@ function M:line(text)
   for _, pattern in ipairs(self.all and {} or NOISE) do
     if text:find(pattern) then return list end
   end
+  list[#list + 1] = other_file(self, text)
   local seen = {}
   for hex in text:gmatch "%f[%w]0[xX](%x%x%x%x%x%x%x%x)%f[%W]" do
     local address = tonumber(hex, 16)

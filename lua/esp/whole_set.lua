@@ -126,6 +126,7 @@ local function find_bootloader(chip, app, o)
   if found then return found end
   found = M.installed(chip, o.getenv)
   if found then return found, true end
+  if not chip.data.image_chip_id then return nil end
   fail { code = "file_missing", message = ("no bootloader for %s is found beside %s, nor in an installed framework")
            :format(chip.name, app or "the app"),
          hint = "give it: --bootloader FILE; every build of ESP-IDF, Arduino and PlatformIO makes one" }
@@ -167,12 +168,14 @@ end
 -- @param app path of the app, or nil
 -- @param o { bootloader = path; table = entries; table_name; table_offset; default_table = whether it is wanted;
 --   flash_size, spi_connection; offline = do not ask the chip; getenv }: what is there is taken, the rest is looked for
--- @return { bootloader = path, table = entries, table_name = nil when it is the one in flash, already there;
+-- @return { bootloader = path, nil where an app does without (ESP8266); table = entries; table_name = nil when the
+--   table is in flash already;
 --   foreign = whether bootloader or table were not made for this flash, so that the header should say its size;
 --   items = pairs for esp.inputs }
 -- @raise file_missing, flash_size_unknown, does_not_fit, bad_partition_table
 function M.plan(chip, app, o)
   local bootloader, installed = find_bootloader(chip, app, o)
+  if not bootloader then return { items = {}, table = o.table, foreign = false } end
   local list, name, made = find_table(chip, app, o)
   local items = { { chip.data.bootloader_offset, bootloader } }
   if name then
@@ -207,7 +210,7 @@ function M.save(app, o)
     app_regions = require "esp.inputs".load_all({ { false, app } }, ctx)
   end
   table.move(app_regions, 1, #app_regions, #regions + 1, regions)
-  local parts = {}
+  local parts = {}                         -- few megabytes: they may be in memory
   for i, r in ipairs(regions) do
     parts[i] = { r.address, { data = r.payload:read(0, r.size), name = r.name } }
   end
