@@ -116,6 +116,19 @@ describe("the RSA accelerator", function()
     assert.equal(("0"):rep(255) .. "1", three_to(P:sub(1, -2) .. "E", 1))
     assert.not_equal(THREE_TO_65537, three_to("010001", 3))
   end)
+
+  it("takes its time, so that a program that does nothing else cannot hold the host up", function()
+    local r = fake_rom
+    local chip <close> = fake_rom.chip({ chip = "esp32c3", rate = "real" }, {
+      r.lui(5, 0x6003D000), r.addi(6, 0, 31), r.sw(6, -2044, 5),           -- 1024 bits
+      r.sw(6, -2036, 5), r.bne(6, 0, -4),
+    })
+    chip:exchange("", 0.001)
+    put(chip, 0x6003C400, ("\xFF"):rep(128))
+    chip:exchange("", 0.02)
+    assert.is_true(chip:cpu().instructions < 1000)
+    assert.is_true(chip:cpu().running)
+  end)
 end)
 
 describe("the ECC accelerator", function()

@@ -60,6 +60,12 @@ static void describe(struct sim_config *c, uint8_t flags) {
   }
   c->wdt = (struct sim_wdt_layout){0x60008090, 0x60008094, 0x600080A8, 0x50D83AA1};
   c->systimer_base = 0x60023000;
+  c->crypt = (struct sim_crypt_layout){.base = 0x600CC000, .control = 0x600C0044, .line = 32, .purpose = 4};
+  c->key_purpose[0] = (struct sim_field){1, {{c->efuse.base + 0x34, 0, 4}}};
+  c->crypt_cnt = (struct sim_field){1, {{c->efuse.base + 0x34, 2, 1}}}; /* odd: it encrypts */
+  c->keys = c->key_block = 1;
+  c->fuse[0].word = 2, c->fuse[0].bits = 4;
+  c->fuses = 1;
   struct sim_machine_layout *m = &c->machine;
   m->irq = (struct sim_irq_layout){.kind = 1 + (flags >> 1 & 3),
                                    .matrix = 0x600C2000,

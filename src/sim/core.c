@@ -76,6 +76,7 @@ static int begin(struct sim_chip *c) {
   core->from_cycle = core->cpu->cycles;
   core->active_cycle = core->from_cycle;
   core->polls = core->naps = core->wants = core->second = 0;
+  core->work = 0;
   core->asleep = -1;
   c->nor.busy_until = c->spi.busy_until = 0;
   c->nor.timing = c->spi.timing = c->config.timing;
@@ -168,6 +169,12 @@ double sim_core_time(const struct sim_chip *c) {
     return c->now;
   double t = core->from + (double)(core->cpu->cycles - core->from_cycle) / c->config.core.clock;
   return t < c->now ? t : c->now;
+}
+
+void sim_core_work(struct sim_chip *c, uint64_t cycles) {
+  c->core.work += cycles;
+  if (cycles && c->core.bus)
+    cpu_bus_yield(c->core.bus);
 }
 
 void sim_core_active(struct sim_chip *c) {
@@ -303,6 +310,8 @@ void sim_core_run(struct sim_chip *c) {
     }
     why = cpu_run(core->cpu, stretch);
     core->executed += core->cpu->cycles - first;
+    core->cpu->cycles += core->work;
+    core->work = 0;
     if (why == CPU_FAULT && core->cpu->fault.code == CPU_FAULT_BREAK && sim_core_trap(c))
       why = CPU_YIELD;
     if (c->machine.on && why == CPU_BUDGET && sim_machine_idle(c))

@@ -74,6 +74,7 @@ struct sim_core {
   double time; /* seconds since the program was started, by its own clock */
   double from; /* the chip's time at cycle from_cycle */
   uint64_t from_cycle, active_cycle;
+  uint64_t work;              /* cycles that peripherals took, to be added */
   int polls;                  /* questions for input in a row */
   int naps;                   /* sleeps in a row */
   double ran;                 /* up to when it was let run */
@@ -111,6 +112,9 @@ double sim_core_next(struct sim_chip *c);
 
 /* The time that the line sees. */
 double sim_core_time(const struct sim_chip *c);
+
+/* For the peripherals: the host had work for so many cycles; they pass before the next instruction. */
+void sim_core_work(struct sim_chip *c, uint64_t cycles);
 
 /* For the peripherals: something was done; or the program asked for what is not there. After some hundred
  * questions in a row it sleeps, longer every time, until a byte arrives. */

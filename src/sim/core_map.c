@@ -35,6 +35,7 @@ static void write_word(struct sim_chip *c, uint32_t at, uint32_t value) {
     else if (r->forget)
       sim_cache_invalidate(c);
   }
+  sim_core_work(c, sim_crypto_work(&c->machine.crypto));
   sim_irq_written(c);
 }
 
@@ -124,8 +125,10 @@ static int map_flash(struct sim_chip *c, struct cpu_bus *b, uint32_t page) {
   int encrypted;
   if (sim_cache_where(c, page, &at, &encrypted)) {
     sim_flash_read(&c->flash, at, host, SIM_PAGE);
-    if (encrypted && sim_crypt_window(c))
+    if (encrypted && sim_crypt_window(c)) {
       sim_crypt_run(c, 0, at, host, SIM_PAGE);
+      sim_core_work(c, 4 * SIM_PAGE);
+    }
   }
   else /* an error of the cache, which is an interrupt that no ROM asks for */
     memset(host, 0, SIM_PAGE);

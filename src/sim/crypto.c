@@ -18,6 +18,12 @@ void sim_crypto_attach(struct sim_crypto *y, const struct sim_crypto_layout *l, 
     put(bus, l->random[i], 4, sim_rng_read, sim_rng_write, &y->rng);
 }
 
+uint64_t sim_crypto_work(struct sim_crypto *y) {
+  uint64_t work = y->rsa.work + y->ecc.work + y->ecdsa.work;
+  y->rsa.work = y->ecc.work = y->ecdsa.work = 0;
+  return work;
+}
+
 void sim_crypto_reset(struct sim_crypto *y, const struct sim_crypto_layout *l) {
   *y = (struct sim_crypto){
       .rsa = {.kind = l->rsa.kind}, .ecc = {.at = l->ecc}, .ecdsa = {.at = l->ecdsa}, .rng = y->rng};

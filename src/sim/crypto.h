@@ -27,6 +27,9 @@ struct sim_crypto {
 };
 
 void sim_crypto_attach(struct sim_crypto *y, const struct sim_crypto_layout *l, struct sim_bus *bus);
+/* Cycles that operations took since the last call. */
+uint64_t sim_crypto_work(struct sim_crypto *y);
+
 void sim_crypto_reset(struct sim_crypto *y, const struct sim_crypto_layout *l);
 
 #endif

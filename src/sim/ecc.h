@@ -17,6 +17,7 @@ struct sim_ecc_layout {
 struct sim_ecc {
   struct sim_ecc_layout at;
   uint32_t conf, done, enabled;
+  uint64_t work;                                      /* cycles that operations took */
   uint8_t number[SIM_ECC_NUMBERS][SIM_ECC_WORDS * 4]; /* k, x, y; little-endian, as in memory */
 };
 

@@ -94,6 +94,7 @@ static void command(struct sim_ecdsa *s, uint32_t value) {
     s->result = !(s->conf & MODE_MASK) && check(s);
     s->state = s->conf & MODE_MASK ? GET : IDLE;
     s->done = 1;
+    s->work += 400000;
   }
   if (value & TAKEN && s->state == GET)
     s->state = IDLE;

@@ -16,6 +16,7 @@ struct sim_ecdsa_layout {
 struct sim_ecdsa {
   struct sim_ecdsa_layout at;
   uint32_t conf, state, result, done, enabled;
+  uint64_t work;                                      /* cycles that operations took */
   uint8_t number[SIM_ECDSA_NUMBERS][SIM_ECDSA_BYTES]; /* r, s, z, x, y; little-endian */
 };
 

@@ -43,7 +43,7 @@ static uint32_t subtract(uint32_t *out, const uint32_t *a, const uint32_t *b, in
 }
 
 /* out = a * b / R mod M, R = 2^(32 n). out may be a or b. */
-static void montgomery(const struct sim_rsa *s, uint32_t *out, const uint32_t *a, const uint32_t *b, int n) {
+static void montgomery(struct sim_rsa *s, uint32_t *out, const uint32_t *a, const uint32_t *b, int n) {
   uint32_t t[SIM_RSA_WORDS + 2] = {0}, less[SIM_RSA_WORDS];
   for (int i = 0; i < n; i++) {
     uint64_t carry = 0;
@@ -66,6 +66,7 @@ static void montgomery(const struct sim_rsa *s, uint32_t *out, const uint32_t *a
     t[n - 1] = (uint32_t)carry;
     t[n] = t[n + 1] + (uint32_t)(carry >> 32);
   }
+  s->work += (uint64_t)n * (uint64_t)n / 8;
   uint32_t borrow = subtract(less, t, s->m, n);
   memcpy(out, t[n] || !borrow ? less : t, (size_t)n * 4);
 }

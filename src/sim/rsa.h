@@ -18,6 +18,7 @@ struct sim_rsa {
   uint32_t m[SIM_RSA_WORDS], z[SIM_RSA_WORDS], y[SIM_RSA_WORDS], x[SIM_RSA_WORDS];
   uint32_t m_prime, mode, mult_mode, constant_time, search, search_at, enabled;
   uint32_t done; /* the interrupt: an operation has ended */
+  uint64_t work; /* cycles that operations took */
 };
 
 /* Register access for the bus: 0 when the offset is none of ours. */
