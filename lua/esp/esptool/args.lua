@@ -77,9 +77,15 @@ function CHECKS.filter(text)
   return text
 end
 
+-- A file, or the stub that is built in.
+function CHECKS.stub(text)
+  if text == "ours" then return text end
+  return types.read(text, { "--stub", type = "file" })
+end
+
 local function read(text, spec, label)
   local value, expected, code = types.read(text, spec)
-  if value ~= nil and spec.check then value, expected = CHECKS[spec.check](text) end
+  if value ~= nil and spec.check then value, expected, code = CHECKS[spec.check](text) end
   if value ~= nil then return value end
   if code then fail { code = code, message = ("Invalid value for %s: %s"):format(label, expected) } end
   usage(("Invalid value for %s: '%s' is not %s"):format(label, text, expected))
@@ -208,11 +214,33 @@ local function unknown_command(word)
     or "one of " .. table.concat(names, ", "))
 end
 
+-- A flag that took a word in version 4, and is still given one.
+local function check_flags(set, argv, from)
+  for i = from, #argv do
+    local spec = set.by_name[argv[i]]
+    for _, word in ipairs(spec and spec.took or {}) do
+      if argv[i + 1] == word then
+        usage(("Option '%s' does not take a value."):format(argv[i]), ("leave '%s' out"):format(word))
+      end
+    end
+  end
+end
+
+-- What stands behind a command.
+local function read_command(args, command, argv, from)
+  local own, words = M.compile(command), {}
+  read_words(args, own, argv, from, words, " of " .. command.name)
+  if args.help then return end
+  check_flags(own, argv, from)
+  assign(args, own.positionals, words)
+  settle(args, own)
+end
+
 --- Read a command line.
 -- @param argv list of words, @FILE already replaced (esp.cli.parser.expand)
 -- @return options before the command; its declaration, or nil when there is none; its arguments. Each has `given`;
 --   help = true in either: the rest was not checked
--- @raise usage; file_missing, file_denied, bad_file
+-- @raise usage; file_missing, file_denied, bad_file; with command = its declaration when that is what is wrong
 function M.parse(argv)
   local global, args = { given = {} }, { given = {} }
   local set = parser.compile(declare.global)
@@ -229,11 +257,11 @@ function M.parse(argv)
   if not command then unknown_command(name) end
   global.version4 = name ~= command.name
   if global.version4 then deprecated(global, "Command '%s'", name, command.name) end
-  local own, words = M.compile(command), {}
-  read_words(args, own, argv, at + 1, words, " of " .. command.name)
-  if args.help then return global, command, args end
-  assign(args, own.positionals, words)
-  settle(args, own)
+  local ok, err = pcall(read_command, args, command, argv, at + 1)
+  if not ok then
+    if fail.is(err) then err.command = command end
+    error(err, 0)
+  end
   return global, command, args
 end
 

@@ -6,6 +6,7 @@
 --   rom    the command is the ROM's: no stub is loaded
 --   sdc    the command only talks to the ROM: no stub, no other rate, no reset, no look at the chip
 --   check  how a text is judged that has no type of its own (esp.esptool.args)
+--   took   words that followed a flag in version 4
 --   removed  what to say of an option that is no more
 local M = {}
 
@@ -40,7 +41,8 @@ M.global = {
   { "--no-stub", help = "let the ROM loader do the work" },
   { "--stub-version", type = "choice", choices = { "1", "2" }, hidden = true,
     help = "accepted and not used: there is one flasher stub" },
-  { "--stub", type = "file", metavar = "FILE", help = "use this flasher stub (not in esptool)" },
+  { "--stub", type = "string", check = "stub", metavar = "FILE",
+    help = "use this flasher stub, or `ours` where it is not used unasked (not in esptool)" },
   { "--trace", "-t", help = "show every packet" },
   { "--verbose", "-v", help = "keep every line on the screen" },
   { "--silent", "-s", help = "print nothing but errors" },
@@ -157,7 +159,7 @@ M.commands = {
     flash_options(true, false) },
   { name = "version", summary = "Show the version." },
   { name = "verify-flash", chip = true, advanced = true, summary = "Compare files with flash.",
-    files, { "--diff", "-d", help = "list what differs" }, header, spi, nand },
+    files, { "--diff", "-d", took = { "yes", "no" }, help = "list what differs" }, header, spi, nand },
   { name = "load-ram", chip = true, rom = true, advanced = true, summary = "Load an image to RAM and run it.",
     { "filename", type = "file", help = "image for RAM" } },
   { name = "dump-mem", chip = true, advanced = true, summary = "Read memory into a file.",

@@ -26,16 +26,23 @@ local function option_rows(options)
   return rows
 end
 
-local function of_command(program, command)
-  local set = args.compile(command)
-  local words, rows = {}, {}
-  for _, spec in ipairs(set.positionals) do
+--- The line that shows what a command takes.
+-- @param command declaration, nil for the program itself
+function M.usage(program, command)
+  if not command then return ("Usage: %s [OPTIONS] COMMAND [ARGS]..."):format(program) end
+  local words = {}
+  for _, spec in ipairs(args.compile(command).positionals) do
     local name = parser.metavar(spec)
     words[#words + 1] = spec.many and name .. " ..." or spec.optional and "[" .. name .. "]" or name
-    rows[#rows + 1] = { name, spec.help }
   end
-  local out = { ("Usage: %s %s [OPTIONS] %s"):format(program, command.name, table.concat(words, " ")), "",
-                "  " .. command.summary, "" }
+  return ("Usage: %s %s [OPTIONS] %s"):format(program, command.name, table.concat(words, " ")):match "^(.-) ?$"
+end
+
+local function of_command(program, command)
+  local set = args.compile(command)
+  local rows = {}
+  for _, spec in ipairs(set.positionals) do rows[#rows + 1] = { parser.metavar(spec), spec.help } end
+  local out = { M.usage(program, command), "", "  " .. command.summary, "" }
   if #rows > 0 then table.move({ "Arguments:", help.columns(rows, WIDTH), "" }, 1, 3, #out + 1, out) end
   table.move({ "Options:", help.columns(option_rows(set.options), WIDTH), "" }, 1, 3, #out + 1, out)
   return table.concat(out, "\n")
@@ -50,7 +57,7 @@ function M.text(program, command)
     local list = c.advanced and advanced or basic
     if not c.hidden then list[#list + 1] = { c.name, c.summary } end
   end
-  return table.concat({ ("Usage: %s [OPTIONS] COMMAND [ARGS]..."):format(program), "",
+  return table.concat({ M.usage(program), "",
     ("  esplua in the place of esptool v%s: flash and look into Espressif chips."):format(declare.VERSION), "",
     "Options:", help.columns(option_rows(declare.global), WIDTH), "",
     "Basic commands:", help.columns(basic, WIDTH), "", "Advanced commands:", help.columns(advanced, WIDTH), "",

@@ -59,7 +59,7 @@ local function run(argv, state)
   local expanded = parser.expand(argv)
   for _, word in ipairs(expanded) do state.exit_classes = state.exit_classes or word == "--exit-classes" end
   local global, command, values = args.parse(expanded)
-  state.command = command and command.name
+  state.command = command
   if global.help or values.help then
     out:write(require "esp.esptool.help".text(PROGRAM, command))
     return
@@ -89,10 +89,12 @@ local function report(err, state)
   if type(err) == "table" and err.code == "interrupted" then
     return screen:error "\nStopped by Ctrl-C."
   end
-  local text = fail.is(err) and require "esp.esptool.words".of(err, state.command)
+  local text = fail.is(err) and require "esp.esptool.words".of(err, state.command and state.command.name)
     or type(err) == "table" and err.message or tostring(err)
   if type(err) == "table" and err.code == "usage" then
-    text = ("Usage: %s [OPTIONS] COMMAND [ARGS]...\n\nError: %s"):format(PROGRAM, text)
+    local command = err.command or state.command
+    text = ("%s\nTry '%s --help'.\n\nError: %s"):format(require "esp.esptool.help".usage(PROGRAM, command),
+      command and PROGRAM .. " " .. command.name or PROGRAM, text)
   else
     text = "\nA fatal error occurred: " .. text
   end
