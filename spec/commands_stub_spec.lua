@@ -119,8 +119,9 @@ describe("every command", function()
             assert.matches(("\nWarning: %s has no chip ID."):format(data.name), good(options, "chip-id"), 1, true)
           end
           if want.security then
-            good(options, "get-security-info", "Flags: 0x00000000 (0b0)", "Secure Boot: Disabled",
-                 "Flash Encryption: Disabled", table.unpack(want.security))
+            out = good(options, "get-security-info", "Flags: 0x00000000 (0b0)", "Secure Boot: Disabled",
+                       "Flash Encryption: Disabled", table.unpack(want.security))
+            assert.equal(want.purposes, out:find("\nKey Purposes: (0, 0, 0, 0, 0, ", 1, true) and true)
           else
             bad(options, "get-security-info", "does not tell security information")
           end

@@ -145,6 +145,7 @@ void flash_take(uint32_t *to) {
   uint32_t from = near(SPI1_BASE) + SPI_W0;
   for (uint32_t i = CHUNK / 4; i; i--, from += 4)
     *to++ = REG_READ(from);
+  REG_WRITE(near(SPI1_BASE) + SPI_CTRL, CONTROL); /* the host may send commands of its own next, on one line */
 }
 
 int flash_read(uint32_t address, uint32_t *to, uint32_t n) {
