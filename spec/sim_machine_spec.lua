@@ -94,6 +94,22 @@ describe("a simulated chip with a ROM file", function()
     assert.equal("\xFF\xFF\xFF\xFF", chip:flash(0x1000, 4))
     local other <close> = new(good())
     assert.has_error(function() other:load(snapshot) end)
+    for _, wrong in ipairs { "a string", 5, false, other, {} } do
+      assert.has_error(function() chip:load(wrong) end)
+    end
+    do local _ <close> = snapshot end
+    assert.has_error(function() chip:load(snapshot) end)
+    assert.equal("cd", (chip:exchange("bc", 1)))
+  end)
+
+  it("does not take the snapshot of a chip that is gone, wherever it lies in memory", function()
+    local path_of, snapshots = write(good()), {}
+    for i = 1, 12 do
+      local chip <close> = sim.new { chip = "esp32c3", rom = path_of, flash_size = i % 2 == 0 and "4MB" or "8MB" }
+      chip:exchange("x", 1)
+      for _, s in ipairs(snapshots) do assert.has_error(function() chip:load(s) end) end
+      snapshots[i] = chip:save()
+    end
   end)
 
   it("starts again when it is reset", function()

@@ -5,6 +5,7 @@
 #include "sim/garble.h"
 #include "sim/pins.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,22 @@ static void attach(struct sim_chip *c) {
   memcpy(c->bus.region, g->region, sizeof c->bus.region);
 }
 
+/* Chip and snapshots may be let go by different threads. */
+struct sim_mark {
+  atomic_int holders;
+};
+
+struct sim_mark *sim_mark_hold(struct sim_mark *m) {
+  if (m)
+    atomic_fetch_add(&m->holders, 1);
+  return m;
+}
+
+void sim_mark_drop(struct sim_mark *m) {
+  if (m && atomic_fetch_sub(&m->holders, 1) == 1)
+    free(m);
+}
+
 struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size_t error_size) {
   struct sim_chip *c = calloc(1, sizeof *c);
   int fresh = 0;
@@ -163,6 +180,12 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
   }
   c->config = *config;
   c->flash.fd = -1;
+  c->mark = calloc(1, sizeof *c->mark);
+  if (!sim_mark_hold(c->mark)) {
+    snprintf(error, error_size, "no memory for a simulated chip");
+    free(c);
+    return NULL;
+  }
   if (sim_flash_open(&c->flash, config->flash_size, config->flash_file, error, error_size) != 0 ||
       sim_efuse_open(&c->efuse, &config->efuse, config->efuse_file, &fresh, error, error_size) != 0) {
     sim_chip_free(c);
@@ -213,6 +236,7 @@ void sim_chip_free(struct sim_chip *c) {
   sim_flash_close(&c->flash);
   sim_efuse_close(&c->efuse);
   sim_bus_free(&c->bus);
+  sim_mark_drop(c->mark);
   free(c->log);
   free(c);
 }

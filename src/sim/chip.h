@@ -53,6 +53,7 @@ struct sim_chip {
   int boot_mode; /* as the pins were when they were last looked at: SIM_BOOT_... */
   int resets;
   int flash_connected;
+  struct sim_mark *mark; /* what snapshots of this chip are known by: an address may be used again */
   struct sim_event *log;
   size_t log_count; /* events ever */
 };
@@ -61,6 +62,10 @@ struct sim_chip {
  * in error. */
 struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size_t error_size);
 void sim_chip_free(struct sim_chip *c);
+
+/* Holds and lets go a mark; NULL is none. */
+struct sim_mark *sim_mark_hold(struct sim_mark *m);
+void sim_mark_drop(struct sim_mark *m);
 
 void sim_chip_input(struct sim_chip *c, const uint8_t *data, size_t n, double now);
 size_t sim_chip_output(struct sim_chip *c, uint8_t *out, size_t max, double now);

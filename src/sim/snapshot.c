@@ -16,7 +16,7 @@ struct page {
 };
 
 struct sim_snapshot {
-  const struct sim_chip *of;
+  struct sim_mark *of;
   struct sim_chip chip; /* its pointers are not followed */
   struct page *mem, *flash;
   size_t mems, flashes;
@@ -55,6 +55,7 @@ void sim_snapshot_free(struct sim_snapshot *s) {
   free(s->mem);
   free(s->flash);
   free(s->cpu);
+  sim_mark_drop(s->of);
   free(s);
 }
 
@@ -115,7 +116,7 @@ struct sim_snapshot *sim_snapshot_take(struct sim_chip *c, char *error, size_t e
   struct sim_snapshot *s = c->flash.page ? calloc(1, sizeof *s) : NULL;
   int failed = !s;
   if (s) {
-    s->of = c;
+    s->of = sim_mark_hold(c->mark);
     s->chip = *c;
     s->cpu = c->core.cpu ? copy(c->core.cpu, cpu_size(c)) : NULL;
     failed = (c->core.cpu && !s->cpu) || take_memory(s, c) != 0 || take_line(s, c) != 0 ||
@@ -129,7 +130,7 @@ struct sim_snapshot *sim_snapshot_take(struct sim_chip *c, char *error, size_t e
 }
 
 int sim_snapshot_of(const struct sim_snapshot *s, const struct sim_chip *c) {
-  return s->of == c;
+  return s->of == c->mark;
 }
 
 /* Bytes under way. The buffers have only grown since. */
