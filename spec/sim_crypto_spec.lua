@@ -44,6 +44,31 @@ describe("the SHA accelerator", function()
     chip:reg(SHA + CONTINUE, 1)
     assert.equal("248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1", hex(get(chip, SHA + H, 32)))
   end)
+
+  -- Registers of the ESP32: text and digest are words as the standard writes them; start, continue, load per kind.
+  it("of the ESP32 keeps a state for each kind", function()
+    local chip <close> = fake_rom.chip { chip = "esp32" }
+    local base = 0x3FF03000
+    local function text(bytes) put(chip, base, (bytes:gsub("....", string.reverse))) end
+    text(LONG .. "\x80" .. ("\0"):rep(7))
+    chip:reg(base + 0x90, 1)
+    text(ABC)
+    chip:reg(base + 0x80, 1)
+    text(("\0"):rep(62) .. "\x01\xC0")
+    chip:reg(base + 0x94, 1)
+    assert.equal(0, chip:reg(base + 0x9C))
+    chip:reg(base + 0x98, 1)
+    assert.equal(0x248d6a61, chip:reg(base))
+    assert.equal(0x19db06c1, chip:reg(base + 28))
+    chip:reg(base + 0x88, 1)
+    assert.equal(0xa9993e36, chip:reg(base))
+    assert.equal(0x9cd0d89d, chip:reg(base + 16))
+    text("abc\x80" .. ("\0"):rep(123) .. "\x18")     -- SHA-512: ddaf35a1 ... a54ca49f
+    chip:reg(base + 0xB0, 1)
+    chip:reg(base + 0xB8, 1)
+    assert.equal(0xddaf35a1, chip:reg(base))
+    assert.equal(0xa54ca49f, chip:reg(base + 60))
+  end)
 end)
 
 describe("the RSA accelerator", function()
@@ -115,6 +140,34 @@ describe("the RSA accelerator", function()
     assert.equal(THREE_TO_65537, three_to("010001", 1))
     assert.equal(("0"):rep(255) .. "1", three_to(P:sub(1, -2) .. "E", 1))
     assert.not_equal(THREE_TO_65537, three_to("010001", 3))
+  end)
+
+  it("of the ESP32 does the same with registers of its own", function()
+    local chip <close> = fake_rom.chip { chip = "esp32" }
+    local base = 0x3FF02000
+    put_number(chip, base + M, P)
+    put_number(chip, base + X, ("0"):rep(255) .. "3")
+    put_number(chip, base + Y, ("0"):rep(250) .. "010001")
+    put_number(chip, base + Z, P_RR)
+    chip:reg(base + 0x800, 1)
+    chip:reg(base + 0x804, 1)                           -- twice 512 bits
+    chip:reg(base + 0x808, 1)
+    assert.equal(THREE_TO_65537, number(chip, base + Z, 128))
+    assert.equal(1, chip:reg(base + 0x814))
+    chip:reg(base + 0x814, 1)
+    assert.equal(0, chip:reg(base + 0x814))
+    -- One step of Montgomery each: X * R*R / R, then that times Y / R.
+    put_number(chip, base + Z, P_RR)
+    chip:reg(base + 0x80C, 1)
+    chip:reg(base + 0x810, 1)
+    put_number(chip, base + X, ("0"):rep(255) .. "5")
+    chip:reg(base + 0x810, 1)
+    assert.equal(("0"):rep(255) .. "F", number(chip, base + Z, 128))
+    put_number(chip, base + X, ("0"):rep(64) .. A)
+    put_number(chip, base + Z + 64, ("0"):rep(64) .. B)
+    chip:reg(base + 0x80C, 8 + 1)                       -- without a modulus
+    chip:reg(base + 0x810, 1)
+    assert.equal(A_B, number(chip, base + Z, 64))
   end)
 
   it("takes its time, so that a program that does nothing else cannot hold the host up", function()

@@ -117,6 +117,7 @@ static const struct member integers[] = {
     AT(crypt.purpose_256[1]),
     AT(key_block),
     AT(machine.crypto.sha),
+    AT(machine.crypto.sha_old),
     AT(machine.crypto.rsa.kind),
     AT(machine.crypto.rsa.base),
     AT(machine.crypto.ecc.base),

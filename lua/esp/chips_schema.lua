@@ -310,7 +310,7 @@ local CHIP = record {
         windows = optional(list(record { word, within(0, 1023) }, 1)), entries = within(1, 1024),
         page = within(4096, 1 << 20), page_mask = word, valid = word, valid_value = word, encrypted = optional(word),
       }),
-      timers = optional(list(word, 1)), sha = optional(word),
+      timers = optional(list(word, 1)), sha = optional(word), sha_layout = optional(behaviour("esp32")),
       random = optional(list(word, 1)),
       rsa = optional(record { behaviour("esp32", "later"), word }),
       ecc = optional(record {

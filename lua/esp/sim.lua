@@ -217,7 +217,7 @@ local function bits(n) return (1 << n) - 1 end
 local function crypto_layout(m)
   local rsa, ecc, ecdsa, random = m.rsa or {}, m.ecc, m.ecdsa, m.random or {}
   return {
-    sha = m.sha, rsa = { kind = RSAS[rsa[1]] or 0, base = rsa[2] },
+    sha = m.sha, sha_old = m.sha_layout == "esp32", rsa = { kind = RSAS[rsa[1]] or 0, base = rsa[2] },
     ["random[0]"] = random[1], ["random[1]"] = random[2], ["random[2]"] = random[3],
     ecc = ecc and {
       base = ecc.base, size = ecc.size, curve_mask = bits(ecc.curve), mode_lsb = ecc.mode[1],

@@ -25,6 +25,9 @@ uint64_t sim_crypto_work(struct sim_crypto *y) {
 }
 
 void sim_crypto_reset(struct sim_crypto *y, const struct sim_crypto_layout *l) {
-  *y = (struct sim_crypto){
-      .rsa = {.kind = l->rsa.kind}, .ecc = {.at = l->ecc}, .ecdsa = {.at = l->ecdsa}, .rng = y->rng};
+  *y = (struct sim_crypto){.sha = {.old = l->sha_old},
+                           .rsa = {.kind = l->rsa.kind},
+                           .ecc = {.at = l->ecc},
+                           .ecdsa = {.at = l->ecdsa},
+                           .rng = y->rng};
 }

@@ -12,6 +12,7 @@ struct sim_bus;
 
 struct sim_crypto_layout {
   uint32_t sha; /* address; 0: none */
+  int sha_old;  /* its registers are the ESP32's */
   struct sim_rsa_layout rsa;
   struct sim_ecc_layout ecc;
   struct sim_ecdsa_layout ecdsa;

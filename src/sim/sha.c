@@ -61,8 +61,43 @@ static void process(struct sim_sha *s, int first) {
     sha512(s, first);
 }
 
+/* Of the ESP32: text and digest in the same words, as numbers; then four registers for each kind. */
+enum { OLD_CONTROL = 0x80, OLD_END = 0xC0 };
+
+static int old_read(struct sim_sha *s, uint32_t offset, uint32_t *value) {
+  *value = offset < OLD_CONTROL ? s->m[offset / 4] : 0; /* and never busy */
+  return offset < OLD_END;
+}
+
+static void old_work(struct sim_sha *s, int kind, int first) {
+  static const uint32_t modes[] = {SHA1, SHA256, SHA384, SHA512};
+  uint32_t text[32];
+  memcpy(text, s->m, sizeof text);
+  for (int i = 0; i < 32; i++)
+    s->m[i] = swap(text[i]);
+  memcpy(s->h, s->kept[kind], sizeof s->h);
+  s->mode = modes[kind];
+  process(s, first);
+  memcpy(s->kept[kind], s->h, sizeof s->h);
+  memcpy(s->m, text, sizeof text);
+}
+
+static int old_write(struct sim_sha *s, uint32_t offset, uint32_t value) {
+  int kind = (int)(offset - OLD_CONTROL) / 16, what = (int)offset / 4 % 4;
+  if (offset < OLD_CONTROL)
+    s->m[offset / 4] = value;
+  else if (offset < OLD_END && what < 2)
+    old_work(s, kind, what == 0);
+  else if (offset < OLD_END && what == 2)
+    for (int i = 0; i < 16; i++)
+      s->m[i] = swap(s->kept[kind][i]);
+  return offset < OLD_END;
+}
+
 int sim_sha_read(void *ctx, uint32_t offset, uint32_t *value) {
   struct sim_sha *s = ctx;
+  if (s->old)
+    return old_read(s, offset, value);
   if (offset == MODE)
     *value = s->mode;
   else if (offset == BUSY)
@@ -78,6 +113,8 @@ int sim_sha_read(void *ctx, uint32_t offset, uint32_t *value) {
 
 int sim_sha_write(void *ctx, uint32_t offset, uint32_t value) {
   struct sim_sha *s = ctx;
+  if (s->old)
+    return old_write(s, offset, value);
   if (offset == MODE)
     s->mode = value & 7;
   else if (offset == START || offset == CONTINUE)
