@@ -113,6 +113,7 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
         chip:attach()
         local size = chip:flash_id().size
         assert.equal(0, refusal(chip, 0x0B, W(0, size, 65536, 4096, 256, 0xFFFF)))
+        assert.equal(0xE6, refusal(chip, 0x0B, W(0, 0xFFFFFFFF, 65536, 4096, 256, 0xFFFF)))
         assert.equal(0xE6, refusal(chip, BEGIN, W(0x2000, 1, 0x4000, size - 0x1000, 0)))
         assert.equal(0xE6, refusal(chip, 0xD1, W(size, 0x1000)))
         assert.equal(0xE6, refusal(chip, MD5, W(0xFFFFF000, 0x2000, 0, 0)))
@@ -138,6 +139,7 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
           sim:poke_flash(0x10000, noise)
           assert.is_true((chip:verify(0x10000, { data = noise })))
           assert.equal(opcode, last_opcode())
+          assert.equal(0x40, spiflash.read_id(chip) >> 8 & 0xFF)                -- commands of the host's own still work
           assert.is_false((chip:verify(0x10000, { data = noise:sub(1, -2) .. string.char(noise:byte(-1) ~ 1) })))
           assert.equal(noise, (chip:read(0x10000, #noise)))
           local report = chip:flash { { 0x10000, { data = plain } } }

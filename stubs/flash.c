@@ -32,8 +32,8 @@ uint32_t flash_size = 4u << 20;
 static uint32_t pending;  /* looks at the status that what was begun last may take; 0: it is done */
 static uint32_t saved[4]; /* what the ROM's functions expect to find in the controller */
 #define CONTROL saved[3]  /* SPI_CTRL for commands on one line */
-static uint32_t reading = READ;
-static uint32_t tried; /* how often READ_TWO has worked; FAILED: it has not */
+static uint32_t reading;  /* READ or READ_TWO */
+static uint32_t tried;    /* how often READ_TWO has worked; FAILED: it has not */
 
 #define NO_ADDRESS 0xFFFFFFFFu
 
@@ -141,11 +141,12 @@ void flash_fetch(uint32_t address, uint32_t n) {
   start(reading, address, 0, n);
 }
 
+/* Hosts have commands of their own for the controller: it must not be left with two lines. */
 void flash_take(uint32_t *to) {
   uint32_t from = near(SPI1_BASE) + SPI_W0;
+  REG_WRITE(SPI1_BASE + SPI_CTRL, CONTROL);
   for (uint32_t i = CHUNK / 4; i; i--, from += 4)
     *to++ = REG_READ(from);
-  REG_WRITE(near(SPI1_BASE) + SPI_CTRL, CONTROL); /* the host may send commands of its own next, on one line */
 }
 
 int flash_read(uint32_t address, uint32_t *to, uint32_t n) {
@@ -259,6 +260,8 @@ void flash_attach(uint32_t pins) {
 }
 
 void flash_init(int first) {
+  tried = 0;
+  reading = READ;
   registers(1);
   CONTROL &= ~CTRL_FAST_MODES;
   if (first && change(WRITE_DISABLE, NO_ADDRESS, 0, 0, 0)) /* nobody answers: attaching is left to us */

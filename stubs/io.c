@@ -154,6 +154,8 @@ int io_baud(uint32_t from, uint32_t to) {
   for (; clock >= to; clock -= to) /* no processor of theirs but RISC-V divides */
     units++;
 #ifdef UART_DIVIDER_WHOLE
+  if (!units)
+    return 0;
   new_divider = units;
 #else
   if (units < 16 || units >> 4 > UART_DIVIDER_MOST)
@@ -161,7 +163,7 @@ int io_baud(uint32_t from, uint32_t to) {
   new_divider = units >> 4 | (units & 0xF) << 20;
 #endif
   rate = to;
-  return units != 0;
+  return 1;
 }
 
 void io_baud_set(void) {

@@ -173,6 +173,8 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
   }
 #endif
   case SPI_SET_PARAMS:
+    if (w[1] >> 31) /* no sum of an address and a size is to go round */
+      return OUT_OF_RANGE;
     flash_size = w[1];
     break;
   case SPI_ATTACH:

@@ -159,7 +159,7 @@ static int read_all(uint32_t address, uint32_t size, int kind) {
     flash_try(address);
   read_begin(address, size, kind);
   while (!err && read_pump())
-    ;
+    io_poll();
   return err;
 }
 

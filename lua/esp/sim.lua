@@ -201,12 +201,13 @@ local function traps(rom, api_version)
   return list
 end
 
--- The processor and what only it sees.
+-- The processor and what only it sees. Its clock is that of the UARTs, as the ROM leaves it: on the ESP8266 twice the
+-- crystal's.
 local function core_layout(data, crystal)
   local sim, stub = data.sim, data.stub
   local reset = stub.reset or { 0, 0 }
   return {
-    kind = CORES[sim.core] or 0, clock = crystal * 1e6, stack = data.memory.dram[2] - 0x1000,
+    kind = CORES[sim.core] or 0, clock = crystal * (data.crystal.divider or 1) * 1e6, stack = data.memory.dram[2] - 0x1000,
     reset_addr = reset[1], reset_mask = 1 << reset[2],
   }
 end
