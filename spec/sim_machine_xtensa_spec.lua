@@ -12,6 +12,11 @@ local LITERALS = unhex [[
 -- l32r a2, UART; l32i a3, a2, 0; s32i a3, a2, 0; rfe: echoes
 local VECTOR = unhex "21f0ff322200326200003000"
 
+-- l32r a2, UART; addi a10, a10, 1; movi a3, 1; s32i a3, a2, 16; movi a3, 0x100; s32i a3, a2, 16; j loop; take: l32i a3,
+-- a2, 0; addi a11, a11, 1; loop: l32i a3, a2, 28; extui a3, a3, 0, 8; bnez a3, take; rfe: acknowledges first and then
+-- takes what is there, as the vendor's does, counting interrupts and bytes
+local TAKES_ALL = unhex "21f0ff1baa0c13394232a1003942c6000038021bbb38723030745633ff003000"
+
 -- Sends 'A'; INT_RAW bit 14 before and after INT_CLR; EFUSE_CMD twice after a read command; W0 after RDSR, where 'X'
 -- was; all that as characters. Then UART0 to input 5, its interrupt on; j .
 local RESET = unhex [[
@@ -62,6 +67,21 @@ describe("a ROM on the simulated ESP32", function()
     assert.equal("A1010X", got)
     port:write "z"
     assert.equal("z", port:read(1, 5))
+  end)
+
+  it("is interrupted once for what it reads, however early it acknowledges", function()
+    chip = start({ { 0x40000300, LITERALS }, { 0x40000340, TAKES_ALL }, { 0x40000400, RESET }, { 0x40001000, MAGIC } },
+                 0x40000400)
+    assert.equal("A1010X", (chip:exchange("", 1)))
+    local function counts()
+      local text = chip:describe()
+      return tonumber(text:match "a10 +(0x%x+)"), tonumber(text:match "a11 +(0x%x+)")
+    end
+    local before, nothing = counts()
+    chip:exchange(("0123456789"):rep(60), 5)
+    local interrupts, bytes = counts()
+    assert.equal(600, bytes - nothing)
+    assert.is_true(interrupts - before <= 600)
   end)
 
   it("is not that of another chip", function()

@@ -286,6 +286,11 @@ local function compressed(chip, region, job, opts)
   local want = opts.compress
   if want == nil then want = chip.stub and true or false end
   if not want then return false end
+  if not chip.stub and chip.data.rom.deflate_tail == "window" then
+    util.note(chip, opts, "not_compressed", ("%s: sent as it is: the ROM loader of the %s would write zeros over up to "
+      .. "32 KiB behind compressed data"):format(region.name, chip.data.name), { region = util.about(region) })
+    return false
+  end
   local packed = util.ask(job.payload, "packed")
   if packed then return true end
   util.note(chip, opts, "not_compressed", ("%s: compressing does not make it smaller, sent as it is")

@@ -316,6 +316,8 @@ void sim_core_run(struct sim_chip *c) {
       why = CPU_YIELD;
     if (c->machine.on && why == CPU_BUDGET && sim_machine_idle(c))
       why = CPU_IDLE;
+    if (c->machine.on && why == CPU_IDLE && sim_machine_wakes(c))
+      why = CPU_BUDGET;
     if (why == CPU_FAULT || why == CPU_IDLE || core->wants || drowsy(core))
       break;
     if (core->polls >= PAUSE && !skip(c, last))

@@ -54,7 +54,8 @@ static int flash_begin(struct sim_chip *c, const uint8_t *body, size_t n) {
   return sim_loader_erase(c, d->addr, d->total);
 }
 
-/* Without a key, or where the cipher is not modelled (ESP32), something that nobody mistakes for the plain bytes. */
+/* Without a key, or where the cipher is not modelled (ESP32), something that nobody mistakes for the plain
+ * bytes. */
 void sim_loader_encrypt(struct sim_chip *c, uint32_t addr, uint8_t *data, uint32_t n) {
   if ((addr | n) % 16 == 0 && sim_crypt_run(c, 1, addr, data, n) == 0)
     return;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { FILE_MAX = 16 << 20 };
 enum { TICK = 2000, LATENCY = 12 }; /* instructions */
@@ -22,8 +23,11 @@ static uint8_t *read_all(const char *path, size_t *n, char *error, size_t error_
   FILE *f = fopen(path, "rb");
   uint8_t *data = NULL;
   *n = 0;
-  if (!f) {
-    snprintf(error, error_size, "ROM file %s: %s", path, strerror(errno));
+  struct stat st;
+  if (!f || fstat(fileno(f), &st) != 0 || S_ISDIR(st.st_mode)) {
+    snprintf(error, error_size, "ROM file %s: %s", path, f ? "is no file" : strerror(errno));
+    if (f)
+      fclose(f);
     return NULL;
   }
   if (fseek(f, 0, SEEK_END) == 0) {
@@ -155,6 +159,17 @@ uint64_t sim_machine_tick(struct sim_chip *c) {
   if (c->core.bite >= 0)
     sim_core_want(c, SIM_WANTS_BITE);
   return soon ? LATENCY : TICK;
+}
+
+int sim_machine_wakes(struct sim_chip *c) {
+  struct cpu *cpu = c->core.cpu;
+  uint32_t lines = cpu->lines, offered = c->machine.irq.offered;
+  if (sim_uart_soon(&c->uart)) {
+    cpu->cycles += SIM_UART_GAP; /* which it waits for the next byte */
+    return 1;
+  }
+  sim_irq_update(c);
+  return cpu->lines != lines || c->machine.irq.offered != offered;
 }
 
 enum { CIRCLE = 400, REGISTERS = 64 };

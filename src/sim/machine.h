@@ -75,6 +75,9 @@ void sim_machine_restore(struct sim_chip *c, int cause, const uint32_t *from);
 /* Now and then, while it runs: interrupts, watchdogs. Returns after how many instructions to come again. */
 uint64_t sim_machine_tick(struct sim_chip *c);
 
+/* The processor waits: whether it has not got to, as a byte or an interrupt is there. */
+int sim_machine_wakes(struct sim_chip *c);
+
 /* Whether the processor goes round in circles until an interrupt comes: nobody was asked for anything since
  * the last look, and it comes back to an instruction with the same registers. */
 int sim_machine_idle(struct sim_chip *c);

@@ -47,10 +47,10 @@ static void push(struct sim_uart *u, uint8_t byte) {
 /* However fast the line, the program gets some instructions per byte: it must be able to keep up. The ROM
  * takes every byte by an interrupt, into a ring of 2 KiB; those of Xtensa do not look whether theirs of 256
  * bytes is full. This is about 1 Mbit/s at the crystal's clock. */
-enum { CYCLES_PER_BYTE = 48, ROM_CYCLES_PER_BYTE = 400 };
+enum { CYCLES_PER_BYTE = 48 };
 
 static size_t allowed(struct sim_uart *u) {
-  uint32_t each = u->chip->machine.on ? ROM_CYCLES_PER_BYTE : CYCLES_PER_BYTE;
+  uint32_t each = u->chip->machine.on ? SIM_UART_GAP : CYCLES_PER_BYTE;
   uint64_t now = u->chip->core.cpu->cycles, n = (now - u->pulled) / each;
   size_t room = SIM_UART_FIFO - u->rx_count;
   if (n > 0)

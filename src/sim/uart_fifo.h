@@ -5,6 +5,8 @@
 
 #include "sim/uart.h"
 
+enum { SIM_UART_GAP = 400 }; /* cycles from one byte to the next, for a ROM on a line that is not paced */
+
 uint32_t sim_uart_get(struct sim_uart *u);
 void sim_uart_put(struct sim_uart *u, uint8_t byte);
 uint32_t sim_uart_status(struct sim_uart *u);
