@@ -127,6 +127,16 @@ describe("writing flash", function()
     assert.matches(" neighbour_lost ", board.codes(events))
   end)
 
+  it("does not compress for a ROM that writes zeros behind what it unpacks", function()
+    local chip, sim, events = connect "esp32"
+    sim:poke_flash(0x14000, "still here")
+    local code = board.code(9000)
+    chip:flash({ { 0x10000, { data = code } } }, { compress = true })
+    assert.equal(code, sim:flash(0x10000, #code))
+    assert.equal("still here", sim:flash(0x14000, 10))
+    assert.matches(" not_compressed ", board.codes(events))
+  end)
+
   it("compresses where it pays, for each file by itself", function()
     local chip, sim, events = connect "esp32c3"
     local code = board.code(40000)
