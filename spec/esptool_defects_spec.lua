@@ -116,6 +116,18 @@ describe("verify-flash", function()
   end)
 end)
 
+describe("an ELF file", function()
+  setup(function() folder = program.folder() end)
+  teardown(program.clean)
+
+  it("is bytes like any other, to write and to compare, as there", function()
+    local file = program.write(path "app.elf", "\127ELF\2" .. noise(500))
+    local port = "sim:esp32c3?flash=" .. path "elf.flash"
+    good(port, "--no-stub", "write-flash", "0x10000", file)
+    assert.matches("Verification successful", good(port, "--no-stub", "verify-flash", "0x10000", file), 1, true)
+  end)
+end)
+
 describe("flash beyond 16 MB", function()
   setup(function() folder = program.folder() end)
   teardown(program.clean)

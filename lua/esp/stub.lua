@@ -208,6 +208,17 @@ local function load_at_once(chip, segments)
   return nil
 end
 
+-- What arrived damaged is refused. A segment that was is sent again, from its beginning.
+local TRIES = 3
+local function load(chip, segment)
+  for try = 1, TRIES do
+    local ok, err = pcall(chip.load_block, chip, segment[1], segment[2])
+    if ok then return end
+    if try == TRIES or not fail.is(err) or err.code ~= "rom_error" then error(err, 0) end
+    chip.link:flush()
+  end
+end
+
 --- Load a stub and start it.
 -- @param one_by_one each block is waited for
 -- @return true | nil, message: it did not start, and the chip has to be reset
@@ -216,7 +227,7 @@ function M.run(chip, stub, one_by_one)
   chip:tell { type = "stage", code = "stub", text = "Starting the flasher stub" }
   local quick = not one_by_one and require "esp.batch".rom_takes_several(chip)
   if not (quick and load_at_once(chip, stub.segments)) then
-    for _, segment in ipairs(stub.segments) do chip:load_block(segment[1], segment[2]) end
+    for _, segment in ipairs(stub.segments) do load(chip, segment) end
   end
   local ok, more = start(chip, stub)
   if not ok then return nil, ("%s: %s"):format(stub.name, more) end

@@ -266,6 +266,13 @@ M["read-flash"] = function(self, args)
   end
 end
 
+-- What write-flash takes a file for: Intel HEX, or the bytes that it has.
+local function as_written(path)
+  local f <close> = io.open(path, "rb")
+  local head = f and f:read(600) or ""
+  return { file = path, format = require "esp.hex".looks_like(head) and "hex" or "raw" }
+end
+
 M["verify-flash"] = function(self, args)
   return function(chip)
     local screen, mismatch = self.screen, false
@@ -277,7 +284,7 @@ M["verify-flash"] = function(self, args)
       return e.code == "verify" or e.code == "header_patched" or e.code == "header_kept"
     end
     for _, pair in ipairs(args.addr_filename) do
-      local _, details = chip:verify(pair[1], pair[2], {
+      local _, details = chip:verify(pair[1], as_written(pair[2]), {
         diff = args.diff, limit = ALL_DIFFERENCES, flash_mode = args.flash_mode, flash_freq = args.flash_freq,
         flash_size = args.flash_size, spi_connection = args.spi_connection })
       for _, d in ipairs(details) do
