@@ -25,8 +25,10 @@ local function rust_name(id)
   return id
 end
 
---- A function's name as it is in the source, for names with plain parts (Rust's, most of C++'s); others as they are.
+--- A function's name as it is in the source, for Rust's and for most of C++'s, those without arguments; others as they
+-- are.
 function M.plain_name(name)
+  if name:find "^_R" then return require "esp.rust_name".plain(name) or name end
   local parts, at = {}, name:match "^_ZNK?()" or name:match "^_Z()"
   local nested = name:find "^_ZN" ~= nil
   if not at then return name end
