@@ -188,7 +188,7 @@ return {
         entries = 480, page = 0x10000, page_mask = 0xFF, valid = 0x100, valid_value = 0,
       },
       random = { 0x60035144, 0x3FF75144 },
-      sha = 0x3FF03000, sha_layout = "esp32", rsa = { "esp32", 0x3FF02000 },
+      sha = 0x3FF03000, sha_layout = "esp32", aes = { "esp32", 0x3FF01000 }, rsa = { "esp32", 0x3FF02000 },
       timers = { 0x3FF5F000, 0x3FF60000 },
       autobaud = { enable = { 0x18, 0 }, short = 9, low = 0x28, high = 0x2C, edges = 0x30 },
       registers = {

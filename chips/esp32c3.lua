@@ -171,7 +171,7 @@ return {
         kind = "table", base = 0x600C5000, entries = 128, page = 0x10000, page_mask = 0xFF, valid = 0x100, valid_value = 0,
       },
       random = { 0x600260B0 },
-      sha = 0x6003B000, rsa = { "later", 0x6003C000 }, timers = { 0x6001F000, 0x60020000 },
+      sha = 0x6003B000, aes = { "later", 0x6003A000 }, rsa = { "later", 0x6003C000 }, timers = { 0x6001F000, 0x60020000 },
       autobaud = { enable = { 0x20, 27 }, low = 0x28, high = 0x2C, edges = 0x30, rx_reset = 17 },
       registers = {
         [RTC + 0x00] = { clear = 0x80000000 },

@@ -146,7 +146,7 @@ return {
       ecc = { base = 0x6008B000, size = 48, curve = 2, mode = { 5, 4 }, good = 29 },
       ecdsa = { base = 0x6008E000, size = 48, curve = { 2, 2 }, memory = 0x3E0 },
       random = { 0x600B2808, 0x600B280C },
-      timers = { 0x60008000, 0x60009000 }, sha = 0x60089000, rsa = { "later", 0x6008A000 },
+      timers = { 0x60008000, 0x60009000 }, sha = 0x60089000, aes = { "later", 0x60088000 }, rsa = { "later", 0x6008A000 },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
         [0x60096018] = { set = 0x28 },                  -- the clock of the flash is there

@@ -145,7 +145,7 @@ return {
       },
       ecc = { base = 0x6008B000, size = 32, curve = 1, mode = { 5, 3 }, good = 8 },
       random = { 0x600B2808 },
-      timers = { 0x60008000, 0x60009000 }, sha = 0x60089000, rsa = { "later", 0x6008A000 },
+      timers = { 0x60008000, 0x60009000 }, sha = 0x60089000, aes = { "later", 0x60088000 }, rsa = { "later", 0x6008A000 },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
         [0x60002170] = { set = 0xFC000000 },            -- the bus of the cache is idle

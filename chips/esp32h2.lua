@@ -142,7 +142,7 @@ return {
       ecc = { base = 0x6008B000, size = 32, curve = 1, mode = { 4, 4 }, good = 29 },
       ecdsa = { base = 0x6008E000, size = 32, curve = { 1, 1 }, memory = 0xA00 },
       random = { 0x600B2808 },
-      timers = { 0x60009000, 0x6000A000 }, sha = 0x60089000, rsa = { "later", 0x6008A000 },
+      timers = { 0x60009000, 0x6000A000 }, sha = 0x60089000, aes = { "later", 0x60088000 }, rsa = { "later", 0x6008A000 },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
         [0x60002170] = { set = 0xFC000000 },            -- the bus of the cache is idle

@@ -185,7 +185,7 @@ return {
       ecc = { base = 0x50093000, size = 48, curve = 2, mode = { 5, 4 }, good = 29 },
       ecdsa = { base = 0x50096000, size = 48, curve = { 2, 2 }, memory = 0x3E0 },
       random = { 0x501101A4, 0x50126004 },
-      timers = { 0x500C2000, 0x500C3000 }, sha = 0x50091000, rsa = { "later", 0x50092000 },
+      timers = { 0x500C2000, 0x500C3000 }, sha = 0x50091000, aes = { "later", 0x50090000 }, rsa = { "later", 0x50092000 },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },
       registers = {
         [0x5008C178] = { set = 0xFC000000 },            -- the bus of the cache is idle

@@ -178,7 +178,7 @@ return {
         entries = 384, page = 0x10000, page_mask = 0x3FFF, valid = 0xC000, valid_value = 0x8000,
       },
       random = { 0x60035110, 0x3F435110 },
-      sha = 0x6003B000, rsa = { "later", 0x6003C000 }, timers = { 0x3F41F000, 0x3F420000 },
+      sha = 0x6003B000, aes = { "later", 0x6003A000 }, rsa = { "later", 0x6003C000 }, timers = { 0x3F41F000, 0x3F420000 },
       autobaud = { enable = { 0x18, 0 }, low = 0x28, high = 0x2C, edges = 0x30 },
       registers = {
         -- of the caches: what they are told to do is done at once

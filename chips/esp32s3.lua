@@ -188,7 +188,7 @@ return {
         kind = "table", base = 0x600C5000, entries = 512, page = 0x10000, page_mask = 0x3FFF, valid = 0xC000, valid_value = 0,
       },
       random = { 0x6003507C },
-      sha = 0x6003B000, rsa = { "later", 0x6003C000 }, timers = { 0x6001F000, 0x60020000 },
+      sha = 0x6003B000, aes = { "later", 0x6003A000 }, rsa = { "later", 0x6003C000 }, timers = { 0x6001F000, 0x60020000 },
       autobaud = { enable = { 0x20, 27 }, low = 0x28, high = 0x2C, edges = 0x30 },
       registers = {
         -- of the caches: what they are told to do is done at once

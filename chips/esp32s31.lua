@@ -135,7 +135,7 @@ return {
         kind = "indexed", base = 0x2050037C, content = 0, index = 4, entries = 1024, page = 0x10000, page_mask = 0x3FF,
         valid = 0x1000, valid_value = 0x1000,
       },
-      sha = 0x20509000, rsa = { "later", 0x2050A000 }, random = { 0x20814044, 0x20814048 },
+      sha = 0x20509000, aes = { "later", 0x20508000 }, rsa = { "later", 0x2050A000 }, random = { 0x20814044, 0x20814048 },
       ecc = { base = 0x2050B000, size = 48, curve = 2, mode = { 5, 4 }, good = 29 },
       ecdsa = { base = 0x2050E000, size = 48, curve = { 2, 2 }, memory = 0x3E0 },
       autobaud = { enable = { 0x20, 19 }, low = 0x7C, high = 0x80, edges = 0x84, rx_reset = 22 },

@@ -71,6 +71,44 @@ describe("the SHA accelerator", function()
   end)
 end)
 
+describe("the AES accelerator", function()
+  -- FIPS 197, appendix C.1 and C.3.
+  local PLAIN = unhex "00112233445566778899aabbccddeeff"
+  local KEY = unhex "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+  local CASES = { { 0, "69c4e0d86a7b0430d8cdb78070b4c55a" }, { 2, "8ea2b7ca516745bfeafc49904b496089" } }
+
+  it("encrypts and decrypts a block", function()
+    local chip <close> = fake_rom.chip { chip = "esp32c3" }
+    local base = 0x6003A000
+    put(chip, base, KEY)
+    for _, case in ipairs(CASES) do
+      for _, way in ipairs { { 0, PLAIN, unhex(case[2]) }, { 4, unhex(case[2]), PLAIN } } do
+        put(chip, base + 0x20, way[2])
+        chip:reg(base + 0x40, case[1] + way[1])
+        chip:reg(base + 0x48, 1)
+        assert.equal(0, chip:reg(base + 0x4C))
+        assert.equal(hex(way[3]), hex(get(chip, base + 0x30, 16)))
+      end
+    end
+  end)
+
+  it("of the ESP32 does so in place", function()
+    local chip <close> = fake_rom.chip { chip = "esp32" }
+    local base = 0x3FF01000
+    put(chip, base + 0x10, KEY)
+    for _, case in ipairs(CASES) do
+      put(chip, base + 0x30, PLAIN)
+      chip:reg(base + 0x08, case[1])
+      chip:reg(base, 1)
+      assert.equal(1, chip:reg(base + 4))
+      assert.equal(case[2], hex(get(chip, base + 0x30, 16)))
+      chip:reg(base + 0x08, case[1] + 4)
+      chip:reg(base, 1)
+      assert.equal(hex(PLAIN), hex(get(chip, base + 0x30, 16)))
+    end
+  end)
+end)
+
 describe("the RSA accelerator", function()
   local M, Z, Y, X = 0x000, 0x200, 0x400, 0x600
   -- The order of P-256 (SEC 2) as a modulus, its -1/N and R*R, and results: Python's integers, pow(x, y, n).

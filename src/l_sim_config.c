@@ -118,6 +118,8 @@ static const struct member integers[] = {
     AT(key_block),
     AT(machine.crypto.sha),
     AT(machine.crypto.sha_old),
+    AT(machine.crypto.aes.kind),
+    AT(machine.crypto.aes.base),
     AT(machine.crypto.rsa.kind),
     AT(machine.crypto.rsa.base),
     AT(machine.crypto.ecc.base),

@@ -312,6 +312,7 @@ local CHIP = record {
       }),
       timers = optional(list(word, 1)), sha = optional(word), sha_layout = optional(behaviour("esp32")),
       random = optional(list(word, 1)),
+      aes = optional(record { behaviour("esp32", "later"), word }),
       rsa = optional(record { behaviour("esp32", "later"), word }),
       ecc = optional(record {
         base = word, size = within(32, 48), curve = within(1, 2), mode = record { within(0, 31), within(1, 8) },

@@ -161,7 +161,7 @@ local USB_TRAPS = { poll = 1, callback = 1, read = 7, write = 8 }        -- of d
 local SECURITY_INFO = 3
 local DUAL = { good = 0, high = 1, low = 2, as_q = 3, unknown = 4 }
 local IRQS = { matrix = 1, plic = 2, clic = 3, direct = 4 }
-local RSAS = { esp32 = 1, later = 2 }
+local REGISTERS = { esp32 = 1, later = 2 }             -- of AES and RSA
 local CACHES = { table = 1, indexed = 2 }
 
 local function regions(data)
@@ -216,9 +216,10 @@ local function bits(n) return (1 << n) - 1 end
 
 -- The accelerators.
 local function crypto_layout(m)
-  local rsa, ecc, ecdsa, random = m.rsa or {}, m.ecc, m.ecdsa, m.random or {}
+  local aes, rsa, ecc, ecdsa, random = m.aes or {}, m.rsa or {}, m.ecc, m.ecdsa, m.random or {}
   return {
-    sha = m.sha, sha_old = m.sha_layout == "esp32", rsa = { kind = RSAS[rsa[1]] or 0, base = rsa[2] },
+    sha = m.sha, sha_old = m.sha_layout == "esp32",
+    aes = { kind = REGISTERS[aes[1]] or 0, base = aes[2] }, rsa = { kind = REGISTERS[rsa[1]] or 0, base = rsa[2] },
     ["random[0]"] = random[1], ["random[1]"] = random[2], ["random[2]"] = random[3],
     ecc = ecc and {
       base = ecc.base, size = ecc.size, curve_mask = bits(ecc.curve), mode_lsb = ecc.mode[1],

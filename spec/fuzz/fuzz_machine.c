@@ -83,6 +83,8 @@ static void describe(struct sim_config *c, uint8_t flags) {
                                        .valid = 0x100};
   m->timg = (struct sim_timg_layout){.base = {0x6001F000, 0x60020000}, .clock = 1e6, .crystal = 1e6};
   m->crypto.sha = 0x6003B000;
+  m->crypto.sha_old = !(flags & 2);
+  m->crypto.aes = (struct sim_aes_layout){flags & 2 ? SIM_AES_LATER : SIM_AES_ESP32, 0x6003A000};
   m->crypto.rsa = (struct sim_rsa_layout){flags & 2 ? SIM_RSA_LATER : SIM_RSA_ESP32, 0x6003C000};
   m->crypto.ecc = (struct sim_ecc_layout){
       .base = 0x6003D000, .size = 48, .curve_mask = 3, .mode_lsb = 4, .mode_mask = 15, .good = 29};

@@ -2,6 +2,7 @@
 #ifndef SIM_CRYPTO_H
 #define SIM_CRYPTO_H
 
+#include "sim/aes.h"
 #include "sim/ecc.h"
 #include "sim/ecdsa.h"
 #include "sim/rng.h"
@@ -13,6 +14,7 @@ struct sim_bus;
 struct sim_crypto_layout {
   uint32_t sha; /* address; 0: none */
   int sha_old;  /* its registers are the ESP32's */
+  struct sim_aes_layout aes;
   struct sim_rsa_layout rsa;
   struct sim_ecc_layout ecc;
   struct sim_ecdsa_layout ecdsa;
@@ -21,6 +23,7 @@ struct sim_crypto_layout {
 
 struct sim_crypto {
   struct sim_sha sha;
+  struct sim_aes aes;
   struct sim_rsa rsa;
   struct sim_ecc ecc;
   struct sim_ecdsa ecdsa;
