@@ -92,9 +92,15 @@ $(BUILD)/measure: src/tools/measure.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
 
-bench: all $(BUILD)/measure ## speed and memory, as ratios measured side by side in one run
-	@for b in bench/*_bench.lua; do echo "== $$b"; \
-	  ESPLUA=$(BUILD)/esplua MEASURE=$(BUILD)/measure $(BUILD)/esplua $$b || exit 1; done
+$(BUILD)/stretch.so: src/tools/stretch.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -std=c11 -Wall -Wextra -fPIC -shared -o $@ $< -ldl
+
+# STRETCH=4: the line's benchmark in slow motion, on a machine that is too busy for it
+bench: all $(BUILD)/measure $(BUILD)/stretch.so ## speed and memory, as ratios measured side by side in one run
+	@for b in bench/*_bench.lua; do echo "== $$b"; preload=; \
+	  if [ -n "$(STRETCH)" ] && [ $$b = bench/line_bench.lua ]; then preload=$(CURDIR)/$(BUILD)/stretch.so; fi; \
+	  STRETCH=$(STRETCH) LD_PRELOAD=$$preload ESPLUA=$(BUILD)/esplua MEASURE=$(BUILD)/measure $(BUILD)/esplua $$b || exit 1; done
 
 install: all ## install under PREFIX (and DESTDIR)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4 $(DESTDIR)$(PREFIX)/share/doc/esplua

@@ -70,6 +70,7 @@ local function run(seed, id, options)
   sim:poke_flash(SECOND + 0x2000 - 0x100, "behind")
   sim:poke_flash(ERASED, old)
 
+  sim:flash_use()
   local done, report = try(chip.flash, chip, { { FIRST, { data = first } }, { SECOND, { data = second } } },
                            { compress = seed % 2 == 0, reconnect = false })
   for _, entry in ipairs(done and report or report.report or {}) do
@@ -80,6 +81,9 @@ local function run(seed, id, options)
     assert(report.verified, "neither verified nor an error")
     assert(same(sim, FIRST, first) and same(sim, SECOND, second), "reported as written, and flash is wrong")
   end
+  local use = sim:flash_use()
+  assert(use.first == use.last or use.first >= FIRST and use.last <= SECOND // 0x1000 * 0x1000 + 0x2000,
+         ("touched 0x%X to 0x%X"):format(use.first, use.last))
   assert(same(sim, FIRST - 16, ("before"):rep(3):sub(1, 16)), "written before the range")
   assert(same(sim, SECOND + 0x2000 - 0x100, "behind"), "written behind the range")
 

@@ -144,6 +144,29 @@ static int l_reset(lua_State *L) {
   return 0;
 }
 
+static void set_count(lua_State *L, const char *name, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+/* chip:flash_use() -> { erases, erased, programs, programmed, first, last }: what was done to flash since the
+ * last call; addresses from first up to last, without it */
+static int l_flash_use(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  struct sim_flash_use u = c->flash.use;
+  memset(&c->flash.use, 0, sizeof c->flash.use);
+  sim_runner_unlock(s->runner);
+  lua_createtable(L, 0, 6);
+  set_count(L, "erases", u.erases);
+  set_count(L, "erased", u.erased);
+  set_count(L, "programs", u.programs);
+  set_count(L, "programmed", u.programmed);
+  set_count(L, "first", u.first);
+  set_count(L, "last", u.last);
+  return 1;
+}
+
 /* chip:state() -> { mode, baud, host_baud, resets, connected, secure, entry, dtr, rts, burns, bytes } */
 static int l_state(lua_State *L) {
   static const char *const names[] = {"reset", "download", "app", "hung"};
@@ -416,6 +439,7 @@ static int l_close(lua_State *L) {
 static const luaL_Reg methods[] = {{"port", l_sim_port},
                                    {"flash", l_flash},
                                    {"poke_flash", l_poke_flash},
+                                   {"flash_use", l_flash_use},
                                    {"efuse_word", l_efuse_word},
                                    {"reg", l_reg},
                                    {"memory", l_memory},

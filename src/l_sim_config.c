@@ -357,6 +357,7 @@ static void faults(lua_State *L, int index, struct sim_config *c) {
   }
   c->line_model.seed = (uint64_t)l_field_int(L, index, "seed", LUA_MININTEGER, LUA_MAXINTEGER, 1);
   c->line_model.faults_from = (uint64_t)l_field_int(L, index, "faults_from", 0, LUA_MAXINTEGER, 0);
+  c->line_model.faults_above = l_field_num(L, index, "faults_above", 0);
   c->line_model.unplug = (uint64_t)l_field_int(L, index, "unplug", 0, LUA_MAXINTEGER, 0);
 }
 

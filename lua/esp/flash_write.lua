@@ -124,6 +124,23 @@ local function resume_at(chip, job, from, last, written)
   return math.max(from, repair.locate_first(chip, job, from, last))
 end
 
+local NEW_RATE = { tries = 3, timeout = 0.1, pause = 0.02 }
+
+-- Changes the rate over a line that damages much: when the answer is lost, nobody knows whether the chip has done it.
+local function change_rate(chip, rate)
+  local old, tries = chip.baud, 3
+  while true do
+    local ok, err = pcall(chip.set_baud, chip, rate)
+    if ok then return end
+    tries = tries - 1
+    if not (fail.is(err) and util.line_fault(err)) or tries == 0 then error(err, 0) end
+    chip:set_port_baud(rate)
+    if chip.link:sync(NEW_RATE) then return end
+    chip:set_port_baud(old)
+    chip.link:sync(NEW_RATE)
+  end
+end
+
 -- A line that damages much is slowed down, once per break: what got through so far stays.
 local function slow_down(chip, opts)
   if not (chip.stub_can and chip.port:info().has_baud) or chip.usb_mode then return end
@@ -131,7 +148,7 @@ local function slow_down(chip, opts)
     if rate < chip.baud then
       util.warn(chip, opts, "slower", ("the line is not reliable at %d baud, going on at %d"):format(chip.baud, rate),
                 { baud = rate })
-      chip:set_baud(rate)
+      change_rate(chip, rate)
       return
     end
   end

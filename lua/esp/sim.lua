@@ -104,7 +104,7 @@ local OPTIONS = {
   chip = text, flash = text, efuse = text, flash_size = size, flash_id = integer, mac = text, revision = revision,
   crystal = number, link = choice("uart", "usj", "otg"), boot = choice("download", "flash"),
   rate = choice("fast", "real"), timing = choice("none", "real"), latency = number, stall_time = number,
-  rom = text, unplug = integer, faults_from = integer, seed = integer, vanish = integer, en_delay = number,
+  rom = text, unplug = integer, faults_from = integer, faults_above = integer, seed = integer, vanish = integer, en_delay = number,
   spi_connection = integer, sdm = flag, secure_boot = flag, flash_encryption = flag, dl_encrypt_disabled = flag,
   keys = purposes, dual = choice("good", "high", "low", "as_q", "unknown"),
   fields = function(_, value) return value end,
@@ -508,7 +508,7 @@ function M.describe(given)
       paced = options.rate == "real", latency = options.latency or 0, stall_time = options.stall_time or 0.5,
     },
     faults_to_host = {}, faults_to_chip = {}, seed = options.seed or 1, unplug = options.unplug or 0,
-    faults_from = options.faults_from or 0,
+    faults_from = options.faults_from or 0, faults_above = options.faults_above or 0,
     en_delay = options.en_delay or 0.002, start_download = options.boot ~= "flash", timing = options.timing == "real",
   }
   if options.rom then
@@ -546,8 +546,8 @@ end
 
 --- Make a simulated chip.
 -- @param options table: chip = "esp32c3" and the options of doc/sim.md
--- @return object with :port() :flash(offset, n) :poke_flash(offset, bytes) :efuse_word(block, word) :reg(address)
---   :reset(mode) :state() :log() :fault() :cpu() :serve{...} :close()
+-- @return object with :port() :flash(offset, n) :poke_flash(offset, bytes) :flash_use() :efuse_word(block, word)
+--   :reg(address) :reset(mode) :state() :log() :fault() :cpu() :serve{...} :close()
 -- @raise bad_argument, unknown_chip, bad_file
 function M.new(options)
   return fail.check(nil, nil, core.new(M.describe(options)))

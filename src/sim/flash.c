@@ -119,7 +119,25 @@ static void change(struct sim_flash *f, uint32_t addr, const uint8_t *data, size
   }
 }
 
+static void touched(struct sim_flash *f, uint32_t addr, uint64_t n) {
+  struct sim_flash_use *u = &f->use;
+  uint64_t first = addr % f->size, last = first + n;
+  if (n == 0)
+    return;
+  if (last > f->size) { /* round the end */
+    first = 0;
+    last = f->size;
+  }
+  if (u->first == u->last || first < u->first)
+    u->first = first;
+  if (last > u->last)
+    u->last = last;
+}
+
 void sim_flash_program(struct sim_flash *f, uint32_t addr, const uint8_t *data, size_t n) {
+  f->use.programs++;
+  f->use.programmed += n;
+  touched(f, addr, n);
   change(f, addr, data, n, 1);
 }
 
@@ -137,6 +155,9 @@ void sim_flash_erase(struct sim_flash *f, uint32_t addr, size_t n) {
   uint32_t sectors = f->size / SIM_SECTOR;
   if (count > sectors)
     count = sectors;
+  f->use.erases++;
+  f->use.erased += (uint64_t)count * SIM_SECTOR;
+  touched(f, first * SIM_SECTOR, (uint64_t)count * SIM_SECTOR);
   for (uint32_t i = 0; i < count; i++) {
     uint32_t sector = (first + i) % sectors;
     if (f->page) {

@@ -11,10 +11,18 @@
 
 enum { SIM_SECTOR = 4096, SIM_FLASH_MAX = 0x10000000 };
 
+/* What was done to it by erasing and programming. */
+struct sim_flash_use {
+  uint64_t erases, erased;       /* commands, bytes */
+  uint64_t programs, programmed; /* the same */
+  uint64_t first, last;          /* the lowest address that was touched, and the highest + 1; equal: none */
+};
+
 struct sim_flash {
   uint32_t size;  /* bytes, a multiple of SIM_SECTOR */
   uint8_t **page; /* size / SIM_SECTOR pointers, NULL where erased; NULL altogether with a file */
   int fd;         /* the file, or -1 */
+  struct sim_flash_use use;
 };
 
 /* Opens flash of size bytes; path NULL: in memory. A file that is missing is created erased; of another size

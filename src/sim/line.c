@@ -78,7 +78,7 @@ static uint8_t flip_bit(struct sim_pipe *p, uint8_t byte) {
 
 /* Whether the line is still sound. */
 static int sound(const struct sim_line *l) {
-  return l->bytes <= l->config.faults_from && l->config.faults_from;
+  return l->calm || (l->bytes <= l->config.faults_from && l->config.faults_from);
 }
 
 static void deliver_frame(struct sim_line *l, int direction, double step, double now) {
@@ -154,6 +154,7 @@ void sim_line_send(struct sim_line *l, int direction, const uint8_t *data, size_
                    double now) {
   double step = l->config.paced && tx > 0 ? 10 / tx : 0;
   uint8_t heard[GARBLE * 2];
+  l->calm = tx <= l->config.faults_above;
   while (n > 0 && !l->cut) {
     size_t part = n < GARBLE ? n : GARBLE, count = part;
     if (l->config.unplug && l->bytes + part >= l->config.unplug) {

@@ -22,6 +22,7 @@ struct sim_line_config {
   double stall_time;    /* seconds */
   uint64_t unplug;      /* bytes on the line, both ways together, after which it is cut; 0: never */
   uint64_t faults_from; /* bytes likewise, before which there are no faults */
+  double faults_above;  /* bits per second up to which there are none; 0: faults at any rate */
   int paced;            /* bytes take as long as the baud rate says */
 };
 
@@ -46,6 +47,7 @@ struct sim_line {
   struct sim_pipe pipe[2];
   uint64_t bytes;
   int cut; /* unplugged */
+  int calm; /* what is sent now is sent at a rate without faults */
 };
 
 void sim_line_init(struct sim_line *l, const struct sim_line_config *config);
