@@ -104,9 +104,9 @@ local OPTIONS = {
   chip = text, flash = text, efuse = text, flash_size = size, flash_id = integer, mac = text, revision = revision,
   crystal = number, link = choice("uart", "usj", "otg"), boot = choice("download", "flash"),
   rate = choice("fast", "real"), timing = choice("none", "real"), latency = number, stall_time = number,
-  rom = text, unplug = integer, faults_from = integer, faults_above = integer, seed = integer, vanish = integer, en_delay = number,
-  spi_connection = integer, sdm = flag, secure_boot = flag, flash_encryption = flag, dl_encrypt_disabled = flag,
-  keys = purposes, dual = choice("good", "high", "low", "as_q", "unknown"),
+  rom = text, unplug = integer, faults_from = integer, faults_above = integer, seed = integer, vanish = integer,
+  en_delay = number, spi_connection = integer, sdm = flag, secure_boot = flag, flash_encryption = flag,
+  dl_encrypt_disabled = flag, keys = purposes, dual = choice("good", "high", "low", "as_q", "unknown"),
   fields = function(_, value) return value end,
 }
 for _, name in ipairs(FAULTS) do
