@@ -295,6 +295,12 @@ describe("a binary called by the name of esptool", function()
       ESPTOOL_BEFORE = "no_reset", ESPTOOL_AFTER = "no-reset", ESPTOOL_BAUD = "460800" } })
     assert.matches("Staying in bootloader.", out, 1, true)
     good("write-flash 0 data.bin", { env = { ESPTOOL_PORT = "sim:esp32c3?flash=env.flash", ESPTOOL_FS = "detect" } })
+    for name, value in pairs { ESPTOOL_FS = "1GB", ESPTOOL_FF = "41m", ESPTOOL_FM = "fast" } do
+      local r = run(QUIET .. "sim:esp32c3 write-flash 0 data.bin", { env = { [name] = value } })
+      assert.equal(2, r.status, name)
+      assert.matches(("%s: %q is not "):format(name, value), r.err, 1, true)
+      assert.is_nil(r.out:find("Connecting", 1, true))
+    end
     for name, value in pairs { ESPTOOL_BAUD = "fast", ESPTOOL_CHIP = "esp33", ESPTOOL_AFTER = "never",
                                ESPTOOL_CONNECT_ATTEMPTS = "x", ESPTOOL_OPEN_PORT_ATTEMPTS = "x" } do
       local r = run(QUIET .. "sim:esp32c3 flash-id", { env = { [name] = value } })

@@ -104,7 +104,8 @@ function readers.choice(text, spec)
     if word:lower():gsub("_", "-") == wanted then return word end
   end
   local near = M.nearest(wanted, spec.choices)
-  return nil, (near and ("did you mean %s? One"):format(near) or "one") .. " of " .. table.concat(spec.choices, ", ")
+  local all = "one of " .. table.concat(spec.choices, ", ")
+  return nil, near and ("%s; did you mean %s?"):format(all, near) or all
 end
 
 --- A chip in any spelling, or auto.

@@ -15,6 +15,15 @@ local function handlers()
   return all
 end
 
+-- A value from the environment, as the option of that name takes it.
+local function from_environment(command, name, text)
+  local spec = args.compile(command).by_name["--" .. name:gsub("_", "-")]
+  local value, expected = require "esp.cli.types".read(text, spec)
+  if value ~= nil then return value end
+  fail { code = "bad_argument", hint = ("correct it, unset it or give %s"):format(spec[1]),
+         message = ("environment variable %s: %q is not %s"):format(spec.env, text, expected) }
+end
+
 -- Fills in what the environment says about flash.
 local function flash_environment(command, values)
   local env
@@ -22,7 +31,7 @@ local function flash_environment(command, values)
     if values[name] ~= nil and not values.given[name] or name == "flash_freq" and command.name == "elf2image"
        and not values.given[name] then
       env = env or require "esp.config".environment()
-      if env[name] then values[name] = env[name] end
+      if env[name] then values[name] = from_environment(command, name, env[name]) end
     end
   end
 end
