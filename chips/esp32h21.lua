@@ -118,8 +118,8 @@ return {
   },
   stub = {
     default = true,
-    unproven = { fact = "the memory that its ROM keeps for itself" },  -- no symbols of this ROM are public
-    text = 0x40800000, data = 0x40830000, data_end = 0x40848000, ring = 0x8000,
+    -- Below what the ROM uses, download mode included: ESP-IDF, bootloader.memory.ld.in, "ROM static data usage".
+    text = 0x40800000, data = 0x40810000, data_end = 0x40828000, ring = 0x8000,
     uart = { layout = "synced", fsm = 0x70 }, usj = 0x6000F000,
     rom = {
       attach = 0x400001D4, configure = 0x40000158, write_encrypted = 0x4000010C,

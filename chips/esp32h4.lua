@@ -123,7 +123,8 @@ return {
   },
   stub = {
     default = true,
-    unproven = { fact = "the memory that its ROM keeps for itself" },  -- no symbols of this ROM are public
+    -- Below what the ROM uses, download mode included: ESP-IDF, bootloader.memory.ld.in, "ROM static data usage". The
+    -- vendor's stub lies here, too.
     text = 0x40810000, data = 0x40830000, data_end = 0x40848000, ring = 0x8000,
     uart = { layout = "synced", fsm = 0x70 }, usj = 0x6001D000,
     rom = {
