@@ -114,7 +114,7 @@ return {
     },
   },
   sim = {
-    encryption = { base = 0x600CC000, control = 0x600C0044, line = 32 },
+    encryption = { base = 0x600CC000, control = 0x600C0044, line = 32, key_length = { { EFUSE + 0x30, 10, 1 } } },
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 12 }, unaligned = true, mirrors = { { 0x3FF00000, 0x3FF50000, 0x40040000 } },
       memory = { { 0x3FCE0000, 0x3FCE1000 } },        -- the ROM reads behind a structure at the end of its memory

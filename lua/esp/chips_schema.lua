@@ -292,7 +292,9 @@ local CHIP = record {
                               "esp32s2", "esp32s3")),
     second_core = optional(list(record { word, word, word }, 1)),
     peripherals = optional(list(record { word, word }, 1)),
-    encryption = optional(record { base = word, control = word, line = optional(within(32, 64)) }),
+    encryption = optional(record {
+      base = word, control = word, line = optional(within(32, 64)), key_length = optional(field),
+    }),
     machine = optional(record {
       id = record { word, word }, unaligned = optional(flag), strap = optional(word),
       mirrors = optional(list(record { word, word, word }, 1)),

@@ -486,7 +486,7 @@ function M.describe(given)
       wprotect = wdt.wprotect, config0 = wdt.config0, config1 = wdt.config1, key = wdt.key, guard = wdt.guard or 12,
       shift = wdt.shift or 1, hold = wdt.hold or 200000,
     },
-    crypt = encryption(data), key_block = first_key(data.efuse),
+    crypt = encryption(data), crypt_key_length = (sim.encryption or {}).key_length, key_block = first_key(data.efuse),
     efuse = efuse_layout(data.efuse), chip_id = data.image_chip_id or 0, api_version = sim.api_version or 0,
     secure_boot = data.security.secure_boot, crypt_cnt = data.security.flash_crypt_cnt,
     secure_download = data.efuse.fields.secure_download, download_disabled = data.efuse.fields.download_disabled,

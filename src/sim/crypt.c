@@ -8,6 +8,7 @@
 #include "sim/chip.h"
 #include "xts.h"
 
+#include <mbedtls/sha256.h>
 #include <string.h>
 
 enum {
@@ -32,24 +33,41 @@ static uint32_t control(struct sim_chip *c) {
   return at ? sim_bus_read(&c->bus, at) : 0;
 }
 
-/* The key block of a purpose as the hardware takes it; 0 when there is none. Read protection does not hinder
- * the hardware. */
+/* The bytes of a block in eFuse, the last one first. Read protection does not hinder the hardware. */
+static void turned(const struct sim_chip *c, int block, uint8_t *to, int n) {
+  const uint32_t *words = c->efuse.cell[block];
+  for (int b = 0; b < n; b++)
+    to[n - 1 - b] = (uint8_t)(words[b / 4] >> 8 * (b % 4));
+}
+
+/* The key block of a purpose; 0 when there is none. */
 static int find(struct sim_chip *c, uint32_t purpose, uint8_t *to) {
   for (int i = 0; purpose && i < c->config.keys; i++) {
     if (sim_field_get(c, &c->config.key_purpose[i]) != purpose)
       continue;
-    const uint32_t *words = c->efuse.cell[c->config.key_block + i];
-    for (int b = 0; b < BLOCK; b++)
-      to[BLOCK - 1 - b] = (uint8_t)(words[b / 4] >> 8 * (b % 4));
+    turned(c, c->config.key_block + i, to, BLOCK);
     return 1;
   }
   return 0;
+}
+
+/* Of a chip with one block for keys. */
+static size_t only_key(struct sim_chip *c, uint8_t to[SIM_CRYPT_KEY]) {
+  uint8_t half[BLOCK / 2];
+  if (sim_field_get(c, &c->config.crypt_key_length)) {
+    turned(c, c->config.key_block, to, BLOCK);
+    return BLOCK;
+  }
+  turned(c, c->config.key_block, half, BLOCK / 2);
+  return mbedtls_sha256_ret(half, sizeof half, to, 0) == 0 ? BLOCK : 0;
 }
 
 static size_t key(struct sim_chip *c, uint8_t to[SIM_CRYPT_KEY]) {
   const struct sim_crypt_layout *l = &c->config.crypt;
   if (c->config.key_block < 0 || c->config.key_block + c->config.keys > SIM_EFUSE_BLOCKS)
     return 0;
+  if (c->config.crypt_key_length.parts)
+    return only_key(c, to);
   if (find(c, l->purpose_256[0], to) && find(c, l->purpose_256[1], to + BLOCK))
     return 2 * BLOCK;
   return find(c, l->purpose, to) ? BLOCK : 0;
