@@ -21,6 +21,11 @@ local function listed()
 end
 
 describe("the processors' specs", function()
+  -- Those specs run under a collector that never rests anyway; here they would do so some hundred times over.
+  local mode
+  before_each(function() mode = collectgarbage "generational" end)
+  after_each(function() collectgarbage(mode) end)
+
   for riscv, names in pairs(listed()) do
     it("have a case for every instruction of the ROMs and stubs: " .. (riscv and "RISC-V" or "Xtensa"), function()
       local executed, count = mutants.executed(mutants.files(riscv)), 0

@@ -85,12 +85,10 @@ local function new()
 end
 
 describe("the floating-point coprocessor of Xtensa", function()
-  it("executes each instruction", function()
-    for _, case in ipairs(CASES) do
-      local c <close> = new()
-      support.check(c, case[2], case[3], case[4])
-      assert.equal(case[1], (c:disassemble(CODE)))
-    end
+  support.each(it, "executes each instruction", CASES, function(case)
+    local c <close> = new()
+    support.check(c, case[2], case[3], case[4])
+    assert.equal(case[1], (c:disassemble(CODE)))
   end)
 
   it("divides and takes roots by the manual's sequences", function()

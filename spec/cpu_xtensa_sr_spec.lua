@@ -73,12 +73,10 @@ for name, number in pairs {
 end
 
 describe("the Xtensa processor", function()
-  it("calls, returns and keeps its special registers", function()
-    for _, case in ipairs(CASES) do
-      local c <close> = support.new "esp32"
-      support.check(c, case[2], case[3], case[4])
-      assert.equal(case[1], (c:disassemble(CODE)))
-    end
+  support.each(it, "calls, returns and keeps its special registers", CASES, function(case)
+    local c <close> = support.new "esp32"
+    support.check(c, case[2], case[3], case[4])
+    assert.equal(case[1], (c:disassemble(CODE)))
   end)
 
   it("compares into a register on LX7: salt, saltu", function()

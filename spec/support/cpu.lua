@@ -41,4 +41,15 @@ function M.check(c, hex, set, want)
   end
 end
 
+--- One test for a table of cases; spec.support.mutants has each case as a test of its own.
+function M.each(it, name, cases, f)
+  if type(it) ~= "table" or not it.single then
+    it(name, function()
+      for _, case in ipairs(cases) do f(case) end
+    end)
+    return
+  end
+  for _, case in ipairs(cases) do it.single(name, function() f(case) end) end
+end
+
 return M

@@ -33,10 +33,11 @@ end
 -- The tests of a file, as functions.
 local function tests(file)
   local list = {}
+  local function add(name, f) list[#list + 1] = { name = name, run = f } end
   local env = setmetatable({
     assert = assert,
     describe = function(_, f) f() end,
-    it = function(name, f) list[#list + 1] = { name = name, run = f } end,
+    it = setmetatable({ single = add }, { __call = function(_, name, f) add(name, f) end }),
   }, { __index = _G })
   assert(loadfile(file, "t", env))()
   return list
@@ -57,14 +58,16 @@ end
 
 --- Reads the tests and finds out what each of them executes.
 -- @param files list of specs
--- @return map of an instruction's name to the tests that execute it
+-- @return map of an instruction's name to the tests that execute it, the shortest first
 function M.executed(files)
   local by_name = {}
   for _, file in ipairs(files) do
     for _, test in ipairs(tests(file)) do
       local seen = {}
+      test.steps = 0
       local ok, message = with(function(name)
         if name then seen[name] = true end
+        test.steps = test.steps + 1
       end, test)
       if not ok then error(("%s: %s: %s"):format(file, test.name, tostring(message)), 0) end
       for name in pairs(seen) do
@@ -73,6 +76,7 @@ function M.executed(files)
       end
     end
   end
+  for _, list in pairs(by_name) do table.sort(list, function(a, b) return a.steps < b.steps end) end
   return by_name
 end
 
