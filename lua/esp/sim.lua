@@ -207,7 +207,8 @@ local function core_layout(data, crystal)
   local sim, stub = data.sim, data.stub
   local reset = stub.reset or { 0, 0 }
   return {
-    kind = CORES[sim.core] or 0, clock = crystal * (data.crystal.divider or 1) * 1e6, stack = data.memory.dram[2] - 0x1000,
+    kind = CORES[sim.core] or 0, clock = crystal * (data.crystal.divider or 1) * 1e6,
+    stack = data.memory.dram[2] - 0x1000,
     reset_addr = reset[1], reset_mask = 1 << reset[2],
   }
 end
