@@ -32,7 +32,7 @@ return {
   rom = {
     status_bytes = 4, attach = true, attach_legacy_word = true, params = true, deflate = true, md5 = true,
     read_slow = true, change_baud = true, encrypted_word = true, encrypted_write = true, sdm_baud = true,
-    refused = { 0x15 }, flash_block = 0x400, ram_block = 0x1800, usb_block = 0x800, at_once = true,
+    reserved = { 0x15 }, flash_block = 0x400, ram_block = 0x1800, usb_block = 0x800, at_once = true,
   },
   spi = {
     base = SPI1, usr = 0x18, usr1 = 0x1C, usr2 = 0x20, mosi_dlen = 0x24, miso_dlen = 0x28, w0 = 0x58,

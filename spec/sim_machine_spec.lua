@@ -1,5 +1,6 @@
 -- A chip that runs its own ROM. The ROMs here are a few instructions, put together by hand from the RISC-V manual; no
 -- ROM of the vendor is needed.
+local port = require "esp.core.port"
 local sim = require "esp.sim"
 
 local ROM, RAM, UART, SYSTEM = 0x40000000, 0x3FC80000, 0x60000000, 0x600C0000
@@ -64,6 +65,19 @@ describe("a simulated chip with a ROM file", function()
     assert.equal("okU", said)
     assert.is_true(idle)
     assert.equal("BCD", (chip:exchange("ABC", 1)))
+  end)
+
+  it("gets the bytes of a network client at its own rate, and loses none", function()
+    local chip <close> = sim.new { chip = "esp32c3", rom = write(good()), rate = "real" }
+    local p <close> = port.open(chip:serve { tcp = 0 })
+    local sent, want, got = ("abcdefgh"):rep(75), "okU" .. ("bcdefghi"):rep(75), ""
+    while #got < #want do
+      local more = p:read(4096, 2)
+      if not more then break end
+      got = got .. more
+      if #got == 3 then p:write(sent) end
+    end
+    assert.equal(want, got)
   end)
 
   it("puts the first values of variables where the ROM's table says", function()

@@ -282,7 +282,7 @@ local function commands(rom, security_info)
   if rom.deflate then all = all | 7 << 0x10 end
   if rom.md5 then all = all | 1 << 0x13 end
   if security_info then all = all | 1 << 0x14 end
-  for _, op in ipairs(rom.refused or {}) do all = all | 1 << op end     -- the C core does not know them either
+  for _, op in ipairs(rom.reserved or {}) do all = all | 1 << op end
   local secure = 0
   for _, op in ipairs { 0x02, 0x03, 0x04, 0x08, 0x0B, 0x0D, 0x0F, 0x14 } do secure = secure | all & 1 << op end
   return all, secure

@@ -258,7 +258,10 @@ void sim_chip_input(struct sim_chip *c, const uint8_t *data, size_t n, double no
   sim_chip_run(c, now);
   autobaud(c);
   double chip_baud = c->machine.on && sim_uart_measures(&c->uart) ? 0 : sim_chip_baud(c);
-  sim_line_send(&c->line, SIM_TO_CHIP, data, n, c->host_baud, chip_baud, c->now);
+  double rate = c->host_baud;
+  if (rate <= 0) /* a host without a rate of its own: its server follows the chip's */
+    rate = chip_baud > 0 ? chip_baud : sim_chip_baud(c), chip_baud = 0;
+  sim_line_send(&c->line, SIM_TO_CHIP, data, n, rate, chip_baud, c->now);
   sim_chip_run(c, now);
 }
 
