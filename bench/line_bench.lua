@@ -4,17 +4,18 @@
 --
 -- Latency is that of the way there and back. A write is measured from the first byte of the file until it is verified;
 -- what comes before, from the first answer of the loader, has a row of its own. The other rows are whole calls. The
--- limit of a write is the time of its compressed bytes (zlib level 9) on the line, or that of erasing (64 KiB at a time,
--- the rest of the range by the largest erases that fit into it), of programming, and of carrying the bytes to the flash
--- and back for comparison over SPI at the 20 MHz that the ROM leaves it at, whichever is longer. The limit of reading is
--- that of the bytes on the line as they are: packed they may take less. The others are limited by reading the flash, over
--- two lines.
+-- limit of a write is the time of its compressed bytes (zlib level 9) on the line, or that of erasing (64 KiB at a
+-- time, the rest of the range by the largest erases that fit into it), of programming, and of carrying the bytes to the
+-- flash and back for comparison over SPI at the 20 MHz that the ROM leaves it at, whichever is longer. The limit of
+-- reading is that of the bytes on the line as they are: packed they may take less. The others are limited by reading the
+-- flash, over two lines.
 --
 -- As measured with STRETCH=5: 0.30 to 0.35 s until the first data at 460800 baud and 1 or 4 ms on every chip whose ROM
 -- changes its rate, 0.48 s at 16 ms, of which 0.2 s are the stub's bytes on the line.
+--
 -- ESPLUA_BENCH_CHIPS, _RATES, _LATENCIES choose others than all; _CONNECT and _CONNECT_RATES those that are only
--- connected to. Every run needs a core for the chip and one for us; on a busy machine `make bench STRETCH=4` makes clocks
--- and waits four times as long, and the figures stay.
+-- connected to. Every run needs a core for the chip and one for us; on a busy machine `make bench STRETCH=4` makes
+-- clocks and waits four times as long, and the figures stay.
 local esp = require "esp"
 local sim = require "esp.sim"
 local task = require "esp.core.task"
