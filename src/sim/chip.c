@@ -131,7 +131,8 @@ static void attach(struct sim_chip *c) {
   if (g->core.reset_addr)
     sim_bus_attach(&c->bus, (struct sim_dev){g->core.reset_addr, 4, NULL, reset_write, c});
   if (g->crypt.base)
-    sim_bus_attach(&c->bus, (struct sim_dev){g->crypt.base, 0x5C, sim_crypt_read, sim_crypt_write, &c->crypt});
+    sim_bus_attach(&c->bus,
+                   (struct sim_dev){g->crypt.base, 0x5C, sim_crypt_read, sim_crypt_write, &c->crypt});
   const struct sim_machine_layout *m = &g->machine;
   if (m->irq.kind) {
     sim_bus_attach(&c->bus, (struct sim_dev){m->irq.control, m->irq.kind == SIM_IRQ_CLIC ? 0x2000 : 0x200,
