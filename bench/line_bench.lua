@@ -7,8 +7,8 @@
 -- limit of a write is the time of its compressed bytes (zlib level 9) on the line, or that of erasing (64 KiB at a
 -- time, the rest of the range by the largest erases that fit into it), of programming, and of carrying the bytes to the
 -- flash and back for comparison over SPI at the 20 MHz that the ROM leaves it at, whichever is longer. The limit of
--- reading is that of the bytes on the line as they are: packed they may take less. The others are limited by reading the
--- flash, over two lines.
+-- reading is that of the bytes on the line as they are: packed they may take less. The others are limited by
+-- reading the flash, over two lines.
 --
 -- As measured with STRETCH=5: 0.30 to 0.35 s until the first data at 460800 baud and 1 or 4 ms on every chip whose ROM
 -- changes its rate, 0.48 s at 16 ms, of which 0.2 s are the stub's bytes on the line.
