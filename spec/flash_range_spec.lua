@@ -8,7 +8,8 @@ local W = function(...) return ("<I4"):rep(select("#", ...)):pack(...) end
 local BEGIN, DATA, DEFL_BEGIN, DEFL_DATA, ERASE_REGION = 0x02, 0x03, 0x10, 0x11, 0xD1
 
 local function with(id, fn)
-  local chip, sim = board.new(id, { stub = true })
+  -- Trying again would count twice, so nothing is tried again: there is time enough on a slow machine.
+  local chip, sim = board.new(id, { stub = true, config = { timeout = 20, sync_timeout = 5 } })
   local ok, err = pcall(fn, chip, sim)
   chip:close()
   sim:close()
