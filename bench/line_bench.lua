@@ -10,8 +10,8 @@
 -- reading is that of the bytes on the line as they are: packed they may take less. The others are limited by
 -- reading the flash, over two lines.
 --
--- As measured with STRETCH=5: 0.30 to 0.35 s until the first data at 460800 baud and 1 or 4 ms on every chip whose ROM
--- changes its rate, 0.48 s at 16 ms, of which 0.2 s are the stub's bytes on the line.
+-- As measured with STRETCH=4: 0.26 to 0.31 s until the first data at 460800 baud and 1 or 4 ms on the chips whose ROM
+-- changes its rate, 0.42 to 0.46 s at 16 ms, of which 0.2 s are the stub's bytes on the line.
 --
 -- ESPLUA_BENCH_CHIPS, _RATES, _LATENCIES choose others than all; _CONNECT and _CONNECT_RATES those that are only
 -- connected to. Every run needs a core for the chip and one for us; on a busy machine `make bench STRETCH=4` makes
