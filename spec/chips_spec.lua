@@ -96,7 +96,8 @@ describe("the check of chip data", function()
     { "no crystal", "esp32c3", function(d) d.crystal.fixed = nil end, "crystal needs fixed" },
     { "a value too large for its field", "esp32c3", function(d) d.sim.fields.package = 8 end,
       "sim.fields.package does not fit its field" },
-    { "a mistake in a later revision", "esp32p4", function(d) d.revisions[#d.revisions].changes.security.key_valid = "luck" end,
+    { "a mistake in a later revision", "esp32p4",
+      function(d) d.revisions[#d.revisions].changes.security.key_valid = "luck" end,
       "esp32p4: security.key_valid names an unknown behaviour: luck" },
     { "a section that is no table", "esp32", function(d) d.identity.names[1] = 7 end, "identity.names[1]" },
   } do

@@ -52,8 +52,8 @@ double ev_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* A timer that is due before uv_run has polled is taken off the loop first, and polling would then go on without
- * an end: so polling is told not to wait. */
+/* A timer that is due before uv_run has polled is taken off the loop first, and polling would then go on
+ * without an end: so polling is told not to wait. */
 static void on_timer(uv_timer_t *t) {
   uv_stop(t->loop);
 }

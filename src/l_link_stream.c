@@ -245,10 +245,11 @@ int l_link_read_flash_slow(lua_State *L) {
   return l_link_run(L, u, finish_read_flash);
 }
 
-/* k:read_flash{ address=, size=, packed=false, packet=0x1000, window=64, sink=, progress=, timeout=3, attempts=3 }
+/* k:read_flash{ address=, size=, packed=false, packet=0x1000, window=64, sink=, progress=, timeout=3,
+ * attempts=3 }
  * -> bytes, or true when there is a sink | nil, message, code, details
- * Through a stub. Packed: ours alone; what the sink gets is then right. Otherwise the data count only when all
- * has succeeded. */
+ * Through a stub. Packed: ours alone; what the sink gets is then right. Otherwise the data count only when
+ * all has succeeded. */
 int l_link_read_flash(lua_State *L) {
   struct link *k = l_link_idle(L);
   luaL_checktype(L, 2, LUA_TTABLE);

@@ -185,7 +185,7 @@ static const struct member fields[] = {
     AT(secure_download), AT(download_disabled), AT(dl_encrypt_disabled), AT(soft_dis_jtag),
     AT(hard_dis_jtag),   AT(dis_usb),           AT(dis_dcache),          AT(dis_icache),
     AT(key_purpose[0]),  AT(key_purpose[1]),    AT(key_purpose[2]),      AT(key_purpose[3]),
-    AT(key_purpose[4]),  AT(key_purpose[5]),    AT(key_purpose[6]), AT(crypt_key_length),
+    AT(key_purpose[4]),  AT(key_purpose[5]),    AT(key_purpose[6]),      AT(crypt_key_length),
 };
 
 /* Pushes cfg.a.b for "a.b"; nil when a table is missing. "a[1]" is a key like any other. */

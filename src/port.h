@@ -133,8 +133,9 @@ struct port *port_from_fd(int fd, const char *kind, const char *url);
 int port_fd_read(struct port *p, void *buf, size_t max);
 int port_fd_write(struct port *p, const void *buf, size_t n);
 int port_socket_write(struct port *p, const void *buf, size_t n);
-/* The same on TCP. Servers that send an answer in pieces wait for the acknowledgement of the first one, which the
- * system here would put off for 40 ms in the hope of something to send along: this asks for it at once. */
+/* The same on TCP. Servers that send an answer in pieces wait for the acknowledgement of the first one, which
+ * the system here would put off for 40 ms in the hope of something to send along: this asks for it at once.
+ */
 int port_tcp_write(struct port *p, const void *buf, size_t n);
 void port_fd_close(struct port *p);
 

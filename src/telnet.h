@@ -7,7 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TELNET_SE = 240, TELNET_BREAK = 243, TELNET_SB = 250, TELNET_WILL, TELNET_WONT, TELNET_DO, TELNET_DONT, TELNET_IAC };
+enum {
+  TELNET_SE = 240,
+  TELNET_BREAK = 243,
+  TELNET_SB = 250,
+  TELNET_WILL,
+  TELNET_WONT,
+  TELNET_DO,
+  TELNET_DONT,
+  TELNET_IAC
+};
 enum { TELNET_BINARY = 0, TELNET_ECHO = 1, TELNET_SGA = 3, TELNET_COM_PORT = 44 };
 
 /* Commands of the COM-PORT option, as the client sends them. The server answers with 100 more. */

@@ -15,8 +15,8 @@ struct sim_cache_layout {
   uint32_t base;           /* address of the table, or of the index register; the content's follows it */
   uint32_t index, content; /* offsets of the two */
   uint32_t entries;
-  /* Where parts of the window begin, ascending, and their first entries. None: entries count from address 0 and
-   * repeat. */
+  /* Where parts of the window begin, ascending, and their first entries. None: entries count from address 0
+   * and repeat. */
   uint32_t first[SIM_CACHE_WINDOWS], first_entry[SIM_CACHE_WINDOWS];
   uint32_t page;        /* bytes, a power of two */
   uint32_t page_mask;   /* bits of an entry that are a page's number */
@@ -33,8 +33,8 @@ struct sim_cache {
 
 void sim_cache_reset(struct sim_cache *k);
 
-/* Where in flash the byte at an address of the window is, and whether its page may be encrypted. Returns 0 when
- * nothing is there. */
+/* Where in flash the byte at an address of the window is, and whether its page may be encrypted. Returns 0
+ * when nothing is there. */
 int sim_cache_where(const struct sim_chip *c, uint32_t addr, uint32_t *flash, int *encrypted);
 
 /* What was fetched is forgotten. */

@@ -92,8 +92,8 @@ void sim_chip_opened(struct sim_chip *c, double now);
 /* A reset from outside, with the boot pin as mode says. */
 void sim_chip_reset(struct sim_chip *c, int cause, int mode);
 
-/* The cause of a reset by the RTC watchdog, if it has bitten by its clock: SIM_RST_..., or -1. And what a watchdog's
- * bite does. */
+/* The cause of a reset by the RTC watchdog, if it has bitten by its clock: SIM_RST_..., or -1. And what a
+ * watchdog's bite does. */
 int sim_chip_bites(const struct sim_chip *c);
 void sim_chip_bite(struct sim_chip *c, int cause);
 

@@ -96,8 +96,8 @@ void sim_core_start(struct sim_chip *c, uint32_t entry);
 void sim_core_power(struct sim_chip *c, uint32_t vector);
 void sim_core_stop(struct sim_chip *c);
 
-/* Goes on with a processor as it was: cpu is a copy of its structure, which was at was. Memory and the rest of the chip are as
- * they were already. Returns 0 or -1. */
+/* Goes on with a processor as it was: cpu is a copy of its structure, which was at was. Memory and the rest
+ * of the chip are as they were already. Returns 0 or -1. */
 int sim_core_resume(struct sim_chip *c, const void *cpu, const void *was);
 
 /* Loads the image at the bootloader's place into RAM. Returns whether it is whole; *entry is where it starts.

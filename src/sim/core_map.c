@@ -129,8 +129,7 @@ static int map_flash(struct sim_chip *c, struct cpu_bus *b, uint32_t page) {
       sim_crypt_run(c, 0, at, host, SIM_PAGE);
       sim_core_work(c, 4 * SIM_PAGE);
     }
-  }
-  else /* an error of the cache, which is an interrupt that no ROM asks for */
+  } else /* an error of the cache, which is an interrupt that no ROM asks for */
     memset(host, 0, SIM_PAGE);
   cpu_bus_touched(b, &block, 0, CPU_PAGE);
   return cpu_bus_map(b, page, &block, 0, CPU_PAGE, CPU_BUS_READ | CPU_BUS_EXEC);

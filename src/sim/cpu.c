@@ -49,8 +49,8 @@ void cpu_flush(struct cpu *c) {
   c->epoch = c->bus->epoch;
 }
 
-/* The map has changed. Instructions are kept by the memory that they are in, so they stay; but what lies across the
- * end of a page may go on elsewhere now. */
+/* The map has changed. Instructions are kept by the memory that they are in, so they stay; but what lies
+ * across the end of a page may go on elsewhere now. */
 static void follow_map(struct cpu *c) {
   const size_t per_page = CPU_PAGE / 2;
   for (size_t i = per_page - 2; i < CPU_CACHE_SIZE; i += per_page)
@@ -136,7 +136,8 @@ static void after_device(struct cpu *c) {
 
 static bool is_memory(struct cpu *c, uint32_t address, unsigned width) {
   uint8_t byte; /* looking at it maps a page that was not touched yet */
-  return cpu_bus_peek(c->bus, address, &byte, 1) == 1 && cpu_bus_peek(c->bus, address + width - 1, &byte, 1) == 1;
+  return cpu_bus_peek(c->bus, address, &byte, 1) == 1 &&
+         cpu_bus_peek(c->bus, address + width - 1, &byte, 1) == 1;
 }
 
 int cpu_load_slow(struct cpu *c, uint32_t address, unsigned width, bool unaligned, uint32_t *value) {

@@ -61,7 +61,7 @@ struct cpu_ops {
   uint32_t (*get)(const struct cpu *c, int reg);
   void (*set)(struct cpu *c, int reg, uint32_t value);
   int (*print)(const struct cpu *c, uint32_t pc, const uint8_t *code, size_t have, char *out, size_t room);
-  int shown; /* registers 0..shown-1 appear in cpu_describe */
+  int shown;       /* registers 0..shown-1 appear in cpu_describe */
   int file, files; /* the whole register file: numbers file..file+files-1 */
 };
 

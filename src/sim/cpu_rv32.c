@@ -15,7 +15,8 @@ static void reset(struct cpu *c) {
   h->cycle_base = h->instret_base = h->counter_base = 0 - c->cycles;
   h->csr[CSR_MSTATUS] = MSTATUS_MPP;
   h->csr[CSR_MISA] = 1u << 30 | 1u << ('I' - 'A') | 1u << ('M' - 'A') | 1u << ('C' - 'A') |
-                     (h->config.atomics ? 1u << 0 : 0) | (h->config.bits ? 1u << 1 : 0) | (h->config.floats ? 1u << ('F' - 'A') : 0);
+                     (h->config.atomics ? 1u << 0 : 0) | (h->config.bits ? 1u << 1 : 0) |
+                     (h->config.floats ? 1u << ('F' - 'A') : 0);
   h->csr[CSR_MVENDORID] = RV_VENDOR;
   h->csr[CSR_MHARTID] = h->config.hart;
   c->pc = h->config.reset_pc;

@@ -1,5 +1,5 @@
-/* cpu_rv32.h - inside the RISC-V processor: RV32I, M, A, F, B, C, Zcb, Zcmp, Zcmt, Zicsr, Zifencei, machine mode
- * only. */
+/* cpu_rv32.h - inside the RISC-V processor: RV32I, M, A, F, B, C, Zcb, Zcmp, Zcmt, Zicsr, Zifencei, machine
+ * mode only. */
 #ifndef SIM_CPU_RV32_H
 #define SIM_CPU_RV32_H
 
@@ -91,7 +91,8 @@ struct rv_op {
   void (*run)(struct rv32 *h, const struct cpu_insn *i);
 };
 
-extern const struct rv_op rv_base[], rv_float[], rv_bits[], rv_compressed[], rv_compact[]; /* each ends with a NULL name */
+extern const struct rv_op rv_base[], rv_float[], rv_bits[], rv_compressed[],
+    rv_compact[]; /* each ends with a NULL name */
 
 /* The table's entry of an instruction of the given length, or NULL. */
 const struct rv_op *rv_find(const struct rv32_config *config, uint32_t word);

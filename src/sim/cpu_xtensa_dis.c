@@ -13,8 +13,8 @@ static int32_t sign(uint32_t v, int width) {
 }
 
 const struct xt_op *xt_find(const struct xtensa_config *config, uint32_t w) {
-  static const struct xt_op *const tables[] = {xt_alu_ops, xt_memory_ops, xt_flow_ops, xt_system_ops,
-                                               xt_mac_ops,    xt_float_ops};
+  static const struct xt_op *const tables[] = {xt_alu_ops,    xt_memory_ops, xt_flow_ops,
+                                               xt_system_ops, xt_mac_ops,    xt_float_ops};
   if (xt_length(w & 0xFF) == 4)
     return NULL;
   w &= xt_length(w & 0xFF) == 2 ? 0xFFFF : 0xFFFFFF;

@@ -46,7 +46,7 @@ struct sim_line {
   struct sim_line_config config;
   struct sim_pipe pipe[2];
   uint64_t bytes;
-  int cut; /* unplugged */
+  int cut;  /* unplugged */
   int calm; /* what is sent now is sent at a rate without faults */
 };
 

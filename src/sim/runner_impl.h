@@ -13,7 +13,7 @@ struct sim_runner {
   pthread_mutex_t lock;
   struct sim_chip *chip;
   int refs, stop, reset_on_connect;
-  int frozen; /* its time is moved by sim_runner_exchange only */
+  int frozen;    /* its time is moved by sim_runner_exchange only */
   int wake;      /* eventfd */
   int listening; /* TCP server, or -1 */
   int listen_kind;

@@ -31,7 +31,7 @@ struct sim_uart {
   uint32_t clkdiv_written; /* takes effect when asked for (SIM_UART_SYNCED) */
   uint32_t raw;            /* interrupts that have happened */
   uint32_t enabled;        /* interrupts that reach the processor */
-  int unfinished; /* bytes were sent whose end was not noticed yet */
+  int unfinished;          /* bytes were sent whose end was not noticed yet */
   uint32_t conf0, conf1, auto_word;
   uint32_t edges; /* seen since measuring was switched on */
   uint8_t rx[SIM_UART_FIFO];
