@@ -43,6 +43,15 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
     local plain = board.code(6000, 1)
     local packed = zlib.deflate(plain, 9)
 
+    it("leaves nothing at work when flashing ends early", function()
+      with(id, {}, function(chip)
+        local err = failure(chip.flash, chip, { { 0x10000, { data = board.code(600000, 7) } },
+                                                { 0x8000000, { data = plain } } })
+        assert.equal("does_not_fit", err.code)
+        require "esp.core.task".run()                -- what was compressing the files ends quietly
+      end)
+    end)
+
     it("says what is wrong with a stream, and goes on", function()
       with(id, {}, function(chip, sim)
         chip:attach()

@@ -350,7 +350,9 @@ local function compress_meanwhile(regions, plan, opts)
     if not job.encrypted then payloads[#payloads + 1] = job.payload end
   end
   require "esp.core.task".spawn(function()
-    for _, payload in ipairs(payloads) do payload:packed() end
+    for _, payload in ipairs(payloads) do
+      if not pcall(payload.packed, payload) then return end       -- closed: what it was for has ended
+    end
   end)
 end
 
