@@ -11,7 +11,7 @@ static struct {
   uint32_t offset, half;
   uint32_t crc; /* of the packet, if it is PACKED */
   int kind;
-  struct md5 sum; /* of everything; MIXED: only its first two words */
+  struct md5 sum; /* PLAIN: of everything; MIXED: only its first two words */
 } r;
 enum { PLAIN, PACKED, MIXED };
 
@@ -42,12 +42,12 @@ int read_pump(void) {
   r.at += r.fetched;
   r.left -= r.fetched;
   r.offset += n;
-  if (r.kind == MIXED)
+  if (r.kind == PACKED)
+    r.crc = crc_add(r.crc, p, n);
+  else if (r.kind == MIXED)
     mix_add(r.sum.state, p, n);
   else
     md5_add(&r.sum, p, n);
-  if (r.kind == PACKED)
-    r.crc = crc_add(r.crc, p, n);
   return r.fetched != 0;
 }
 
@@ -149,7 +149,7 @@ void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_fl
     r.left = 0;
   if (arrived != size)
     return;
-  md5_end(&r.sum, digest);
+  md5_end(&r.sum, digest); /* packed: that of nothing, each packet had its own */
   put_frame((const uint8_t *)digest, 16);
 }
 
