@@ -144,7 +144,7 @@ void sim_core_stop(struct sim_chip *c) {
 static void fault(struct sim_chip *c) {
   struct sim_core *core = &c->core;
   const struct cpu_fault *f = &core->cpu->fault;
-  int n = cpu_describe(core->cpu, core->fault, sizeof core->fault);
+  int n = cpu_describe(core->cpu, core->fault, sizeof core->fault), storing = f->code == CPU_FAULT_WRITE;
   size_t at = n > 0 && (size_t)n < sizeof core->fault ? (size_t)n : strlen(core->fault);
   if (sim_core_in_rom(c, f->pc))
     snprintf(core->fault + at, sizeof core->fault - at,
@@ -153,7 +153,7 @@ static void fault(struct sim_chip *c) {
       c, (struct sim_event){
              .time = c->now, .op = 0, .status = 1, .error = (uint8_t)f->code, .a = f->pc, .b = f->address});
   sim_core_stop(c);
-  sim_loader_panic(c, f->code == CPU_FAULT_WRITE); /* as the ROM does */
+  sim_loader_panic(c, storing); /* as the ROM does */
   c->state = SIM_STATE_HUNG;
 }
 
