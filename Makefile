@@ -10,7 +10,7 @@ FUZZ_RUNS ?= 20000
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # What a fresh Debian machine needs to build, then what only the tests need.
-PACKAGES := gcc make pkg-config liblua5.4-dev libserialport-dev zlib1g-dev libmbedtls-dev libuv1-dev \
+PACKAGES := gcc make pkg-config liblua5.4-dev libserialport-dev zlib1g-dev libmbedtls-dev nettle-dev libuv1-dev \
             libedit-dev libbsd-dev libmd-dev libncurses-dev \
             lua5.4 lua-busted lua-check clang libclang-rt-14-dev gcc-riscv64-unknown-elf gcc-xtensa-lx106
 
@@ -20,9 +20,9 @@ override CFLAGS   += -std=c11 -Wall -Wextra $(WERROR)
 
 # Everything but libc is linked statically; C modules of a stock Lua find the Lua API in the binary.
 STATIC := -Wl,--whole-archive,-Bstatic -llua5.4 -Wl,--no-whole-archive \
-          -lserialport -lz -lmbedcrypto -luv_a -ledit -lbsd -lmd -ltinfo -Wl,-Bdynamic
+          -lserialport -lz -lmbedcrypto -lnettle -luv_a -ledit -lbsd -lmd -ltinfo -Wl,-Bdynamic
 LIBS   := $(STATIC) -lm -ldl -lpthread
-SHARED := -lserialport -lz -lmbedcrypto -luv -lm -ldl -lpthread
+SHARED := -lserialport -lz -lmbedcrypto -lnettle -luv -lm -ldl -lpthread
 
 ONLY_MAIN := src/main.c src/repl.c
 CORE  := $(filter-out $(ONLY_MAIN),$(wildcard src/*.c src/sim/*.c))

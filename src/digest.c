@@ -4,51 +4,41 @@
 #include <string.h>
 #include <zlib.h>
 
-static const mbedtls_md_info_t *find(const char *name) {
-  static const struct {
-    const char *name;
-    mbedtls_md_type_t type;
-  } known[] = {{"md5", MBEDTLS_MD_MD5},
-               {"sha1", MBEDTLS_MD_SHA1},
-               {"sha256", MBEDTLS_MD_SHA256},
-               {"sha384", MBEDTLS_MD_SHA384},
-               {"sha512", MBEDTLS_MD_SHA512}};
+static const struct nettle_hash *find(const char *name) {
+  static const struct nettle_hash *const known[] = {&nettle_md5, &nettle_sha1, &nettle_sha256, &nettle_sha384,
+                                                    &nettle_sha512};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (strcmp(known[i].name, name) == 0)
-      return mbedtls_md_info_from_type(known[i].type);
+    if (strcmp(known[i]->name, name) == 0)
+      return known[i];
   return NULL;
 }
 
 size_t digest_size(const char *name) {
-  const mbedtls_md_info_t *info = find(name);
-  return info ? mbedtls_md_get_size(info) : 0;
+  const struct nettle_hash *hash = find(name);
+  return hash ? hash->digest_size : 0;
 }
 
 int digest_begin(struct digest *d, const char *name) {
-  const mbedtls_md_info_t *info = find(name);
-  d->size = 0;
-  mbedtls_md_init(&d->ctx);
-  if (!info || mbedtls_md_setup(&d->ctx, info, 0) != 0 || mbedtls_md_starts(&d->ctx) != 0) {
-    mbedtls_md_free(&d->ctx);
+  d->hash = find(name);
+  d->size = d->hash ? d->hash->digest_size : 0;
+  if (!d->hash)
     return -1;
-  }
-  d->size = mbedtls_md_get_size(info);
+  d->hash->init(&d->state);
   return 0;
 }
 
 void digest_update(struct digest *d, const void *data, size_t n) {
   if (d->size)
-    mbedtls_md_update(&d->ctx, data, n);
+    d->hash->update(&d->state, n, data);
 }
 
 void digest_end(struct digest *d, uint8_t *out) {
   if (d->size)
-    mbedtls_md_finish(&d->ctx, out);
+    d->hash->digest(&d->state, d->size, out);
 }
 
 void digest_free(struct digest *d) {
-  mbedtls_md_free(&d->ctx);
-  d->size = 0;
+  explicit_bzero(d, sizeof *d);
 }
 
 size_t digest_of(const char *name, const void *data, size_t n, uint8_t *out) {

@@ -2,8 +2,6 @@
 #include "digest.h"
 #include "l_core.h"
 
-#include <string.h>
-
 #define DIGEST_TYPE "esp.digest"
 
 /* digest.md5(bytes) -> raw digest; the same for sha1, sha256, sha384, sha512 */
@@ -12,8 +10,6 @@ static int l_whole(lua_State *L) {
   const char *data = luaL_checklstring(L, 1, &n);
   uint8_t out[DIGEST_MAX];
   size_t size = digest_of(lua_tostring(L, lua_upvalueindex(1)), data, n, out);
-  if (size == 0)
-    return luaL_error(L, "not enough memory");
   lua_pushlstring(L, (const char *)out, size);
   return 1;
 }
@@ -91,12 +87,9 @@ static int l_unhex(lua_State *L) {
 /* digest.new(name) -> object with update and final */
 static int l_new(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  luaL_argcheck(L, digest_size(name) > 0, 1, "md5, sha1, sha256, sha384 or sha512 expected");
   struct digest *d = lua_newuserdatauv(L, sizeof *d, 0);
-  memset(d, 0, sizeof *d);
+  luaL_argcheck(L, digest_begin(d, name) == 0, 1, "md5, sha1, sha256, sha384 or sha512 expected");
   luaL_setmetatable(L, DIGEST_TYPE);
-  if (digest_begin(d, name) != 0)
-    return luaL_error(L, "not enough memory");
   return 1;
 }
 

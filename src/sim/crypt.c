@@ -5,10 +5,10 @@
  * reverse order: the unit's last byte first, and the key's as well. */
 #include "sim/crypt.h"
 
+#include "digest.h"
 #include "sim/chip.h"
 #include "xts.h"
 
-#include <mbedtls/sha256.h>
 #include <string.h>
 
 enum {
@@ -59,7 +59,7 @@ static size_t only_key(struct sim_chip *c, uint8_t to[SIM_CRYPT_KEY]) {
     return BLOCK;
   }
   turned(c, c->config.key_block, half, BLOCK / 2);
-  return mbedtls_sha256_ret(half, sizeof half, to, 0) == 0 ? BLOCK : 0;
+  return digest_of("sha256", half, sizeof half, to);
 }
 
 static size_t key(struct sim_chip *c, uint8_t to[SIM_CRYPT_KEY]) {
