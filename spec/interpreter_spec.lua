@@ -182,8 +182,8 @@ describe("the interpreter", function()
     for line in r.out:gmatch "\n  %l+  +([^\n]*)\n" do assert.is_true(#line > 0) end
     assert.matches("^esplua %d+%.%d+%.%d+ %(Lua 5%.4%)\n$", run({ "--version" }).out)
     local licenses = run({ "--licenses" }).out
-    for _, name in ipairs { "esplua", "Lua", "libserialport", "zlib", "Mbed TLS", "Nettle", "libuv", "libedit", "libbsd",
-                            "libmd", "ncurses", "GNU LESSER GENERAL PUBLIC LICENSE", "Apache License" } do
+    for _, name in ipairs { "esplua", "Lua", "libserialport", "zlib", "Mbed TLS", "Nettle", "libuv", "libedit",
+                            "libbsd", "libmd", "ncurses", "GNU LESSER GENERAL PUBLIC LICENSE", "Apache License" } do
       assert.matches(name, licenses, 1, true)
     end
   end)
