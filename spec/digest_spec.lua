@@ -75,6 +75,44 @@ describe("digest", function()
   end)
 end)
 
+describe("a digest of a file", function()
+  it("takes the rest of it, without a copy in Lua", function()
+    local file <close> = io.tmpfile()
+    file:write(("x"):rep(100), ("a"):rep(1000000))
+    file:seek("set", 100)
+    local h <close> = digest.new "sha256"
+    assert.equal(1000000, h:file(file))
+    assert.equal(0, h:file(file))
+    assert.equal("cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0", digest.hex(h:final()))
+  end)
+
+  it("says why it cannot be read", function()
+    local h <close> = digest.new "sha256"
+    local folder <close> = assert(io.open("/", "rb"))
+    local n, message, code = h:file(folder)
+    assert.is_nil(n)
+    assert.equal("failed", code)
+    assert.matches("directory", message, 1, true)
+    local closed = io.tmpfile()
+    closed:close()
+    assert.has_error(function() h:file(closed) end)
+    assert.has_error(function() h:file "/" end)
+  end)
+end)
+
+describe("digest.xor", function()
+  it("combines all bytes, of any length", function()
+    for n = 0, 40 do
+      local bytes, want = {}, 0xEF
+      for i = 1, n do
+        bytes[i] = i * 37 & 0xFF
+        want = want ~ bytes[i]
+      end
+      assert.equal(want, digest.xor(string.char(table.unpack(bytes)), 0xEF))
+    end
+  end)
+end)
+
 describe("digest.unhex", function()
   for _, case in ipairs {
     { "a", "even number" }, { "0g", "position 2" }, { "xx", "position 1" }, { "00 1", "position 3" },

@@ -61,6 +61,13 @@ describe("an ELF file", function()
       assert.equal("0123456789abcdef", f:bytes(f:section ".iram0.text"))
       assert.equal(require "esp.core.digest".sha256(BYTES), f:sha256())
     end
+    do
+      local f <close> = elf.open(path)
+      assert(io.open(path, "wb")):close()
+      local ok, err = pcall(f.sha256, f)
+      assert.is_false(ok)
+      assert.equal("bad_file", err.code)
+    end
     os.remove(path)
     local ok, err = pcall(elf.open, path)
     assert.is_false(ok)

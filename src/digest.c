@@ -58,8 +58,15 @@ uint32_t digest_crc32(uint32_t crc, const void *data, size_t n) {
 
 uint8_t digest_xor(uint8_t sum, const void *data, size_t n) {
   const uint8_t *p = data;
-  for (size_t i = 0; i < n; i++)
-    sum ^= p[i];
+  uint64_t lanes = 0, v;
+  for (; n >= sizeof v; p += sizeof v, n -= sizeof v) {
+    memcpy(&v, p, sizeof v);
+    lanes ^= v;
+  }
+  for (size_t i = 0; i < sizeof v; i++)
+    sum ^= (uint8_t)(lanes >> 8 * i);
+  while (n--)
+    sum ^= *p++;
   return sum;
 }
 

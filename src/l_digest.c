@@ -2,7 +2,13 @@
 #include "digest.h"
 #include "l_core.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
 #define DIGEST_TYPE "esp.digest"
+
+enum { PIECE = 0x4000 };
 
 /* digest.md5(bytes) -> raw digest; the same for sha1, sha256, sha384, sha512 */
 static int l_whole(lua_State *L) {
@@ -109,6 +115,25 @@ static int l_update(lua_State *L) {
   return 1;
 }
 
+/* h:file(file) -> bytes read: goes on with the rest of an open file, without a copy of it in Lua.
+ * nil, message, code if it cannot be read. */
+static int l_file(lua_State *L) {
+  struct digest *d = check(L);
+  luaL_Stream *s = luaL_checkudata(L, 2, LUA_FILEHANDLE);
+  luaL_argcheck(L, s->closef != NULL, 2, "the file is closed");
+  uint8_t piece[PIECE];
+  size_t n;
+  lua_Integer total = 0;
+  while ((n = fread(piece, 1, sizeof piece, s->f)) > 0) {
+    digest_update(d, piece, n);
+    total += (lua_Integer)n;
+  }
+  if (ferror(s->f))
+    return l_fail(L, "failed", "read: %s", strerror(errno));
+  lua_pushinteger(L, total);
+  return 1;
+}
+
 /* h:final() -> raw digest; h cannot be used any more */
 static int l_final(lua_State *L) {
   struct digest *d = check(L);
@@ -126,7 +151,7 @@ static int l_close(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"update", l_update}, {"final", l_final}, {"close", l_close}, {NULL, NULL}};
+    {"update", l_update}, {"file", l_file}, {"final", l_final}, {"close", l_close}, {NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"crc32", l_crc32}, {"mix", l_mix}, {"xor", l_xor}, {"hex", l_hex},
                                      {"unhex", l_unhex}, {"new", l_new}, {NULL, NULL}};

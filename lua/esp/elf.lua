@@ -191,8 +191,14 @@ end
 function M:sha256()
   if not self.digest then
     local h = require "esp.core.digest".new "sha256"
-    for at = 0, self.size - 1, CHUNK do
-      h:update(range(self, at, math.min(CHUNK, self.size - at), "contents"))
+    if self.file then
+      if not self.file:seek "set" or h:file(self.file) ~= self.size then
+        bad(self, self.size, "contents: the file changed while it was read")
+      end
+    else
+      for at = 0, self.size - 1, CHUNK do
+        h:update(range(self, at, math.min(CHUNK, self.size - at), "contents"))
+      end
     end
     self.digest = h:final()
   end
