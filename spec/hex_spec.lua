@@ -105,6 +105,15 @@ describe("writing Intel HEX", function()
                  encode { { address = 0xFFFF, data = "\1" }, { address = 0x10000, data = "\2" } })
   end)
 
+  it("refuses records that the format cannot hold", function()
+    local records = require "esp.core.ihex".records
+    assert.equal("", records("", 0))
+    assert.equal(":01FFFF000100\n", records("\1", 0xFFFF))
+    for _, case in ipairs { { "ab", 0xFFFF }, { "", 0x10000 }, { "", -1 }, { "a" } } do
+      assert.has_error(function() records(case[1], case[2]) end)
+    end
+  end)
+
   it("is read back", function()
     local data = ("\0\255abc"):rep(400)
     local list = { { address = 0xFFF7, data = data }, { address = 0x40000, data = "x" } }

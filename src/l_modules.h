@@ -16,6 +16,7 @@
   M("esp.core.slip", luaopen_esp_core_slip) \
   M("esp.core.digest", luaopen_esp_core_digest) \
   M("esp.core.crypto", luaopen_esp_core_crypto) \
+  M("esp.core.ihex", luaopen_esp_core_ihex) \
   M("esp.core.zlib", luaopen_esp_core_zlib) \
   M("esp.core.payload", luaopen_esp_core_payload) \
   M("esp.core.link", luaopen_esp_core_link)

@@ -219,21 +219,7 @@ function M.decode(read, name)
   return list, start
 end
 
-local RECORD = 16           -- bytes of a record that is written
 local HIGH = 0x10000
-local LANES, FOLD = 0x00FF00FF00FF00FF, 0x0001000100010001
-
--- The n bytes from i on, at most 16, added up: four lanes of 16 bits at a time.
-local function total(data, i, n)
-  if n == RECORD then
-    local a, b = ("<i8i8"):unpack(data, i)
-    local sums = (a & LANES) + (a >> 8 & LANES) + (b & LANES) + (b >> 8 & LANES)
-    return sums * FOLD >> 48
-  end
-  local sum = 0
-  for k = i, i + n - 1 do sum = sum + data:byte(k) end
-  return sum
-end
 
 --- Write Intel HEX: records of 16 bytes, linear addresses where they need more than 16 bits, no start address.
 -- @param write function(text)
@@ -250,54 +236,32 @@ function M.encode(write, list)
     end
     last = math.max(last, r.address + size)
   end
-  local long, high, out = last > HIGH, nil, {}
-  local function flush()
-    write(table.concat(out))
-    out = {}
-  end
-  local bytes, digits = "", ""          -- what is being written, also as hex digits
-  local function line(at, i, n)
+  local records = require "esp.core.ihex".records
+  local long, high = last > HIGH, nil
+  local rest, at = "", nil              -- what is not written yet, and the address of its first byte
+  local function flush(n)
+    if n == 0 then return end
     if long and at // HIGH ~= high then
       high = at // HIGH
-      out[#out + 1] = (":02000004%04X%02X\n"):format(high, -(6 + (high >> 8) + (high & 255)) & 255)
+      write((":02000004%04X%02X\n"):format(high, -(6 + (high >> 8) + (high & 255)) & 255))
     end
-    local low = at & 0xFFFF
-    out[#out + 1] = (":%02X%04X00%s%02X\n"):format(n, low, digits:sub(2 * i - 1, 2 * (i + n - 1)),
-      -(n + (low >> 8) + (low & 255) + total(bytes, i, n)) & 255)
-    if #out >= PIECES then flush() end
-  end
-  local rest, at = "", nil              -- a record that is not full yet, and its address
-  local hex_of = require "esp.core.digest".hex
-  local function put(more)
-    bytes = rest .. more
-    digits = hex_of(bytes):upper()
-    local i, size = 1, #bytes
-    while true do
-      local n = HIGH - at % HIGH
-      if n > RECORD then n = RECORD end
-      if size - i + 1 < n then break end
-      line(at, i, n)
-      i, at = i + n, at + n
-    end
-    rest = bytes:sub(i)
-  end
-  local function finish()
-    if rest == "" then return end
-    bytes, digits = rest, hex_of(rest):upper()
-    line(at, 1, #rest)
+    write(records(rest:sub(1, n), at % HIGH))
+    rest, at = rest:sub(n + 1), at + n
   end
   for _, r in ipairs(list) do
-    if at ~= nil and r.address ~= at + #rest then
-      finish()
-      rest, at = "", r.address
+    if at and r.address ~= at + #rest then
+      flush(#rest)
+      at = nil
     end
     at = at or r.address
     local reader = r.reader or { size = #r.data, read = function(from, n) return r.data:sub(from + 1, from + n) end }
-    for from = 0, reader.size - 1, CHUNK do put(reader.read(from, math.min(CHUNK, reader.size - from))) end
+    for from = 0, reader.size - 1, CHUNK do
+      rest = rest .. reader.read(from, math.min(CHUNK, reader.size - from))
+      while #rest >= HIGH - at % HIGH do flush(HIGH - at % HIGH) end
+    end
   end
-  finish()
-  out[#out + 1] = ":00000001FF\n"
-  flush()
+  flush(#rest)
+  write ":00000001FF\n"
 end
 
 return M
