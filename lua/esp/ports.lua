@@ -260,6 +260,14 @@ function M.list(opts)
   return opts.filter and M.filter(list, opts.filter) or list
 end
 
+--- The names of the ports that may be a board; none where they cannot be listed.
+function M.names()
+  local names = {}
+  local ok, list = pcall(M.list)
+  for _, p in ipairs(ok and list or {}) do names[#names + 1] = p.name end
+  return names
+end
+
 --- The USB identity of an open port.
 -- Links such as /dev/serial/by-id/... lead to the device; the two names of a macOS port are one device.
 -- @param port open port

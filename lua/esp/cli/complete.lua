@@ -42,20 +42,13 @@ end
 complete --no-files --command esplua --arguments "(_esplua_completion)"
 ]==]
 
-local function ports()
-  local names = {}
-  local ok, list = pcall(require "esp.ports".list, {})
-  for _, p in ipairs(ok and list or {}) do names[#names + 1] = p.name end
-  return names
-end
-
 -- What may be the value of an option or argument: a list, and whether files may be.
 local function values(spec)
   local kind = spec.type
   if type(kind) == "table" then return {}, true end
   if spec.choices then return spec.choices, false end
   if kind == "chip" then return table.move(require "esp.chips".list(), 1, 99, 2, { "auto" }), false end
-  if spec[1] == "--port" or spec[1] == "ports" then return ports(), false end
+  if spec[1] == "--port" or spec[1] == "ports" then return require "esp.ports".names(), false end
   if spec[1]:find "baud" then return M.RATES, false end
   return {}, kind == "file" or kind == "output" or kind == "string"
 end

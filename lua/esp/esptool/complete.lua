@@ -49,18 +49,11 @@ end
 complete --no-files --command %1$s --arguments "(_%1$s_completion)"
 ]==]
 
-local function ports()
-  local names = {}
-  local ok, list = pcall(require "esp.ports".list, {})
-  for _, p in ipairs(ok and list or {}) do names[#names + 1] = p.name end
-  return names
-end
-
 -- What may be the value of an option or argument: a list, or nil for files.
 local function values(spec)
   if spec.choices then return spec.choices end
   if spec.type == "chip" then return table.move(require "esp.chips".list(), 1, 99, 2, { "auto" }) end
-  if spec[1] == "--port" then return ports() end
+  if spec[1] == "--port" then return require "esp.ports".names() end
   if spec[1] == "--baud" then return RATES end
   local files = spec.pairs or spec.type == "file" or spec.type == "output" or FILES[spec[1]]
   return not files and {} or nil
