@@ -2,6 +2,7 @@
 --
 --   local addresses = require("esp.addresses").open { elf = { "build/app.elf" } }
 --   for _, d in ipairs(addresses:line "Backtrace: 0x42008b1c:0x3fc92340") do print(d.text) end
+local sorted = require "esp.sorted"
 local M = {}
 M.__index = M
 
@@ -62,19 +63,11 @@ local function index(elf, kinds)
   for _, s in ipairs(elf:symbols()) do
     if s.section ~= 0 and kinds[s.kind] then list[#list + 1] = s end
   end
-  table.sort(list, function(a, b)
-    if a.address ~= b.address then return a.address < b.address end
-    return a.size < b.size
-  end)
-  return list
+  return sorted.sort(list, "address", "size")
 end
 
 local function search(list, address)
-  local low, high = 1, #list
-  while low <= high do
-    local middle = (low + high) // 2
-    if list[middle].address <= address then low = middle + 1 else high = middle - 1 end
-  end
+  local high = sorted.last(list, "address", address)
   for i = high, math.max(high - 8, 1), -1 do
     local s = list[i]
     if address < s.address + s.size then return s end

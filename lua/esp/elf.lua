@@ -257,18 +257,9 @@ function M:symbol_at(address)
     for _, s in ipairs(self:symbols()) do
       if s.section ~= 0 and (s.kind == "function" or s.kind == "object") then list[#list + 1] = s end
     end
-    table.sort(list, function(a, b)
-      if a.address ~= b.address then return a.address < b.address end
-      return a.size < b.size
-    end)
-    self.by_address = list
+    self.by_address = require "esp.sorted".sort(list, "address", "size")
   end
-  local list, low, high = self.by_address, 1, #self.by_address
-  while low <= high do
-    local middle = (low + high) // 2
-    if list[middle].address <= address then low = middle + 1 else high = middle - 1 end
-  end
-  local s = list[high]
+  local s = self.by_address[require "esp.sorted".last(self.by_address, "address", address)]
   if s and address < s.address + math.max(s.size, 1) then return s, address - s.address end
   return nil
 end

@@ -350,11 +350,7 @@ local function index(self)
 end
 
 local function search(list, address)
-  local low, high = 1, #list
-  while low <= high do
-    local middle = (low + high) // 2
-    if list[middle][1] <= address then low = middle + 1 else high = middle - 1 end
-  end
+  local high = require "esp.sorted".last(list, 1, address)
   for i = high, math.max(high - 8, 1), -1 do
     if address < list[i][2] then return list[i] end
   end

@@ -142,10 +142,7 @@ local function regions(runs, name)
     run.parts[#run.parts + 1] = table.concat(run)
     run.data, run.parts = table.concat(run.parts), nil
   end
-  table.sort(runs, function(a, b)
-    if a.address ~= b.address then return a.address < b.address end
-    return a.line < b.line
-  end)
+  require "esp.sorted".sort(runs, "address", "line")
   local list, pieces, stop = {}, nil, nil
   local function close()
     if not pieces then return end

@@ -352,10 +352,7 @@ function M.convert(source, opts)
   end
   if opts.ram_only_header then
     for i, s in ipairs(plan.segments) do s.order = i end
-    table.sort(plan.segments, function(a, b)
-      if a.address ~= b.address then return a.address < b.address end
-      return a.order < b.order
-    end)
+    require "esp.sorted".sort(plan.segments, "address", "order")
   end
   plan.segments = merge(plan.segments, plan.data, plan, note)
   if #plan.segments > image.MAX_SEGMENTS then

@@ -77,12 +77,7 @@ function M.write_v3(plan)
       list[#list + 1] = { address = s.address, data = s.data, name = s.name, order = i }
     end
   end
-  for _, list in ipairs { flash, ram } do
-    table.sort(list, function(a, b)
-      if a.address ~= b.address then return a.address < b.address end
-      return a.order < b.order
-    end)
-  end
+  for _, list in ipairs { flash, ram } do require "esp.sorted".sort(list, "address", "order") end
   require "esp.image_layout".check_pages(flash, V3_PAGE)
   local o = out.new(plan)
   o:header(#plan.segments)

@@ -36,12 +36,7 @@ local function sort_out(plan)
     local list = plan.is_flash(s.address) and flash or ram
     list[#list + 1] = { address = s.address, data = s.data, name = s.name, order = i }
   end
-  local function by_address(a, b)
-    if a.address ~= b.address then return a.address < b.address end
-    return a.order < b.order
-  end
-  table.sort(flash, by_address)
-  table.sort(ram, by_address)
+  for _, list in ipairs { flash, ram } do require "esp.sorted".sort(list, "address", "order") end
   to_front(flash, ".flash.appdesc")
   to_front(ram, ".dram0.bootdesc")
   return flash, ram

@@ -158,11 +158,7 @@ local function in_order(pages)
   for _, page in ipairs(pages) do
     if #page > 0 then list[#list + 1] = page end
   end
-  table.sort(list, function(a, b)
-    if a.number ~= b.number then return a.number < b.number end
-    return a.index < b.index
-  end)
-  return list
+  return require "esp.sorted".sort(list, "number", "index")
 end
 
 local function note_twice(self, item, older)

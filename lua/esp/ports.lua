@@ -167,10 +167,7 @@ function M.order(list)
     for _, pattern in ipairs(SKIPPED) do skip = skip or entry.name:find(pattern) ~= nil end
     if not skip then out[#out + 1] = { entry = entry, rank = rank(entry), at = #out } end
   end
-  table.sort(out, function(a, b)
-    if a.rank ~= b.rank then return a.rank < b.rank end
-    return a.at < b.at
-  end)
+  require "esp.sorted".sort(out, "rank", "at")
   for i, item in ipairs(out) do out[i] = item.entry end
   return out
 end

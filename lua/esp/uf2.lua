@@ -137,10 +137,7 @@ local function finish(family, name)
     run.data, run.parts = table.concat(run.parts), nil
     for i = #run, 1, -1 do run[i] = nil end
   end
-  table.sort(family, function(a, b)
-    if a.address ~= b.address then return a.address < b.address end
-    return a.offset < b.offset
-  end)
+  require "esp.sorted".sort(family, "address", "offset")
   local out = { id = family.id }
   local group, stop
   for i = 1, #family + 1 do

@@ -132,11 +132,7 @@ end
 
 -- Files that share bytes are how small archives become enormous.
 local function check_overlap(self)
-  local sorted = table.move(self.entries, 1, #self.entries, 1, {})
-  table.sort(sorted, function(a, b)
-    if a.where ~= b.where then return a.where < b.where end
-    return a.entry_at < b.entry_at
-  end)
+  local sorted = require "esp.sorted".sort(table.move(self.entries, 1, #self.entries, 1, {}), "where", "entry_at")
   for i = 2, #sorted do
     local a, b = sorted[i - 1], sorted[i]
     if a.where + LOCAL_SIZE + #a.raw + a.packed > b.where then
