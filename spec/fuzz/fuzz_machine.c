@@ -1,4 +1,4 @@
-// sources: src/sim/[a-q]*.c src/sim/r[ns]*.c src/sim/s[hnpy]*.c src/sim/[t-z]*.c src/telnet.c src/xts.c
+// sources: src/sim/[a-q]*.c src/sim/r[ns]*.c src/sim/s[hnpy]*.c src/sim/[t-z]*.c src/telnet.c src/xts.c src/digest.c
 /* fuzz_machine.c - a mask ROM that is hostile: as a file, and as code that runs wild on a whole chip.
  *
  * The first byte chooses. The file parser gets the rest as it is; the chip gets it as its ROM's code, with

@@ -1,4 +1,4 @@
-// sources: src/sim/[a-q]*.c src/sim/r[ns]*.c src/sim/s[hnpy]*.c src/sim/[t-z]*.c src/telnet.c src/xts.c
+// sources: src/sim/[a-q]*.c src/sim/r[ns]*.c src/sim/s[hnpy]*.c src/sim/[t-z]*.c src/telnet.c src/xts.c src/digest.c
 /* fuzz_sim.c - a host that sends anything to the simulated chip, without threads.
  *
  * The input is a list of steps: a byte that says what, then what it needs. Frames are built from input bytes,
