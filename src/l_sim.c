@@ -52,19 +52,38 @@ static int l_sim_port(lua_State *L) {
   return rq.result == PORT_OK ? 1 : l_portfail(L, *slot, rq.result);
 }
 
-/* chip:flash(offset, n) -> bytes, as they are in the cells */
-static int l_flash(lua_State *L) {
+/* Pushes the n bytes that read gives from an address; both are arguments, n is at most max. */
+static int push_bytes(lua_State *L, lua_Integer max,
+                      void (*read)(struct sim_chip *c, uint32_t from, uint8_t *out, size_t n)) {
   struct lsim *s = check_sim(L);
-  lua_Integer offset = luaL_checkinteger(L, 2), n = luaL_checkinteger(L, 3);
-  luaL_argcheck(L, offset >= 0 && offset <= 0xFFFFFFFF, 2, "out of range");
-  luaL_argcheck(L, n >= 0 && n <= 0x10000000, 3, "out of range");
+  lua_Integer from = luaL_checkinteger(L, 2), n = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, from >= 0 && from <= 0xFFFFFFFF, 2, "out of range");
+  luaL_argcheck(L, n >= 0 && n <= max, 3, "out of range");
   luaL_Buffer b;
   char *out = luaL_buffinitsize(L, &b, n > 0 ? (size_t)n : 1);
   struct sim_chip *c = sim_runner_lock(s->runner);
-  sim_flash_read(&c->flash, (uint32_t)offset, (uint8_t *)out, (size_t)n);
+  read(c, (uint32_t)from, (uint8_t *)out, (size_t)n);
   sim_runner_unlock(s->runner);
   luaL_pushresultsize(&b, (size_t)n);
   return 1;
+}
+
+static void read_flash(struct sim_chip *c, uint32_t from, uint8_t *out, size_t n) {
+  sim_flash_read(&c->flash, from, out, n);
+}
+
+static void read_memory(struct sim_chip *c, uint32_t from, uint8_t *out, size_t n) {
+  sim_bus_fetch(&c->bus, from, out, n);
+}
+
+/* chip:flash(offset, n) -> bytes, as they are in the cells */
+static int l_flash(lua_State *L) {
+  return push_bytes(L, 0x10000000, read_flash);
+}
+
+/* chip:memory(address, n) -> bytes, as a bus master sees them: what is no memory reads as zeros */
+static int l_memory(lua_State *L) {
+  return push_bytes(L, 0x1000000, read_memory);
 }
 
 /* chip:poke_flash(offset, bytes): sets cells, whatever was there */
@@ -115,21 +134,6 @@ static int l_reg(lua_State *L) {
   uint32_t now = sim_bus_read(&c->bus, (uint32_t)addr);
   sim_runner_unlock(s->runner);
   lua_pushinteger(L, now);
-  return 1;
-}
-
-/* chip:memory(address, n) -> bytes, as a bus master sees them: what is no memory reads as zeros */
-static int l_memory(lua_State *L) {
-  struct lsim *s = check_sim(L);
-  lua_Integer addr = luaL_checkinteger(L, 2), n = luaL_checkinteger(L, 3);
-  luaL_argcheck(L, addr >= 0 && addr <= 0xFFFFFFFF, 2, "out of range");
-  luaL_argcheck(L, n >= 0 && n <= 0x1000000, 3, "out of range");
-  luaL_Buffer b;
-  char *out = luaL_buffinitsize(L, &b, n > 0 ? (size_t)n : 1);
-  struct sim_chip *c = sim_runner_lock(s->runner);
-  sim_bus_fetch(&c->bus, (uint32_t)addr, (uint8_t *)out, (size_t)n);
-  sim_runner_unlock(s->runner);
-  luaL_pushresultsize(&b, (size_t)n);
   return 1;
 }
 
