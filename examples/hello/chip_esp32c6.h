@@ -20,24 +20,5 @@
 #define SWD_KEY 0x50D83AA1u
 #define SWD_AUTO_FEED (1u << 18)
 
-/* The system timer counts at 16 MHz whatever the CPU does. Its value is copied to a readable register
- * on request. */
-#define SYSTIMER_CONF 0x6000A000u
-#define SYSTIMER_UNIT0_RUN (1u << 30)
-#define SYSTIMER_UNIT0_OP 0x6000A004u
-#define SYSTIMER_UNIT0_UPDATE (1u << 30)
-#define SYSTIMER_UNIT0_VALID (1u << 29)
-#define SYSTIMER_UNIT0_VALUE_LO 0x6000A044u
-#define TICKS_PER_SECOND 16000000u
-
-static inline void start_ticks(void) {
-  *(volatile uint32_t *)SYSTIMER_CONF |= SYSTIMER_UNIT0_RUN; /* already so after a power-on; say it anyway */
-}
-
-static inline uint32_t ticks(void) {
-  volatile uint32_t *op = (volatile uint32_t *)SYSTIMER_UNIT0_OP;
-  *op = SYSTIMER_UNIT0_UPDATE;
-  while (!(*op & SYSTIMER_UNIT0_VALID))
-    ;
-  return *(volatile uint32_t *)SYSTIMER_UNIT0_VALUE_LO;
-}
+#define SYSTIMER 0x6000A000u
+#include "ticks_systimer.h"
