@@ -123,6 +123,14 @@ return {
     pin_max = { hd = 46 },
     voltage = { strap = { { GPIO + 0x38, 4, 1 } } },
   },
+  -- Serial NAND flash, on a controller and pins of its own (TRM, "SPI Controller", "IO MUX and GPIO Matrix").
+  nand = {
+    spi = 0x60024000, clock = { 0x600C0018, 6 }, reset = { 0x600C0020, 6 },
+    io_mux = 0x60009004, in_sel = GPIO + 0x154, out_sel = GPIO + 0x554, native = 4,
+    pins = { clk = { 12, 101 }, q = { 13, 102 }, d = { 11, 103 }, hd = { 9, 104 }, cs = { 10, 110 },
+             wp = { 14, 105 } },
+    stub = "esp32s3-nand",
+  },
   security = {
     secure_boot = { { EFUSE + 0x38, 20, 1 } },
     flash_crypt_cnt = { { EFUSE + 0x34, 18, 3 } }, crypt_cnt_name = "SPI_BOOT_CRYPT_CNT",

@@ -153,6 +153,54 @@ static void set_count(lua_State *L, const char *name, uint64_t n) {
   lua_setfield(L, -2, name);
 }
 
+/* The cells of the serial NAND flash, as a page of data and one of spare bytes after the other. */
+static struct sim_flash *nand_of(lua_State *L, struct sim_chip *c, struct lsim *s) {
+  if (!c->nand.present) {
+    sim_runner_unlock(s->runner);
+    luaL_error(L, "the simulated chip has no NAND flash");
+  }
+  return &c->nand.cells;
+}
+
+/* chip:nand(offset, n) -> bytes */
+static int l_nand(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  lua_Integer offset = luaL_checkinteger(L, 2), n = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, offset >= 0 && offset < SIM_NAND_CELLS, 2, "out of range");
+  luaL_argcheck(L, n >= 0 && n <= SIM_NAND_CELLS - offset, 3, "out of range");
+  luaL_Buffer b;
+  char *out = luaL_buffinitsize(L, &b, n > 0 ? (size_t)n : 1);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  sim_flash_read(nand_of(L, c, s), (uint32_t)offset, (uint8_t *)out, (size_t)n);
+  sim_runner_unlock(s->runner);
+  luaL_pushresultsize(&b, (size_t)n);
+  return 1;
+}
+
+/* chip:poke_nand(offset, bytes): sets cells, whatever was there */
+static int l_poke_nand(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  lua_Integer offset = luaL_checkinteger(L, 2);
+  size_t n;
+  const char *data = luaL_checklstring(L, 3, &n);
+  luaL_argcheck(L, offset >= 0 && offset < SIM_NAND_CELLS, 2, "out of range");
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  sim_flash_poke(nand_of(L, c, s), (uint32_t)offset, (const uint8_t *)data, n);
+  sim_runner_unlock(s->runner);
+  return 0;
+}
+
+/* chip:nand_registers() -> A0, B0, C0 */
+static int l_nand_registers(lua_State *L) {
+  struct lsim *s = check_sim(L);
+  struct sim_chip *c = sim_runner_lock(s->runner);
+  lua_Integer r[3] = {c->nand.protect, c->nand.config, c->nand.status};
+  sim_runner_unlock(s->runner);
+  for (int i = 0; i < 3; i++)
+    lua_pushinteger(L, r[i]);
+  return 3;
+}
+
 /* chip:flash_use() -> { erases, erased, programs, programmed, first, last }: what was done to flash since the
  * last call; addresses from first up to last, without it */
 static int l_flash_use(lua_State *L) {
@@ -444,6 +492,9 @@ static const luaL_Reg methods[] = {{"port", l_sim_port},
                                    {"flash", l_flash},
                                    {"poke_flash", l_poke_flash},
                                    {"flash_use", l_flash_use},
+                                   {"nand", l_nand},
+                                   {"poke_nand", l_poke_nand},
+                                   {"nand_registers", l_nand_registers},
                                    {"efuse_word", l_efuse_word},
                                    {"reg", l_reg},
                                    {"memory", l_memory},

@@ -96,6 +96,15 @@ static const struct member integers[] = {
     AT(usb_pid),
     AT(no_purpose),
     AT(spi_also),
+    AT(nand),
+    AT(spi2.base),
+    AT(spi2.clock),
+    AT(spi2.reset),
+    AT(spi2.bit),
+    AT(spi2.io_mux),
+    AT(spi2.in_sel),
+    AT(spi2.out_sel),
+    AT(spi2.native),
     AT(rom.frame_max),
     AT(uart.auto_conf),
     AT(uart.auto_bit),
@@ -301,6 +310,22 @@ static void lists(lua_State *L, int index, struct sim_config *c) {
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
+  c->nand_faults = list(L, index, "nand_faults", SIM_NAND_FAULTS);
+  for (int i = 0; i < c->nand_faults; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    c->nand_fault[i] = (struct sim_nand_fault){element(L, 1, "nand_faults"), element(L, 2, "nand_faults")};
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  list(L, index, "spi2_pins", SIM_SPI2_PINS);
+  for (int i = 0; i < SIM_SPI2_PINS && lua_rawlen(L, -1) == SIM_SPI2_PINS; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    c->spi2.native_pin[i] = element(L, 1, "spi2_pins") & 63;
+    c->spi2.signal[i] = element(L, 2, "spi2_pins") & 0xFF;
+    c->spi2.pin[i] = element(L, 3, "spi2_pins") & 63;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
   c->fuses = list(L, index, "fuses", SIM_FUSES);
   for (int i = 0; i < c->fuses; i++) {
     lua_rawgeti(L, -1, i + 1);
@@ -410,5 +435,7 @@ void l_sim_config(lua_State *L, int index, struct sim_config *c) {
   c->efuse_file = lua_tostring(L, -1);
   lua_getfield(L, index, "rom_file");
   c->rom_file = lua_tostring(L, -1);
-  lua_pop(L, 3); /* the table keeps them */
+  lua_getfield(L, index, "nand_file");
+  c->nand_file = lua_tostring(L, -1);
+  lua_pop(L, 4); /* the table keeps them */
 }

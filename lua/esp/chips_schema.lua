@@ -149,6 +149,7 @@ local block_size = within(0x40, 0x4000)
 local purpose_bits = map(within(1, 16), bit)
 
 local register_bit = record { word, bit }
+local nand_pin = record { pin, within(0, 255) }          -- and its signal in the GPIO matrix
 
 -- Functions and variables of the ROM that a stub uses.
 local stub_rom = record {
@@ -255,6 +256,11 @@ local CHIP = record {
     key_manager_xts = optional(field),
     protect_below = optional(record { secure_boot_v1 = optional(word), key_manager = optional(word) }),
   },
+  nand = optional(record {
+    spi = word, clock = register_bit, reset = register_bit, io_mux = word, in_sel = word, out_sel = word,
+    native = within(0, 7), stub = text,
+    pins = record { clk = nand_pin, q = nand_pin, d = nand_pin, hd = nand_pin, cs = nand_pin, wp = nand_pin },
+  }),
   stub = record {
     default = either(flag, behaviour "none"), soft_reset = optional(flag), skip_with_secure_boot = optional(flag),
     skip_revisions = optional(list(revision, 1)), start_with_secure_boot = optional(behaviour "redirect_flash_read"),

@@ -9,6 +9,10 @@ local LINKS = { uart = 0, usj = 1, otg = 2 }
 local SECURITY = { no_chip_id = 1, full = 2 }
 local UARTS = { esp8266 = 0, esp32 = 1, plain = 2, synced = 3 }
 local DUAL = { good = 0, high = 1, low = 2, as_q = 3, unknown = 4 }
+local NAND_FAULTS = {
+  nand_bad = 0, nand_program_fails = 1, nand_erase_fails = 2, nand_corrected = 3, nand_uncorrectable = 4,
+  nand_silent = 5,
+}
 local RESETS = {
   "power_on", "external", "software", "watchdog", "usb", "watchdog_core", "watchdog_cpu", "timer0", "timer1",
   "timer0_cpu", "timer1_cpu",
@@ -93,6 +97,29 @@ local function file_size(path)
   local bytes = f:seek "end"
   f:close()
   return bytes and bytes > 0 and bytes <= 1 << 28 and bytes or nil
+end
+
+-- A serial NAND flash, and where it is wired to.
+local function nand(d, data, options)
+  local at, wired = data.nand, options.nand_pins
+  for name in pairs(NAND_FAULTS) do
+    if options[name] and not options.nand then options_of.bad(("simulated chip: %s without nand"):format(name)) end
+  end
+  if wired and not options.nand then options_of.bad "simulated chip: nand_pins without nand" end
+  if options.nand and not at then options_of.bad(("%s: nothing is known of NAND flash on it"):format(data.name)) end
+  if not at then return end
+  d.nand = options.nand and true or false
+  d.nand_file = type(options.nand) == "string" and options.nand or nil
+  d.spi2 = { base = at.spi, clock = at.clock[1], reset = at.reset[1], bit = at.clock[2], io_mux = at.io_mux,
+             in_sel = at.in_sel, out_sel = at.out_sel, native = at.native }
+  d.spi2_pins, d.nand_faults = {}, {}
+  for i, name in ipairs { "clk", "q", "d", "hd", "cs" } do
+    local pin = at.pins[name]
+    d.spi2_pins[i] = { pin[1], pin[2], wired and wired[i] or pin[1] }
+  end
+  for name, kind in pairs(NAND_FAULTS) do
+    for _, place in ipairs(options[name] or {}) do d.nand_faults[#d.nand_faults + 1] = { kind, place } end
+  end
 end
 
 local function link_of(data, options)
@@ -184,6 +211,7 @@ function M.describe(given)
     faults_from = options.faults_from or 0, faults_above = options.faults_above or 0,
     en_delay = options.en_delay or 0.002, start_download = options.boot ~= "flash", timing = options.timing == "real",
   }
+  nand(d, data, options)
   if options.rom then
     if not sim.machine then
       options_of.bad(("%s: it is not known how to run its ROM"):format(data.name),

@@ -73,6 +73,29 @@ local function purposes(_, value)
   return list
 end
 
+local function numbers(name, value)
+  if type(value) ~= "table" then
+    local list = {}
+    for item in tostring(value):gmatch "[^,]+" do list[#list + 1] = integer(name, item) end
+    return list
+  end
+  for _, item in ipairs(value) do integer(name, item) end
+  return value
+end
+
+local function five_pins(name, value)
+  local list = numbers(name, value)
+  if #list ~= 5 then M.bad(("simulated chip: %s: five pin numbers are needed"):format(name), "CLK,Q,D,HD,CS") end
+  return list
+end
+
+-- "1" or nothing: in memory; else a file's name.
+local function memory_or_file(_, value)
+  local word = tostring(value)
+  if word == "0" or word == "false" then return false end
+  return word ~= "" and word ~= "1" and word ~= "true" and word or true
+end
+
 -- Every option: how its value is read.
 local OPTIONS = {
   chip = text, flash = text, efuse = text, flash_size = size, flash_id = integer, mac = text, revision = revision,
@@ -82,6 +105,8 @@ local OPTIONS = {
   en_delay = number, spi_connection = integer, sdm = flag, secure_boot = flag, flash_encryption = flag,
   dl_encrypt_disabled = flag, keys = purposes, dual = choice("good", "high", "low", "as_q", "unknown"),
   fields = function(_, value) return value end,
+  nand = memory_or_file, nand_pins = five_pins, nand_bad = numbers, nand_program_fails = numbers,
+  nand_erase_fails = numbers, nand_corrected = numbers, nand_uncorrectable = numbers, nand_silent = numbers,
 }
 for _, name in ipairs(M.FAULTS) do
   OPTIONS[name] = probability

@@ -84,6 +84,7 @@ void sim_chip_reset(struct sim_chip *c, int cause, int mode) {
   sim_efuse_load(&c->efuse);
   sim_wdt_reset(&c->wdt, c->machine.on && c->boot_mode == SIM_BOOT_FLASH);
   sim_spi_init(&c->spi, &c->config.spi, &c->nor, &c->crypt);
+  sim_spi2_reset(&c->spi2);
   sim_crypt_reset(&c->crypt);
   sim_uart_divide(&c->uart, c->config.uart.clock, c->config.boot_baud);
   c->flash_connected = 0;
@@ -113,6 +114,8 @@ static int reset_write(void *ctx, uint32_t offset, uint32_t value) {
 static void attach(struct sim_chip *c) {
   const struct sim_config *g = &c->config;
   sim_bus_attach(&c->bus, (struct sim_dev){g->spi.base, 0x100, sim_spi_read, sim_spi_write, &c->spi});
+  if (g->spi2.base)
+    sim_bus_attach(&c->bus, (struct sim_dev){g->spi2.base, 0x100, sim_spi2_read, sim_spi2_write, &c->spi2});
   if (g->spi_also)
     sim_bus_attach(&c->bus, (struct sim_dev){g->spi_also, 0x100, sim_spi_read, sim_spi_write, &c->spi});
   sim_bus_attach(&c->bus, (struct sim_dev){g->uart.base, 0x100, sim_uart_read, sim_uart_write, &c->uart});
@@ -192,7 +195,12 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
     sim_chip_free(c);
     return NULL;
   }
-  c->config.flash_file = c->config.efuse_file = c->config.rom_file = NULL;
+  if (config->nand && sim_nand_open(&c->nand, config->nand_file, c->config.nand_fault, config->nand_faults,
+                                    &c->core.time, error, error_size) != 0) {
+    sim_chip_free(c);
+    return NULL;
+  }
+  c->config.flash_file = c->config.efuse_file = c->config.nand_file = c->config.rom_file = NULL;
   if (fresh) {
     for (int i = 0; i < config->fuses; i++)
       sim_efuse_set(&c->efuse, config->fuse[i].block, config->fuse[i].word, config->fuse[i].bits);
@@ -206,6 +214,7 @@ struct sim_chip *sim_chip_new(const struct sim_config *config, char *error, size
   c->usj.chip = c->crypt.chip = c;
   c->systimer.time = &c->core.time;
   sim_nor_init(&c->nor, &c->flash, config->jedec_id, &c->flash_connected, &c->core.time);
+  c->spi2 = (struct sim_spi2){.at = config->spi2, .bus = &c->bus, .nand = &c->nand};
   sim_uart_init(&c->uart, &config->uart, c);
   sim_wdt_init(&c->wdt, &config->wdt, &c->now);
   sim_line_init(&c->line, &config->line_model);
@@ -235,6 +244,7 @@ void sim_chip_free(struct sim_chip *c) {
   sim_machine_free(c);
   sim_line_free(&c->line);
   sim_flash_close(&c->flash);
+  sim_nand_close(&c->nand);
   sim_efuse_close(&c->efuse);
   sim_bus_free(&c->bus);
   sim_mark_drop(c->mark);

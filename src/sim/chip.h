@@ -29,6 +29,8 @@ struct sim_chip {
   struct sim_flash flash;
   struct sim_nor nor;
   struct sim_spi spi;
+  struct sim_nand nand;
+  struct sim_spi2 spi2;
   struct sim_efuse efuse;
   struct sim_uart uart;
   struct sim_usj usj;

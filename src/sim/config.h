@@ -10,6 +10,7 @@
 #include "sim/line.h"
 #include "sim/machine.h"
 #include "sim/spi.h"
+#include "sim/spi2.h"
 #include "sim/uart.h"
 #include "sim/wdt.h"
 
@@ -66,6 +67,10 @@ struct sim_config {
   uint32_t usj_base, systimer_base; /* 0: none */
   struct sim_rom rom;
   struct sim_spi_layout spi;
+  struct sim_spi2_layout spi2;
+  int nand; /* a serial NAND flash is wired to it */
+  struct sim_nand_fault nand_fault[SIM_NAND_FAULTS];
+  int nand_faults;
   uint32_t spi_also; /* base of another controller that takes the same commands; 0: none */
   struct sim_uart_layout uart;
   struct sim_wdt_layout wdt;
@@ -114,9 +119,9 @@ struct sim_config {
   } reset[SIM_RSTS];
   /* flash */
   uint32_t jedec_id;
-  uint32_t flash_size; /* bytes; 0: the size of the file */
-  const char *flash_file, *efuse_file;
-  const char *rom_file; /* NULL: the loader's model answers */
+  uint32_t flash_size;                             /* bytes; 0: the size of the file */
+  const char *flash_file, *efuse_file, *nand_file; /* NULL: in memory */
+  const char *rom_file;                            /* NULL: the loader's model answers */
   uint32_t bootloader_offset;
   uint32_t spi_connection; /* SPI_ATTACH with this word finds the flash; 0: the default pads */
   /* the line */

@@ -79,7 +79,7 @@ static int begin(struct sim_chip *c) {
   core->work = 0;
   core->asleep = -1;
   c->nor.busy_until = c->spi.busy_until = 0;
-  c->nor.timing = c->spi.timing = c->config.timing;
+  c->nor.timing = c->spi.timing = c->nand.timing = c->config.timing;
   sim_uart_start(&c->uart);
   sim_usj_start(&c->usj);
   return 1;
@@ -138,7 +138,7 @@ void sim_core_stop(struct sim_chip *c) {
   cpu_bus_free(core->bus);
   core->cpu = NULL;
   core->bus = NULL;
-  c->nor.timing = c->spi.timing = 0;
+  c->nor.timing = c->spi.timing = c->nand.timing = 0;
 }
 
 static void fault(struct sim_chip *c) {

@@ -79,7 +79,7 @@ static int device_write(void *ctx, uint32_t address, unsigned width, uint32_t va
   write_word(c, at, value);
   if (c->config.core.seconds)
     look_for_second(c, at);
-  if (at - c->config.spi.base < 4) /* a command to the flash */
+  if (at - c->config.spi.base < 4 || at - c->config.spi2.base < 4) /* a command to a flash */
     sim_core_active(c);
   return CPU_BUS_OK;
 }

@@ -18,8 +18,12 @@ struct page {
 struct sim_snapshot {
   struct sim_mark *of;
   struct sim_chip chip; /* its pointers are not followed */
-  struct page *mem, *flash;
-  size_t mems, flashes;
+  struct page *mem;
+  size_t mems;
+  struct cells {
+    struct page *page;
+    size_t pages;
+  } flash, nand;
   void *cpu; /* NULL: no program ran */
   void *stream;
   uint8_t *window;
@@ -53,14 +57,30 @@ void sim_snapshot_free(struct sim_snapshot *s) {
   free(s->stream);
   free(s->window);
   free(s->mem);
-  free(s->flash);
+  free(s->flash.page);
+  free(s->nand.page);
   free(s->cpu);
   sim_mark_drop(s->of);
   free(s);
 }
 
+static int take_cells(struct cells *to, const struct sim_flash *from) {
+  size_t n = 0, pages = from->page ? from->size / SIM_SECTOR : 0;
+  for (size_t i = 0; i < pages; i++)
+    to->pages += from->page[i] != NULL;
+  to->page = malloc((to->pages + 1) * sizeof *to->page);
+  if (!to->page)
+    return -1;
+  for (size_t i = 0; i < pages; i++)
+    if (from->page[i]) {
+      to->page[n].addr = (uint32_t)i;
+      memcpy(to->page[n++].data, from->page[i], SIM_PAGE);
+    }
+  return 0;
+}
+
 static int take_memory(struct sim_snapshot *s, struct sim_chip *c) {
-  size_t n = 0, pages = c->flash.size / SIM_SECTOR;
+  size_t n = 0;
   s->mem = malloc((c->bus.mem.used + 1) * sizeof *s->mem);
   if (!s->mem)
     return -1;
@@ -68,18 +88,7 @@ static int take_memory(struct sim_snapshot *s, struct sim_chip *c) {
     s->mem[s->mems].addr = addr;
     memcpy(s->mem[s->mems++].data, sim_mem_page(&c->bus.mem, addr, 0), SIM_PAGE);
   }
-  for (size_t i = 0; i < pages; i++)
-    s->flashes += c->flash.page[i] != NULL;
-  s->flash = malloc((s->flashes + 1) * sizeof *s->flash);
-  if (!s->flash)
-    return -1;
-  n = 0;
-  for (size_t i = 0; i < pages; i++)
-    if (c->flash.page[i]) {
-      s->flash[n].addr = (uint32_t)i;
-      memcpy(s->flash[n++].data, c->flash.page[i], SIM_PAGE);
-    }
-  return 0;
+  return take_cells(&s->flash, &c->flash) || take_cells(&s->nand, &c->nand.cells) ? -1 : 0;
 }
 
 static int take_line(struct sim_snapshot *s, const struct sim_chip *c) {
@@ -112,8 +121,9 @@ static int copy_stream(void **stream, uint8_t **window, void *from, const uint8_
 }
 
 struct sim_snapshot *sim_snapshot_take(struct sim_chip *c, char *error, size_t error_size) {
-  const char *why = c->flash.page ? "there is no memory for it" : "its flash is a file";
-  struct sim_snapshot *s = c->flash.page ? calloc(1, sizeof *s) : NULL;
+  int whole = c->flash.page && (!c->nand.present || c->nand.cells.page);
+  const char *why = whole ? "there is no memory for it" : "its flash is a file";
+  struct sim_snapshot *s = whole ? calloc(1, sizeof *s) : NULL;
   int failed = !s;
   if (s) {
     s->of = sim_mark_hold(c->mark);
@@ -150,6 +160,22 @@ static void load_line(struct sim_chip *c, const struct sim_snapshot *s, const st
   }
 }
 
+static int load_cells(struct sim_flash *to, const struct cells *from) {
+  size_t pages = to->page ? to->size / SIM_SECTOR : 0, n = 0;
+  for (size_t i = 0; i < pages; i++) {
+    int there = n < from->pages && from->page[n].addr == i;
+    if (!there) {
+      free(to->page[i]);
+      to->page[i] = NULL;
+    } else if (to->page[i] || (to->page[i] = malloc(SIM_PAGE))) {
+      memcpy(to->page[i], from->page[n++].data, SIM_PAGE);
+    } else {
+      return -1;
+    }
+  }
+  return 0;
+}
+
 static int load_memory(struct sim_chip *c, const struct sim_snapshot *s) {
   for (size_t i = 0; i < s->mems; i++) {
     uint8_t *page = sim_mem_page(&c->bus.mem, s->mem[i].addr, 1);
@@ -157,19 +183,7 @@ static int load_memory(struct sim_chip *c, const struct sim_snapshot *s) {
       return -1;
     memcpy(page, s->mem[i].data, SIM_PAGE);
   }
-  size_t pages = c->flash.size / SIM_SECTOR, n = 0;
-  for (size_t i = 0; i < pages; i++) {
-    int there = n < s->flashes && s->flash[n].addr == i;
-    if (!there) {
-      free(c->flash.page[i]);
-      c->flash.page[i] = NULL;
-    } else if (c->flash.page[i] || (c->flash.page[i] = malloc(SIM_PAGE))) {
-      memcpy(c->flash.page[i], s->flash[n++].data, SIM_PAGE);
-    } else {
-      return -1;
-    }
-  }
-  return 0;
+  return load_cells(&c->flash, &s->flash) || load_cells(&c->nand.cells, &s->nand) ? -1 : 0;
 }
 
 int sim_snapshot_load(struct sim_chip *c, const struct sim_snapshot *s) {
@@ -180,6 +194,7 @@ int sim_snapshot_load(struct sim_chip *c, const struct sim_snapshot *s) {
   *c = s->chip;
   c->bus.mem = now.bus.mem;
   c->flash = now.flash;
+  c->nand.cells = now.nand.cells;
   c->efuse.path = now.efuse.path;
   c->log = now.log, c->log_count = now.log_count;
   c->machine.file = now.machine.file;
