@@ -17,6 +17,10 @@ local function all()
         for k, v in pairs(file.rom or {}) do settings.rom[k] = v end
         list[#list + 1] = { name = file.name, data = data, settings = settings, files = data.stub.files,
                             revision = file.from_revision }
+        if data.nand and file.name == id then
+          list[#list + 1] = { name = data.nand.stub, data = data, settings = settings, files = data.stub.files,
+                              revision = file.from_revision, nand = data.nand }
+        end
       end
     end
   end
@@ -118,6 +122,23 @@ define("SPI_MOSI_DLEN", spi.mosi_dlen)
 define("SPI_MISO_DLEN", spi.miso_dlen)
 define("SPI_W0", spi.w0)
 define("SPI_ADDRESS_LEFT", spi.addr_msb and "1" or "0")
+
+-- a serial NAND flash
+local nand = stub.nand
+if nand then
+  define("NAND_SPI", nand.spi)
+  define("NAND_CLOCK", nand.clock[1])
+  define("NAND_RESET", nand.reset[1])
+  define("NAND_CLOCK_BIT", nand.clock[2])
+  define("NAND_IO_MUX", nand.io_mux)
+  define("NAND_IN_SEL", nand.in_sel)
+  define("NAND_OUT_SEL", nand.out_sel)
+  define("NAND_NATIVE", nand.native)
+  for _, name in ipairs { "clk", "q", "d", "hd", "cs", "wp" } do
+    define("NAND_" .. name:upper(), nand.pins[name][1])
+    define("NAND_" .. name:upper() .. "_SIGNAL", nand.pins[name][2])
+  end
+end
 
 -- watchdogs
 local dog = data.watchdog

@@ -134,15 +134,39 @@ static int change(uint32_t op, uint32_t address, const uint32_t *from, uint32_t 
 }
 
 int flash_in_range(uint32_t address, uint32_t size) {
+#ifdef NAND_SPI
+  if (address & NAND_SPACE)
+    return nand_in_range(address, size);
+#endif
   return address <= flash_size && size <= flash_size - address;
 }
 
+#ifdef NAND_SPI
+static int from_nand;
+#endif
+
 void flash_fetch(uint32_t address, uint32_t n) {
+#ifdef NAND_SPI
+  from_nand = (address & NAND_SPACE) != 0;
+  if (from_nand) {
+    nand_fetch(address, n);
+    return;
+  }
+#endif
   start(reading, address, 0, n);
 }
 
 /* Hosts have commands of their own for the controller: it must not be left with two lines. */
 void flash_take(uint32_t *to) {
+#ifdef NAND_SPI
+  if (from_nand) {
+    const uint32_t *there = nand_fetched();
+    for (uint32_t i = CHUNK / 4; i; i--)
+      *to++ = *there++;
+    from_nand = 0;
+    return;
+  }
+#endif
   uint32_t from = near(SPI1_BASE) + SPI_W0;
   REG_WRITE(SPI1_BASE + SPI_CTRL, CONTROL);
   for (uint32_t i = CHUNK / 4; i; i--, from += 4)
@@ -164,6 +188,10 @@ int flash_read(uint32_t address, uint32_t *to, uint32_t n) {
 enum { TRIALS = 4, FAILED = 5 };
 void flash_try(uint32_t address) {
   uint32_t one[CHUNK / 4], two[CHUNK / 4];
+#ifdef NAND_SPI
+  if (address & NAND_SPACE)
+    return;
+#endif
   for (; tried < TRIALS; address += CHUNK) {
     uint32_t zero = 0, set = 0, differs = 0;
     command(READ, address, 0, CHUNK);

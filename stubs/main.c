@@ -13,6 +13,14 @@ enum {
   CAN_COMPARE = 64,
   CAN_DIGESTS = 128 /* 2: earlier stubs told the first half of MD5 */
 };
+#ifdef NAND_SPI
+enum { CAN_NAND = 256 };
+static uint32_t nand_translate(uint32_t op, uint32_t *n);
+static int nand_command(uint32_t op, const uint32_t *w, uint32_t n);
+static int nand_erase_region(uint32_t address, uint32_t size);
+#else
+enum { CAN_NAND = 0 };
+#endif
 #ifdef ROM_WRITE_ENCRYPTED
 #define CAN (CAN_WINDOW | CAN_DIGESTS | CAN_READ_PACKED | CAN_RESUME | CAN_CRC | CAN_COMPARE | CAN_ENCRYPT)
 #else
@@ -108,6 +116,10 @@ static int write_regs(const uint32_t *w, uint32_t n) {
 static int erase_region(uint32_t address, uint32_t size) {
   uint32_t end = address + size, erasing;
   int err = OK;
+#ifdef NAND_SPI
+  if (address & NAND_SPACE)
+    return nand_erase_region(address, size);
+#endif
   if ((address | size) & (SECTOR - 1))
     return BAD_LENGTH;
   while (address < end && !err) {
@@ -190,7 +202,7 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
   case READ_PACKED:
     return w[2] - 1 >= WINDOW / 2 || w[3] - 1 >= 1024 ? BAD_BLOCK_SIZE : OK;
   case CAPABILITIES: {
-    static const uint32_t can[] = {CAN, RING_SIZE - 64, BLOCK_MAX, WINDOW};
+    static const uint32_t can[] = {CAN | CAN_NAND, RING_SIZE - 64, BLOCK_MAX, WINDOW};
     answer.value = VERSION;
     answer.body = can;
     answer.size = 16;
@@ -203,7 +215,11 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
   case RUN_USER_CODE:
     break;
   default:
+#ifdef NAND_SPI
+    return nand_command(frame[1], w, n);
+#else
     return BAD_COMMAND;
+#endif
   }
   return OK;
 }
@@ -232,7 +248,14 @@ static const uint8_t needs[COMMANDS] = {[FLASH_BEGIN] = 4,
 
 static void handle(uint32_t n) {
   const uint32_t *w = frame_words + 2;
+#ifdef NAND_SPI
+  uint32_t op = frame[1], most = n - 8;
+  op = nand_translate(op, &most);
+  n = most + 8;
+  uint32_t need, a = w[0], b = w[1], c = w[2], d = w[3];
+#else
   uint32_t op = frame[1], need, a = w[0], b = w[1], c = w[2], d = w[3]; /* a long answer needs `frame` */
+#endif
   if ((op & 0xDC) == 0xD0)
     op = COMPACT(op);
   else if (op >= COMPACT(0xD0))

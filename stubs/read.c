@@ -22,6 +22,9 @@ static void packet_begin(uint32_t n) {
 }
 
 static void read_begin(uint32_t address, uint32_t n, int kind) {
+#ifdef NAND_SPI
+  nand_begin();
+#endif
   md5_begin(&r.sum);
   r.kind = kind;
   r.at = address;
@@ -128,6 +131,10 @@ void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_fl
     if (sent < size && sent - arrived < most) {
       while (read_pump())
         io_poll();
+#ifdef NAND_SPI
+      if (nand_lost())
+        break; /* the host has asked before whether all can be read: it takes this for a fault of the line */
+#endif
       const uint8_t *p = window + r.half;
       uint32_t n = r.offset, crc = r.crc;
       sent += n;
@@ -160,6 +167,10 @@ static int read_all(uint32_t address, uint32_t size, int kind) {
   read_begin(address, size, kind);
   while (!err && read_pump())
     io_poll();
+#ifdef NAND_SPI
+  if (nand_lost())
+    err = NAND_UNCORRECTABLE;
+#endif
   return err;
 }
 

@@ -65,6 +65,9 @@ enum {
   BAD_RATE = 0xE4,
   BAD_FRAME = 0xE5, /* damaged on the line; value tells the block that is expected */
   OUT_OF_RANGE = 0xE6,
+  NAND_PROGRAM_FAILED = 0xCA, /* the part says so: P-FAIL */
+  NAND_ERASE_FAILED = 0xCB,
+  NAND_UNCORRECTABLE = 0xE7, /* its error correction gives up; value tells the page */
   FLASH_BUSY = 0xFE, /* never told */
   NOT_IMPLEMENTED = 0xFF
 };
@@ -145,6 +148,26 @@ int flash_erased(uint32_t address);               /* whether it has */
 int flash_erase_all(void);
 int flash_blank(uint32_t address, uint32_t size, int *blank);
 void flash_attach(uint32_t pins);
+
+#ifdef NAND_SPI
+/* nand.c - a serial NAND flash. To the other parts its bytes have addresses from NAND_SPACE on. */
+#define NAND_SPACE 0x80000000u
+#define NAND_MASK 0x7FFFFFFFu
+enum { NAND_PAGE = 2048, NAND_BLOCK = 131072, NAND_SIZE = 1 << 27 };
+int nand_attach(uint32_t pins, uint32_t *id, uint8_t *status, uint8_t *protect);
+int nand_in_range(uint32_t address, uint32_t size);
+void nand_begin(void); /* before reading: forgets what could not be read */
+int nand_lost(void);   /* whether there was something */
+int nand_load(uint32_t page);
+int nand_ecc(void); /* of that page: 0, 1: corrected, or NAND_UNCORRECTABLE */
+void nand_fetch(uint32_t address, uint32_t n);
+const uint32_t *nand_fetched(void);
+int nand_spare(uint32_t page, uint32_t *word);
+int nand_mark(uint32_t page);
+int nand_erase(uint32_t page);
+int nand_program(uint32_t page, const uint32_t *from, uint32_t n);
+void nand_pump(void);
+#endif
 
 /* write.c - a write in progress. What arrives is put into `window`, the byte for an address at that address
  * modulo its size, and programmed from there, read back and compared while the next bytes arrive. */

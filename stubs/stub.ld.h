@@ -27,6 +27,10 @@ SECTIONS
     _stack_top = .;
   }
   ASSERT(_stack_top <= DATA_END, "more memory than there is")
+  #ifdef NAND_SPI
+  ASSERT(_code_end - _code <= 12288, "more than 12 KiB of code")
+#else
   ASSERT(_code_end - _code <= 8192, "more than 8 KiB of code")
+#endif
   /DISCARD/ : { *(.comment) *(.riscv.attributes) *(.xtensa.info) *(.note*) *(.eh_frame*) *(.xt.*) }
 }

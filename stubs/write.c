@@ -24,6 +24,10 @@ int write_begin(uint32_t address, uint32_t size, int packed, int encrypted) {
   if (encrypted)
     return NOT_IMPLEMENTED;
 #endif
+#ifdef NAND_SPI
+  if (address & NAND_SPACE && address & (NAND_PAGE - 1))
+    return OUT_OF_RANGE;
+#endif
   w.in = w.next = w.read = address;
   w.end = address + size;
   w.erased = address & ~(uint32_t)(SECTOR - 1);
@@ -72,6 +76,12 @@ void write_pump(void) {
   io_poll();
   if (w.state != OK)
     return;
+#ifdef NAND_SPI
+  if (w.end & NAND_SPACE) {
+    nand_pump();
+    return;
+  }
+#endif
   err = flash_poll();
   if (err == FLASH_BUSY)
     return;
