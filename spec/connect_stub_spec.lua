@@ -59,6 +59,12 @@ describe("a stub that was left running", function()
     assert.equal(0x00F01D83, chip:read_reg(MAGIC))
   end)
 
+  it("is recognised without synchronising, so that no other is loaded over it", function()
+    local chip <close> = connect(ESP32, { before = "no-reset-no-sync", after = "no-reset-stub" })
+    assert.is_true(chip.stub)
+    assert.equal(2, chip.status_bytes)
+  end)
+
   it("of a chip with an id is recognised too, and its watchdogs are left alone", function()
     local data = chips.get "esp32c3"
     local words = { [data.uart.link_in_use[1].address] = data.uart.link_in_use[1].usj }

@@ -89,7 +89,8 @@ describe("esptool's commands", function()
         has(rom "read-flash-status --bytes 1", "\nFlash memory status: 0x00%x%x\n")
         has(rom "write-flash-status --non-volatile --bytes 2 0x2", "\nInitial flash memory status: 0x0000\n",
             "\nSetting flash memory status: 0x0002\n", "\nAfter flash memory status:   0x%x%x%x%x\n")
-        has(rom "read-flash-sfdp 0 4", "\nFlash memory SFDP%[0%.%.3%]: 0x53 0x46 0x44 0x50 \n")
+        has(rom "read-flash-sfdp 0 4",
+            "\nManufacturer: %x%x\nDevice: %x%x%x%x\nDetected flash size: %d+MB\nFlash memory SFDP%[0%.%.3%]: 0x53 0x46 0x44 0x50 \n")
       end)
 
       it("tell its security state", function()
@@ -205,6 +206,15 @@ describe("esptool's commands", function()
       out = write("write-flash", "-p", "0x20000", path "zero.bin")
       assert.is_nil(out:find("Writing at", 1, true))
       has(out, "\nWrote 9000 bytes %(%d+ compressed%) at 0x00020000 in ", "\nHash of data verified%.\n")
+      -- What the data shrank to, not what frames and repetitions made of it on the line.
+      local program_file = "examples/hello/hello-esp32c3.bin"
+      out = write("write-flash", "--erase-all", "0x20000", program_file)
+      local packed = out:match "\nCompressed %d+ bytes to (%d+)%.%.%.\nWriting at 0x00020000 %[ +%]   0%.0%% 0/"
+      has(out, "\nWrote %d+ bytes %(" .. tostring(packed) .. " compressed%) at 0x00020000 in ",
+          "\nVerifying written data%.%.%.\nHash of data verified%.\n")
+      out = rom("write-flash", "0x40001", random)
+      has(out, "\nWriting at 0x00041389 %[=+%] 100%.0%% 5000/5000 bytes")
+      assert.is_nil(out:find("/500[1-9]"))
       out = write("-s", "write-flash", "0x20000", random)
       assert.equal("", out)
       out = write("write-flash", "--no-compress", "0x30000", path "zero.bin")

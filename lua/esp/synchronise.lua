@@ -5,6 +5,7 @@ local reset = require "esp.reset"
 local M = {}
 
 local SYNC_TRIES, SYNC_PAUSE = 5, 0.05
+local ASK_ONCE = { tries = 1, timeout = 0.1, pause = 0 }
 local QUIET = 0.02                        -- a USB adapter hands on what it received at least every 16 ms
 M.LONGEST_LOG = 0.3                       -- seconds that a chip may go on talking before we speak
 local KEPT_BYTES, KEPT_ATTEMPTS = 4096, 20
@@ -64,7 +65,11 @@ end
 -- @return whether a stub answers
 -- @raise what esp.connect_failure makes of the attempts
 function M.run(chip, o)
-  if o.before == "no-reset-no-sync" then return chip.stub end
+  if o.before == "no-reset-no-sync" then
+    -- Nothing depends on the answer. It tells whether a stub was left running, which must not be loaded over itself.
+    local ok, stub = chip.link:sync(ASK_ONCE)
+    return ok and stub or false
+  end
   local cycle
   chip.resets = o.before ~= "no-reset" and chip.port:info().has_lines
   if o.before == "no-reset" then

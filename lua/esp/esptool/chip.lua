@@ -15,21 +15,26 @@ M["chip-id"] = function(self)
     if chip.data.efuse.fields.chip_serial then
       return self.screen:print(("Chip ID: 0x%08x"):format(chip:chip_id()))
     end
-    self.screen:warning(("%s has no chip ID. The MAC address identifies it:"):format(chip.name))
+    self.screen:warning(("%s has no chip ID. Reading MAC address instead."):format(chip.name))
     session.print_mac(self.screen, chip:info())
   end
+end
+
+local function tell_id(self, chip, args)
+  local id = chip:flash_id { spi_connection = args.spi_connection }
+  self.screen:print(("Manufacturer: %02x"):format(id.manufacturer))
+  self.screen:print(("Device: %04x"):format(id.device))
+  self.screen:print("Detected flash size: " .. (id.size_name or "Unknown"))
+  return id
 end
 
 M["flash-id"] = function(self, args)
   return function(chip)
     local screen = self.screen
     flash.attach(self, chip, args)
-    local id = chip:flash_id { spi_connection = args.spi_connection }
     screen:print "Flash Memory Information:"
     screen:print "========================="
-    screen:print(("Manufacturer: %02x"):format(id.manufacturer))
-    screen:print(("Device: %04x"):format(id.device))
-    screen:print("Detected flash size: " .. (id.size_name or "Unknown"))
+    local id = tell_id(self, chip, args)
     if id.type then
       screen:print(("Flash type set in eFuse: %s (%d data lines)"):format(id.type, id.type == "quad" and 4 or 8))
     end
@@ -139,6 +144,7 @@ end
 M["read-flash-sfdp"] = function(self, args)
   return function(chip)
     flash.attach(self, chip, args)
+    tell_id(self, chip, args)
     local bytes = chip:sfdp(args.address, args.bytes, { spi_connection = args.spi_connection })
     self.screen:print(("Flash memory SFDP[%d..%d]: %s"):format(args.address, args.address + args.bytes - 1,
       (bytes:gsub(".", function(c) return ("0x%02x "):format(c:byte()) end))))

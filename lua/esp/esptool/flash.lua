@@ -87,8 +87,10 @@ local function writer(self, args)
     end
     local seconds = now() - current.started
     screen:finish()
+    -- Where all was sent, the size of the compressed data; of parts, what they took on the line.
+    local packed = current.packed and (current.parts and math.min(current.wire, current.packed) or current.packed)
     screen:print(("Wrote %d bytes%s at 0x%08x in %.1f seconds%s."):format(current.size,
-      current.packed and (" (%d compressed)"):format(current.wire or 0) or "", current.address, seconds,
+      packed and (" (%d compressed)"):format(packed) or "", current.address, seconds,
       speed(current.size, seconds)))
   end
 
@@ -104,7 +106,7 @@ local function writer(self, args)
     local region = e.region
     erased()
     current = { size = region.size, address = region.address, name = region.name, started = now(),
-                packed = e.packed ~= nil, wire = 0 }
+                packed = e.packed, parts = e.parts, wire = 0 }
     if #args.diff_with > 0 and e.parts then
       local n = w.changed
       screen:print(("Reflashing %d changed sector%s at 0x%08x..."):format(n, n == 1 and "" or "s", region.address))
@@ -113,7 +115,9 @@ local function writer(self, args)
       screen:print(("Flash will be erased from 0x%08x to 0x%08x..."):format(e.erase_from, e.erase_to))
     end
     screen:stage()
+    if e.packed then screen:print(("Compressed %d bytes to %d..."):format(region.size, e.packed)) end
     w.bar = screen:bar()
+    w.progress(0, region.size)
   end
 
   function on.neighbour_lost(e)
@@ -122,11 +126,13 @@ local function writer(self, args)
       .. "0x%x bytes before this address will be erased."):format(e.region.address, input.SECTOR, over))
   end
 
-  function on.verify()
+  local function verifying()
     wrote()
     screen:stage()
     screen:print "Verifying written data..."
+    if current then current.verifying = true end
   end
+  on.verify = verifying
 
   function on.not_verified(e)
     wrote()
@@ -179,6 +185,8 @@ local function writer(self, args)
   function on.written(e)
     local r = e.region
     wrote()
+    -- Our stub compares while it writes: programs see the same lines.
+    if r.verified and not (current and current.verifying) then verifying() end
     screen:finish()
     if r.verified then screen:print "Hash of data verified." end
     current = nil
@@ -200,6 +208,9 @@ local function writer(self, args)
     if not current then return end
     current.wire = info and info.wire or current.wire
     if args.no_progress or not w.bar then return end
+    -- The ROM loader is sent whole words and blocks: what stands before or behind the file does not count.
+    total = math.min(total, current.size)
+    done = math.min(done, total)
     w.bar(("Writing at 0x%08x"):format(current.address + done), done, total)
   end
 
@@ -313,12 +324,12 @@ M["verify-flash"] = function(self, args)
   end
 end
 
-local function erase(self, chip, args, what, call)
+local function erase(self, chip, args, what, how_long, call)
   local screen = self.screen
   tell_attach(self, chip, args.spi_connection)
   tell_all(self, chip, args)
   screen:stage()
-  screen:print(("Erasing %s (this may take a while)..."):format(what))
+  screen:print(("Erasing %s (this may take a while%s)..."):format(what, how_long))
   self.hook = function(e) return e.code == "erase" end
   local done = call { force = args.force, spi_connection = args.spi_connection }
   screen:finish()
@@ -327,7 +338,7 @@ end
 
 M["erase-flash"] = function(self, args)
   return function(chip)
-    erase(self, chip, args, "flash memory", function(opts) return chip:erase_all(opts) end)
+    erase(self, chip, args, "flash memory", "", function(opts) return chip:erase_all(opts) end)
   end
 end
 
@@ -337,7 +348,7 @@ M["erase-region"] = function(self, args)
       :format(input.SECTOR) }
   end
   return function(chip)
-    erase(self, chip, args, "flash memory region", function(opts)
+    erase(self, chip, args, "flash memory region", " depending on size", function(opts)
       return chip:erase(args.address, args.size == "all" and "ALL" or args.size, opts)
     end)
   end

@@ -39,7 +39,7 @@ function ON.does_not_fit(err, command)
   if command ~= "write-flash" and command ~= "verify-flash" then
     return "Can't access flash regions larger than detected flash size: " .. err.message
   end
-  return ("File '%s' (length %d) at offset %d will not fit in %d bytes of flash."):format(r.name, r.size, r.address,
+  return ("File '%s' (length %d) at offset 0x%08x will not fit in %d bytes of flash."):format(r.name, r.size, r.address,
     err.limit)
 end
 
