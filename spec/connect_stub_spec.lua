@@ -76,6 +76,23 @@ describe("a stub that was left running", function()
     for _, op in ipairs(ops(log, 1)) do assert.not_equal(0x09, op) end
   end)
 
+  it("is recognised without a SYNC, by the length of its answers", function()
+    local words = { [MAGIC] = 0x00F01D83 }
+    for _, case in ipairs {
+      { true, { words = words } }, { true, { words = words }, "esp32" }, { true, { security = security(5) } },
+      { false, { words = words } }, { false, { security = security(5) } },
+    } do
+      case[2].stub = case[1]
+      local chip <close>, log = connect(case[2], { before = "no-reset-no-sync", after = "no-reset-stub",
+                                                   chip = case[3] })
+      assert.equal(case[1], chip.stub)
+      for _, op in ipairs(ops(log, 1)) do assert.not_equal(SYNC, op) end
+      stop()
+    end
+    local e = failure({ silent = { [0x14] = true, [READ] = true } }, { before = "no-reset-no-sync" })
+    assert.matches("--before no-reset synchronises", e.hint, 1, true)
+  end)
+
   it("stays when told", function()
     local chip, log = connect(ESP32, { after = "no-reset-stub" })
     local n = #log
