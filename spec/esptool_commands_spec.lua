@@ -114,9 +114,12 @@ describe("esptool's commands", function()
           has(out, "\nFlash will be erased from 0x00010000 to 0x00011fff%.%.%.\n",
               "\nWriting at 0x00011388 %[==============================%] 100%.0%% 5000/5000 bytes%.%.%. %(100 %%%)\n",
               "\nWrote 5000 bytes[^\n]* at 0x00010000 in %d+%.%d seconds", "\nWrote 9000 bytes[^\n]* at 0x00012000 in ")
+          assert.equal(out:find("Stub flasher running.", 1, true) == nil, out:find("\nTook ", 1, true) ~= nil)
           local md5 = loader == "the stub" and out:find("Stub flasher running.", 1, true) or data.rom.md5
           if md5 then has(out, "\nHash of data verified%.\n") end
           if loader == "the ROM" then
+            local _, told = out:gsub("\nTook %d+%.%d%ds to erase flash block%.\n", "")
+            assert.equal(2, told)
             has(good(go("verify-flash", "0x10000", random)), "\nVerification successful",
                 "\nVerifying 0x1388 %(5000%) bytes at 0x00010000 in flash against '")
           end

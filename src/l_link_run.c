@@ -120,7 +120,7 @@ static void push_trace(lua_State *L, struct llink *u, const struct link_trace *t
   lua_setfield(L, -2, "data");
 }
 
-/* Pushes done, total, bytes on the line. */
+/* Pushes done, total, bytes on the line; of a write also the seconds that beginning took. */
 static int push_progress(lua_State *L, const struct lop *u) {
   uint64_t v[3] = {0, 0, 0};
   if (u->kind == KIND_WRITE)
@@ -133,7 +133,10 @@ static int push_progress(lua_State *L, const struct lop *u) {
     v[0] = u->fast.done, v[1] = u->fast.size, v[2] = u->fast.received;
   for (int i = 0; i < 3; i++)
     lua_pushinteger(L, (lua_Integer)v[i]);
-  return 3;
+  if (u->kind != KIND_WRITE)
+    return 3;
+  lua_pushnumber(L, u->write.begin_seconds);
+  return 4;
 }
 
 /* Pushes a function and its arguments for the next thing to be told. Returns the number of arguments, -1 when

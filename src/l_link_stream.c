@@ -149,9 +149,9 @@ static int write_ahead(lua_State *L, struct link *k, uint32_t credit) {
 
 /* k:write_flash{ payload=, address=, block=0x400, compress=false, window=1, attempts=3, lag=0, exact=false,
  *   begin={ encrypted=, erase_size= number or function(address, size) }, timeout={ begin=, block=, sync= },
- *   progress=function(done, total, wire) } -> { bytes=, wire=, ... } | nil, message, code, details
- * With credit=BYTES many blocks are on the way at a time, which our stub alone understands; of the rest then
- * count payload, address, block (0x800), compress, attempts, timeout and progress. */
+ *   progress=function(done, total, wire, begin_seconds) } -> { bytes=, wire=, ... } | nil, message, code,
+ * details With credit=BYTES many blocks are on the way at a time, which our stub alone understands; of the
+ * rest then count payload, address, block (0x800), compress, attempts, timeout and progress. */
 int l_link_write_flash(lua_State *L) {
   struct link *k = l_link_idle(L);
   luaL_checktype(L, 2, LUA_TTABLE);

@@ -190,9 +190,10 @@ local function send(chip, region, job, opts, entry, first, last)
     local result, message, code, details = M.stream(chip, {
       payload = payload, address = job.address + from, encrypted = job.encrypted,
       compress = job.compress and (whole or util.ask(payload, "packed")) and true or false,
-      progress = function(done, _, wire)
+      progress = function(done, _, wire, begin_seconds)
         written = done
-        if opts.progress then return opts.progress(math.min(from + done, total), total, job.info(wire)) end
+        local info = opts.progress and job.info(wire, begin_seconds)
+        if info then return opts.progress(math.min(from + done, total), total, info) end
       end })
     if not whole then payload:close() end
     if result then
@@ -364,9 +365,9 @@ local function write_region(chip, region, plan, opts, report)
                   seconds = 0, verified = false, skipped = false, retries = 0, encrypted = job.encrypted or nil }
   report[#report + 1] = entry
   job.index = #report
-  job.info = function(wire)
+  job.info = function(wire, begin_seconds)
     return { name = region.name, address = region.address, size = region.size, index = job.index,
-             count = #plan.regions, wire = wire, phase = "write" }
+             count = #plan.regions, wire = wire, phase = "write", begin_seconds = begin_seconds }
   end
   compress_meanwhile({ region }, plan, opts)
   local parts, sure = needed(chip, region, plan, opts)

@@ -207,6 +207,10 @@ local function writer(self, args)
     if info and info.phase == "erase" then return end
     if not current then return end
     current.wire = info and info.wire or current.wire
+    if not self.chip.stub and not current.begun and info and info.begin_seconds then
+      current.begun = true                                -- a ROM erases all of it at the beginning
+      screen:print(("Took %.2fs to erase flash block."):format(info.begin_seconds))
+    end
     if args.no_progress or not w.bar then return end
     -- The ROM loader is sent whole words and blocks: what stands before or behind the file does not count.
     total = math.min(total, current.size)
