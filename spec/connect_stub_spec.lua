@@ -63,6 +63,9 @@ describe("a stub that was left running", function()
     local chip <close> = connect(ESP32, { before = "no-reset-no-sync", after = "no-reset-stub" })
     assert.is_true(chip.stub)
     assert.equal(2, chip.status_bytes)
+    stop()
+    local e = failure({ silent = { [SYNC] = true, [0x14] = true, [READ] = true } }, { before = "no-reset-no-sync" })
+    assert.matches("--before no-reset synchronises", e.hint, 1, true)
   end)
 
   it("of a chip with an id is recognised too, and its watchdogs are left alone", function()
@@ -74,23 +77,6 @@ describe("a stub that was left running", function()
     assert.is_true(chip.stub)
     assert.equal("usj", chip.usb_mode)
     for _, op in ipairs(ops(log, 1)) do assert.not_equal(0x09, op) end
-  end)
-
-  it("is recognised without a SYNC, by the length of its answers", function()
-    local words = { [MAGIC] = 0x00F01D83 }
-    for _, case in ipairs {
-      { true, { words = words } }, { true, { words = words }, "esp32" }, { true, { security = security(5) } },
-      { false, { words = words } }, { false, { security = security(5) } },
-    } do
-      case[2].stub = case[1]
-      local chip <close>, log = connect(case[2], { before = "no-reset-no-sync", after = "no-reset-stub",
-                                                   chip = case[3] })
-      assert.equal(case[1], chip.stub)
-      for _, op in ipairs(ops(log, 1)) do assert.not_equal(SYNC, op) end
-      stop()
-    end
-    local e = failure({ silent = { [0x14] = true, [READ] = true } }, { before = "no-reset-no-sync" })
-    assert.matches("--before no-reset synchronises", e.hint, 1, true)
   end)
 
   it("stays when told", function()

@@ -12,7 +12,6 @@ local MAGIC_ADDRESS = 0x40001000          -- ROM code: another word in each chip
 
 local INFO_SIZES = { 20, 12 }             -- the second is that of the first chip to have the command
 local UNKNOWN_COMMAND = 0x05
-local STUB_STATUS = 2                     -- bytes; ROMs that have the command send four
 
 -- Seconds for the first answers: a loader that was not synchronised with, and should have been, stays silent.
 local UNSURE = 0.5
@@ -29,10 +28,6 @@ local function ask_security_info(chip)
   local ok, message, code = chip.link:send(OP.GET_SECURITY_INFO)
   if not ok then return nil, message, code end
   local deadline = task.now() + first_wait(chip)
-  -- Without a SYNC it is the length of the status behind an answer that tells a stub from these ROMs.
-  local function told(status_bytes)
-    if chip.options.before == "no-reset-no-sync" then chip.stub = status_bytes == STUB_STATUS end
-  end
   repeat
     local reply
     reply, message, code = chip.link:receive(math.max(deadline - task.now(), 0))
@@ -41,17 +36,11 @@ local function ask_security_info(chip)
     if reply.op == OP.GET_SECURITY_INFO then
       for _, size in ipairs(INFO_SIZES) do
         if #body >= size + 2 then
-          if body:byte(size + 1) == 0 then
-            told(#body - size)
-            return body:sub(1, size)
-          end
+          if body:byte(size + 1) == 0 then return body:sub(1, size) end
           return nil, "GET_SECURITY_INFO was refused", "rom_error"
         end
       end
-      if #body >= 2 and body:byte(1) ~= 0 then
-        told(#body)
-        return nil, "GET_SECURITY_INFO was refused", "rom_error"
-      end
+      if #body >= 2 and body:byte(1) ~= 0 then return nil, "GET_SECURITY_INFO was refused", "rom_error" end
     elseif reply.op and #body >= 2 and body:byte(1) ~= 0 and body:byte(2) == UNKNOWN_COMMAND then
       return nil, "GET_SECURITY_INFO is unknown", "rom_error"
     end
@@ -75,10 +64,7 @@ local function identify(chip, wanted)
     return value, message, code
   end
   -- A chip without the command, named by the user, need not be asked for what it refuses.
-  local synchronised = chip.options.before ~= "no-reset-no-sync"
-  if synchronised and wanted and wanted.magic and not wanted.security_info and read_magic() == wanted.magic then
-    return wanted
-  end
+  if wanted and wanted.magic and not wanted.security_info and read_magic() == wanted.magic then return wanted end
   local info, message, code = ask_security_info(chip)
   if info then
     chip.security = identity.decode_security_info(info)
@@ -106,7 +92,7 @@ local function identify(chip, wanted)
       chip.sdm = true
       return nameless_chip()
     end
-    fail { code = code, message = named(chip, message), hint = not synchronised and
+    fail { code = code, message = named(chip, message), hint = chip.options.before == "no-reset-no-sync" and
            "a loader must be talking already, at this rate; --before no-reset synchronises with it first" or nil }
   end
   local data = chips.by_magic(magic)
