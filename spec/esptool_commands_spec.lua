@@ -90,7 +90,8 @@ describe("esptool's commands", function()
         has(rom "write-flash-status --non-volatile --bytes 2 0x2", "\nInitial flash memory status: 0x0000\n",
             "\nSetting flash memory status: 0x0002\n", "\nAfter flash memory status:   0x%x%x%x%x\n")
         has(rom "read-flash-sfdp 0 4",
-            "\nManufacturer: %x%x\nDevice: %x%x%x%x\nDetected flash size: %d+MB\nFlash memory SFDP%[0%.%.3%]: 0x53 0x46 0x44 0x50 \n")
+            "\nManufacturer: %x%x\nDevice: %x%x%x%x\nDetected flash size: %d+MB\n" ..
+            "Flash memory SFDP%[0%.%.3%]: 0x53 0x46 0x44 0x50 \n")
       end)
 
       it("tell its security state", function()

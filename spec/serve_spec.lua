@@ -124,7 +124,8 @@ describe("a served port", function()
     local server, events, guard <close> = start { name }
     local c <close> = dial(server)
     c:write(com(2, "\7") .. com(3, "\3") .. com(4, "\2") .. com(5, "\3") .. com(5, "\13") .. com(5, "\99"))
-    assert.equal(com(102, "\8") .. com(103, "\1") .. com(104, "\1") .. com(105, "\1") .. com(105, "\14"),
+    -- The second: modem lines, which a client that has set no mask is told of unasked (RFC 2217, a mask of 255).
+    assert.equal(com(102, "\8") .. com(107, "\0") .. com(103, "\1") .. com(104, "\1") .. com(105, "\1") .. com(105, "\14"),
                  expect(c, com(105, "\14")))
     assert.equal("format", has(events, "refused").what)
     assert.truthy(master and guard)
@@ -153,6 +154,8 @@ describe("a served port", function()
     c:write(com(11, "\255"))
     local got = expect(c, IAC .. SB .. COM .. "\107")
     assert.truthy(got:find(com(111, "\255"), 1, true))
+    c:write(com(7, ""))                               -- asks again, as pyserial does with poll_modem
+    expect(c, IAC .. SB .. COM .. "\107")
     assert.truthy(guard)
   end)
 

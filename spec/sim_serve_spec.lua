@@ -101,6 +101,18 @@ describe("a chip that is served by RFC 2217", function()
     end)
   end)
 
+  -- RFC 2217: the mask is 255 until the client sets another. pyserial raises where nothing is ever told.
+  it("tells the modem lines to a client that has not asked", function()
+    local chip <close> = sim.new { chip = "esp32c3" }
+    local raw <close> = assert(ports.open((chip:serve { rfc2217 = 0 }:gsub("^rfc2217", "socket"))))
+    raw:write "\xFF\xFA\x2C\x02\x08\xFF\xF0"
+    local got = ""
+    assert.is_true(eventually(function()
+      got = got .. (raw:read(100, 0.01) or "")
+      return got:find("\xFF\xFA\x2C\x6B\xB0\xFF\xF0", 1, true) ~= nil
+    end))
+  end)
+
   it("survives nonsense", function()
     local chip <close> = sim.new { chip = "esp32c3" }
     local url = chip:serve { rfc2217 = 0 }

@@ -66,7 +66,7 @@ function Served:session(client, address, received)
   local pump <close> = fail.check(nil, nil, require("esp.core.serve").new(port, client, self.raw, received))
   local session = setmetatable({
     served = self, port = port, pump = pump, address = address, info = port:info(),
-    lines = { dtr = false, rts = false }, modem_mask = 0, told = {},
+    lines = { dtr = false, rts = false }, told = {},
   }, Session)
   self.tries, self.last_reset = 0, nil
   session:say "client"

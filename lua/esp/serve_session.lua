@@ -163,7 +163,7 @@ function Session:look_at_modem(always)
   for name, bit in pairs(modem and MODEM_BITS or {}) do
     if modem[name] then state = state | bit end
   end
-  local changed = (state ~ (self.modem_state or state)) & self.modem_mask
+  local changed = (state ~ (self.modem_state or state)) & (self.modem_mask or 255)
   if changed ~= 0 or always then self:answer(MODEM_STATE, state | changed >> 4) end
   self.modem_state = state
 end
@@ -184,6 +184,7 @@ local requests = {
     s:answer(MODEM_MASK, s.modem_mask)
     if s.modem_mask ~= 0 then s:look_at_modem(true) end
   end,
+  [MODEM_STATE] = function(s) s:look_at_modem(true) end,         -- a client that asks, as pyserial does
   [PURGE] = function(s, data)
     local which = data:byte() or 0
     if which ~= PURGE_TX then s:trouble("purge", s.port:flush()) end
@@ -200,6 +201,11 @@ function Session:request(command, data)
     self:answer(command, FORMAT[command])
   elseif requests[command] then
     requests[command](self, data)
+  end
+  -- Until a client sets a mask it is told of every change, and first how things stand.
+  if not self.modem_mask then
+    self.modem_mask = 255
+    self:look_at_modem(true)
   end
 end
 
@@ -234,7 +240,7 @@ function Session:run()
     elseif what == "gone" or what == "lost" and not self:regain(a, b) then
       return
     end
-    if self.modem_mask ~= 0 and task.now() >= deadline_for_modem then
+    if (self.modem_mask or 0) ~= 0 and task.now() >= deadline_for_modem then
       self:look_at_modem()
       deadline_for_modem = task.now() + TICK
     end

@@ -69,8 +69,14 @@ static uint8_t set_control(struct sim_host *h, uint8_t value, double now) {
   }
 }
 
-static void com_port(struct sim_host *h, const uint8_t *d, size_t n, double now) {
+/* A client that has set no mask wants to know of changes, and at first how things stand. */
+static void tell_modem(struct sim_host *h) {
   static const uint8_t modem = RFC2217_CTS | RFC2217_DSR | RFC2217_DCD;
+  put_com_port(h, RFC2217_NOTIFY_MODEMSTATE, &modem, 1);
+  h->told_modem = 1;
+}
+
+static void com_port(struct sim_host *h, const uint8_t *d, size_t n, double now) {
   uint8_t command = n ? d[0] : 0xFF, value = n > 1 ? d[1] : 0;
   switch (command) {
   case RFC2217_SIGNATURE:
@@ -99,11 +105,16 @@ static void com_port(struct sim_host *h, const uint8_t *d, size_t n, double now)
     break;
   case RFC2217_SET_MODEMSTATE_MASK:
     put_com_port(h, command, &value, 1);
-    put_com_port(h, RFC2217_NOTIFY_MODEMSTATE, &modem, 1);
+    h->told_modem = 0;
+    break;
+  case RFC2217_NOTIFY_MODEMSTATE:
+    h->told_modem = 0;
     break;
   default:
     break;
   }
+  if (!h->told_modem)
+    tell_modem(h);
 }
 
 void sim_host_input(struct sim_host *h, const uint8_t *data, size_t n, double now) {

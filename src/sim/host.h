@@ -15,6 +15,7 @@ struct sim_host {
   struct telnet telnet;
   uint8_t answer[1024]; /* to the client's requests, not sent yet */
   size_t answer_len;
+  int told_modem; /* whether the client knows the modem lines */
 };
 
 void sim_host_init(struct sim_host *h, int kind, struct sim_chip *chip);
