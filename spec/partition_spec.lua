@@ -75,6 +75,9 @@ local REFUSED = {
   { "with a variable that is not set", "x,data,1,,$NONE\n", "environment variable NONE is not set" },
   { "that are no text", "x,data\xFF,1,,4K\n", "line 1: this is no text" },
   { "in UTF-16", "\xFF\xFEx\0", "the text is UTF-16, expected UTF-8" },
+  { "in UTF-16 of the other order", "\xFE\xFF\0x", "the text is UTF-16, expected UTF-8" },
+  { "in UTF-16 without a mark", "n\0v\0", "the text is UTF-16, expected UTF-8" },
+  { "in UTF-32", "\xFF\xFE\0\0x\0\0\0", "the text is UTF-32, expected UTF-8" },
 }
 
 -- { what, text, level, what is said }; all in check

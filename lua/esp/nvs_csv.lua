@@ -179,7 +179,8 @@ local function columns(fields, name, line)
   for i, title in ipairs(fields) do place[trim(title)] = i end
   for _, title in ipairs(COLUMNS) do
     if not place[title] then
-      bad(name, line, ("no column '%s' in the first line"):format(title), "it has to be key,type,encoding,value")
+      bad(name, line, ("no column '%s' in the first line"):format(title),
+          require "esp.text".separator_hint(table.concat(fields, ",")) or "it has to be key,type,encoding,value")
     end
   end
   return place
@@ -194,7 +195,7 @@ end
 function M.decode(text, o)
   o = o or {}
   local name, list, place, namespace = o.name or "NVS", o.into or {}, nil, nil
-  text = text:gsub("^\xEF\xBB\xBF", ""):gsub("\r\n?", "\n")
+  text = require "esp.text".plain(text, name, "bad_nvs")
   if text:find "%z" then bad(name, 1, "this is no text", "a binary image is read with `nvs decode`") end
   for line, fields in records(text .. (text:sub(-1) == "\n" and "" or "\n"), name) do
     if not place then

@@ -8,8 +8,6 @@ local types = require "esp.cli.types"
 local M = {}
 
 local LARGEST = 0xFFFFFFFF
-local BOMS = { { "\xFF\xFE\0\0", "UTF-32" }, { "\0\0\xFE\xFF", "UTF-32" }, { "\xFF\xFE", "UTF-16" },
-               { "\xFE\xFF", "UTF-16" } }
 local SHOWN = 40
 local LINE_MAX = 4096                      -- bytes of a line; no table needs as many
 
@@ -112,7 +110,7 @@ local function read_line(line, o, refuse)
   if #e.label > partition.LABEL_MAX then
     e.long_label, e.label = e.label, e.label:sub(1, partition.LABEL_MAX)
   end
-  if fields[2] == "" then refuse "the type is missing" end
+  if fields[2] == "" then refuse("the type is missing", require "esp.text".separator_hint(line)) end
   e.type = byte(fields[2], refuse, "type", partition.TYPES)
   if fields[3] ~= "" then
     e.subtype = byte(fields[3], refuse, "subtype", subtypes_of(e.type, o))
@@ -180,15 +178,9 @@ end
 function M.decode(text, o)
   o = setmetatable({ table_offset = o and o.table_offset or partition.TABLE_OFFSET }, { __index = o })
   local name = o.name or "partition table"
-  for _, bom in ipairs(BOMS) do
-    if text:sub(1, #bom[1]) == bom[1] then
-      fail { code = "bad_partition_table", file = name, hint = "save it as UTF-8",
-             message = ("%s: the text is %s, expected UTF-8"):format(name, bom[2]) }
-    end
-  end
-  text = text:gsub("^\xEF\xBB\xBF", "")
+  text = require "esp.text".plain(text, name, "bad_partition_table")
   local list, at = {}, 0
-  for line in (text:gsub("\r\n?", "\n") .. "\n"):gmatch "([^\n]*)\n" do
+  for line in (text .. "\n"):gmatch "([^\n]*)\n" do
     at = at + 1
     local function refuse(what, hint)
       fail { code = "bad_partition_table", message = ("%s: line %d: %s"):format(name, at, what), hint = hint,
