@@ -230,7 +230,8 @@ describe("esptool's commands", function()
       write("write-flash", "0x40000", random)
       local out = rom("write-flash", "0x40000", new, "--diff-with", random)
       has(out, "\nDiff data in flash matches, will reflash changed sectors only%.%.%.\n",
-          "\nReflashing 1 changed sector at 0x00040000%.%.%.\n")
+          "\nReflashing 1 changed sector at 0x00040000%.%.%.\n",
+          "\nFlash will be erased from 0x00040000 to 0x00040fff%.%.%.\n")
       out = rom("write-flash", "0x40000", new, "--diff-with", random)
       has(out, "already in flash, skipping write%.")
       out = rom("write-flash", "0x40000", random, "--diff-with", "skip")
@@ -252,7 +253,7 @@ describe("esptool's commands", function()
         rom("erase-region", "0x80000", "0x8000")
         good(quiet("-p", port, loader, "write-flash", "0x80104", old))
         local out = good(quiet("-p", port, loader, "write-flash", "0x80104", new, "--diff-with", old))
-        has(out, "\nReflashing 1 changed sector at 0x00080104%.%.%.\n", "\nHash of data verified%.\n")
+        has(out, "\nReflashing 1 changed sector at 0x00080000%.%.%.\n", "\nHash of data verified%.\n")
         assert.equal(("\xFF"):rep(0x104) .. program.read(new) .. ("\xFF"):rep(0xEFC),
                      program.read(path "write.flash"):sub(0x80001, 0x85000))
       end

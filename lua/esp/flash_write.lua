@@ -289,14 +289,18 @@ local function already_there(chip, job)
   return M.md5(chip, job.address, job.payload:size()) == util.ask(job.payload, "md5")
 end
 
-local function describe_erase(chip, region, job, opts)
-  local stop = (job.address + job.payload:size() + util.SECTOR - 1) // util.SECTOR * util.SECTOR
-  local start = region.address // util.SECTOR * util.SECTOR
-  if start ~= region.address and not opts.erase_all then
+-- What is erased: list of { first, last address }.
+local function erased(chip, region, job, opts, parts)
+  if region.address ~= job.address and not opts.erase_all and not (parts and parts[1][1] > 0) then
     util.note(chip, opts, "neighbour_lost", ("%s: 0x%X is not the start of a sector, 0x%X bytes before it are erased")
-      :format(region.name, region.address, region.address - start), { region = util.about(region) })
+      :format(region.name, region.address, region.address - job.address), { region = util.about(region) })
   end
-  return start, stop - 1
+  local ranges = {}
+  for i, part in ipairs(parts or { { 0, job.payload:size() } }) do
+    local stop = (part[2] + util.SECTOR - 1) // util.SECTOR * util.SECTOR
+    ranges[i] = { job.address + part[1], job.address + stop - 1 }
+  end
+  return ranges
 end
 
 --- Whether this region is sent compressed; says so when compression was wanted and does not pay.
@@ -329,12 +333,16 @@ end
 
 local function send_parts(chip, region, job, plan, opts, entry, parts)
   job.compress = compressed(chip, region, job, opts)
-  local from, to = describe_erase(chip, region, job, opts)
+  local ranges = erased(chip, region, job, opts, parts)
   local what = ("%s: writing %d bytes to 0x%X"):format(region.name, region.size, region.address)
-  if not opts.erase_all then what = ("%s, erasing 0x%X to 0x%X"):format(what, from, to) end
+  local first, last = ranges[1][1], ranges[#ranges][2]
+  if not opts.erase_all then
+    what = ("%s, erasing 0x%X to 0x%X"):format(what, first, last)
+    if #ranges > 1 then what = ("%s in %d pieces"):format(what, #ranges) end
+  end
   util.stage(chip, opts, "write", what,
-    { region = util.about(region), index = job.index, count = #plan.regions, erase_from = from, erase_to = to,
-      packed = job.compress and util.ask(job.payload, "packed") or nil, parts = parts and #parts })
+    { region = util.about(region), index = job.index, count = #plan.regions, erase_from = first, erase_to = last,
+      erase = ranges, packed = job.compress and util.ask(job.payload, "packed") or nil, parts = parts and #parts })
   local sure = true
   for _, part in ipairs(parts or { {} }) do
     sure = send(chip, region, job, opts, entry, part[1], part[2]) and sure

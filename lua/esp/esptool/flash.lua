@@ -4,6 +4,7 @@ local input = require "esp.input"
 local M = {}
 
 local ALL_DIFFERENCES = 1 << 30
+local MANY_RANGES = 8                      -- places that are told one by one
 
 local function speed(bytes, seconds)
   return seconds > 0 and (" (%.1f kbit/s)"):format(bytes * 8 / 1000 / seconds) or ""
@@ -102,6 +103,17 @@ local function writer(self, args)
     w.erasing = nil
   end
 
+  local function tell_erase(e)
+    if args.erase_all then return end
+    if #e.erase > MANY_RANGES then
+      return screen:print(("Flash will be erased in %d places from 0x%08x to 0x%08x..."):format(#e.erase, e.erase_from,
+                                                                                              e.erase_to))
+    end
+    for _, range in ipairs(e.erase) do
+      screen:print(("Flash will be erased from 0x%08x to 0x%08x..."):format(range[1], range[2]))
+    end
+  end
+
   function on.write(e)
     local region = e.region
     erased()
@@ -109,11 +121,9 @@ local function writer(self, args)
                 packed = e.packed, parts = e.parts, wire = 0 }
     if #args.diff_with > 0 and e.parts then
       local n = w.changed
-      screen:print(("Reflashing %d changed sector%s at 0x%08x..."):format(n, n == 1 and "" or "s", region.address))
+      screen:print(("Reflashing %d changed sector%s at 0x%08x..."):format(n, n == 1 and "" or "s", e.erase_from))
     end
-    if not args.erase_all then
-      screen:print(("Flash will be erased from 0x%08x to 0x%08x..."):format(e.erase_from, e.erase_to))
-    end
+    tell_erase(e)
     screen:stage()
     if e.packed then screen:print(("Compressed %d bytes to %d..."):format(region.size, e.packed)) end
     w.bar = screen:bar()
