@@ -257,8 +257,6 @@ M["write-flash"] = function(self, args)
     tell_size(self, chip, args)
     local compress = nil
     if args.compress then compress = true elseif args.no_compress then compress = false end
-    local files = 0
-    for _, r in ipairs(regions) do files = files + r.size end
     chip:flash(regions, {
       flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
       spi_connection = args.spi_connection, compress = compress, erase_all = args.erase_all, encrypt = args.encrypt,

@@ -5,6 +5,8 @@ local M = {}
 M.__index = M
 
 local BAR = 30                             -- cells of a progress bar
+local LEAST_BAR = 5
+local BRACKETS = 5                         -- and spaces around a bar, and the cursor
 local REDRAW = 0.05                        -- seconds between two pictures of a bar on a terminal
 
 local function term()
@@ -107,11 +109,13 @@ function M:finish()
   for _, line in ipairs(kept) do self:print(line) end
 end
 
-local function picture(share)
-  local full = math.floor(BAR * share)
-  if full >= BAR then return ("="):rep(BAR) end
-  if full == 0 then return (" "):rep(BAR) end
-  return ("="):rep(full - 1) .. ">" .. (" "):rep(BAR - full)
+-- The bar between its brackets, as many cells wide; nothing where there is no room for one.
+local function picture(share, cells)
+  if cells < LEAST_BAR then return "" end
+  local full = math.floor(cells * share)
+  if full >= cells then return ("[%s] "):format(("="):rep(cells)) end
+  if full == 0 then return ("[%s] "):format((" "):rep(cells)) end
+  return ("[%s>%s] "):format(("="):rep(full - 1), (" "):rep(cells - full))
 end
 
 --- A progress bar: function(prefix, done, total), to be called as often as one likes.
@@ -130,7 +134,11 @@ function M:bar()
     end
     if complete and last_percent == 100 then return end
     last_percent = percent
-    local line = ("%s [%s] %5.1f%% %d/%d bytes... "):format(prefix, picture(share), share * 100, done, total)
+    local numbers = ("%5.1f%% %d/%d bytes... "):format(share * 100, done, total)
+    -- A line that is wider than the terminal could not be drawn in place.
+    local cells = self.smart and math.min(BAR, self.width() - #prefix - #numbers - BRACKETS) or BAR
+    local line = ("%s %s%s"):format(prefix, picture(share, cells), numbers)
+    if self.smart and #line >= self.width() then line = numbers:match "^ *[%d.]+%% " end
     -- The percentage once more as version 4 wrote it: programs look for either.
     if not self.smart then return self:print(("%s(%d %%)"):format(line, percent)) end
     self.out:write("\r\27[K", line)
@@ -144,7 +152,7 @@ local function hex(data)
   return (data:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 
-local function dump(self, data)
+local function dump(data)
   if #data <= 16 then return hex(data) end
   local lines = {}
   for at = 1, #data, 16 do
@@ -152,20 +160,27 @@ local function dump(self, data)
     lines[#lines + 1] = ("    %s %s | %s"):format(("%-16s"):format(hex(row:sub(1, 8))),
       ("%-16s"):format(hex(row:sub(9))), (row:gsub("[^\32-\126]", ".")))
   end
-  return "\n" .. table.concat(lines, "\n"), self
+  return "\n" .. table.concat(lines, "\n")
 end
 
---- A packet, as esp.core.link traces it.
+--- A packet, as esp.core.link traces it: what stands on the line, and what it means.
 function M:packet(p)
-  local data = p.data or ""
-  local function trace(text) self:print(("TRACE +%.3f   %s"):format(p.dt or 0, text)) end
-  if p.dir == "tx" then
-    trace(("--- Cmd %s (0x%02x) | data_len %d | checksum 0x%02x ---"):format(p.name or "?", p.op or 0, p.len or #data,
-                                                                            p.checksum or 0))
-    trace(("Write %d bytes: %s"):format(#data, (dump(self, data))))
-  else
-    trace(("Read %d bytes: %s"):format(#data, (dump(self, data))))
-    trace(("Received full packet: %s"):format((dump(self, data))))
+  local function trace(form, ...) self:print(("TRACE +%.3f   %s"):format(p.dt or 0, form:format(...))) end
+  local function bytes(what, n, data) trace("%-20s %s", what:format(n), dump(data)) end
+  local data, sent = p.data or "", p.dir == "tx"
+  local packet = data
+  if p.op then packet = ("<BBI2I4"):pack(sent and 0 or 1, p.op, p.len, p.checksum or p.value) .. data end
+  local frame = require "esp.core.slip".encode(packet)
+  if sent then
+    trace("--- Cmd %s (0x%02x) | data_len %d | checksum 0x%02x | data %s ---", p.name or "?", p.op or 0, p.len or #data,
+          p.checksum or 0, dump(data))
+    return bytes("Write %d bytes:", #frame, frame)
+  end
+  bytes("Read %d bytes:", #frame, frame)
+  bytes("Received full packet:", 0, packet)
+  if p.op then
+    trace("--- Answer to %s (0x%02x) | data_len %d | value 0x%08x | data %s ---", p.name, p.op, p.len, p.value,
+          dump(data))
   end
 end
 
