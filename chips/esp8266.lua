@@ -25,8 +25,8 @@ return {
   },
   rom = {
     status_bytes = 2, attach = false, attach_legacy_word = false, params = false, deflate = false, md5 = false,
-    read_slow = false, change_baud = false, encrypted_word = false, encrypted_write = false, sdm_baud = false,
-    erase_quirk = "head_sectors", flash_block = 0x400, ram_block = 0x1800, usb_block = 0x1800,
+    read_slow = false, change_baud = false, divider_baud = true, sdm_baud = false,
+    encrypted_word = false, encrypted_write = false, erase_quirk = "head_sectors", flash_block = 0x400, ram_block = 0x1800, usb_block = 0x1800,
   },
   spi = { base = SPI, usr = 0x1C, usr1 = 0x20, usr2 = 0x24, w0 = 0x40, addr_msb = true },
   uart = { base = UART, clkdiv = UART + 0x14, date = UART + 0x78 },

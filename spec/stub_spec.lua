@@ -81,6 +81,7 @@ local function connect(o, more)
   local told = {}
   local options = { port = near, env = {}, config = config.from_text(CONFIG), after = "no-reset-stub",
                     before = "no-reset",
+                    stub = "stubs/esp32.json",      -- named, so that it is asked what it can
                     on_event = function(e) told[#told + 1] = e end }
   for k, v in pairs(more or {}) do options[k] = v end
   return esp.connect(options), told

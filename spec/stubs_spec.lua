@@ -32,4 +32,16 @@ describe("the kept stub", function()
       end)
     end
   end
+
+  it("tells beforehand what it answers to CAPABILITIES", function()
+    local sim = require "esp.sim"
+    for _, id in ipairs { "esp32c3", "esp32", "esp8266", "esp32p4" } do
+      local board <close> = sim.new { chip = id }
+      local chip <close> = require("esp").connect { port = board:port(), stub = "ours" }
+      local _, body = chip:command(0xF0, "")
+      local file = chips.for_revision(chip.data.stub.files, chip.revision_number or 0)
+      local told = load_stub(file and file.name or id).capabilities
+      assert.equal(body, ("<I4I4I4I4"):pack(table.unpack(told)), id)
+    end
+  end)
 end)

@@ -1,5 +1,6 @@
 -- json.lua ELF OUT.json: the segments of a stub in the JSON form that the public tools read.
--- Form: esptool, "Flasher Stub": base64 of text and data, their addresses, entry, start of the cleared data.
+-- Form: esptool, "Flasher Stub": base64 of text and data, their addresses, entry, start of the cleared data. Ours tell
+-- in `capabilities` what CAPABILITIES answers (doc/stub-protocol.md), so that who has loaded one need not ask.
 local elf_name, out_name = ...
 local f <close> = assert(io.open(elf_name, "rb"))
 local elf = f:read "a"
@@ -35,8 +36,22 @@ local function base64(bytes)
   return table.concat(out)
 end
 
+-- The constant words that a symbol of this name stands for; the compiler adds a number to names within functions.
+local function words_of(wanted)
+  local symbols, names = by_name[".symtab"], by_name[".strtab"]
+  for at = symbols.offset + 1, symbols.offset + symbols.size, 16 do
+    local name, value, size, _, _, index = ("<I4I4I4BBI2"):unpack(elf, at)
+    if ("z"):unpack(elf, names.offset + name + 1):gsub("[.$]%d+$", "") == wanted then
+      local s, list = section(index), {}
+      for i = 0, size - 4, 4 do list[#list + 1] = ("<I4"):unpack(elf, s.offset + value - s.addr + i + 1) end
+      return list
+    end
+  end
+end
+
 local function content(s) return elf:sub(s.offset + 1, s.offset + s.size) end
 local text, data, bss = by_name[".text"], by_name[".data"], by_name[".bss"]
 local o <close> = assert(io.open(out_name, "wb"))
-o:write(('{"entry": %d, "text": "%s", "text_start": %d, "data": "%s", "data_start": %d, "bss_start": %d}\n'):format(
-  entry, base64(content(text)), text.addr, base64(content(data)), data.addr, bss.addr))
+o:write(('{"entry": %d, "text": "%s", "text_start": %d, "data": "%s", "data_start": %d, "bss_start": %d, '
+  .. '"capabilities": [%s]}\n'):format(entry, base64(content(text)), text.addr, base64(content(data)), data.addr,
+                                       bss.addr, table.concat(assert(words_of "can"), ", ")))

@@ -177,7 +177,8 @@ local CHIP = record {
   rom = record {
     status_bytes = within(2, 4), attach = flag, attach_legacy_word = flag, params = flag, deflate = flag, md5 = flag,
     read_slow = flag, change_baud = flag, sdm_baud = flag, encrypted_word = flag, encrypted_write = flag,
-    sdc = optional(flag), at_once = optional(flag), erase_quirk = optional(behaviour "head_sectors"),
+    sdc = optional(flag), at_once = optional(flag), divider_baud = optional(flag),
+    erase_quirk = optional(behaviour "head_sectors"),
     deflate_tail = optional(behaviour "window"), reserved = optional(list(within(0x15, 31), 1)),
     flash_block = block_size, ram_block = block_size, usb_block = block_size,
   },

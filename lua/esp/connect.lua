@@ -82,7 +82,7 @@ function establish(chip, o)
   chip.status_bytes = chip.stub and 2 or data.rom.status_bytes
   chip.session = chip.session + 1
   chip.attached, chip.described, chip.crystal_mhz = nil, nil, nil
-  chip.stub_can, chip.flash_powered = nil, nil
+  chip.stub_can, chip.flash_powered, chip.fuses = nil, nil, {}
   foresight.look(chip, foresight.connecting(chip, o))
   chip:settle()
   local running = chip.stub

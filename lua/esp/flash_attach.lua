@@ -232,19 +232,31 @@ function M.detect_size(chip, state)
   return ok and told or nil
 end
 
-local function set_params(chip, size)
-  if not (chip.stub or chip.data.rom.params) then return end
-  util.command(chip, "setting the flash size", SPI_SET_PARAMS,
-    ("<I4I4I4I4I4I4"):pack(0, size, util.BLOCK64, util.SECTOR, PAGE, STATUS_MASK))
-  chip.flash_state.params = size
+--- Tell the loader the size of flash, where it wants to know it.
+-- @param request as set_size gave it
+function M.set_params(chip, request)
+  util.command(chip, "setting the flash size", request.op, request.data)
+  M.params_set(chip, request)
+end
+
+--- The loader has been told the size of flash.
+function M.params_set(chip, request)
+  chip.flash_state.params = request.size
+end
+
+local function params_request(chip, size)
+  if not (chip.stub or chip.data.rom.params) then return nil end
+  return { op = SPI_SET_PARAMS, size = size,
+           data = ("<I4I4I4I4I4I4"):pack(0, size, util.BLOCK64, util.SECTOR, PAGE, STATUS_MASK) }
 end
 
 --- Tell the loader the size of flash and settle what is put into the image header.
 -- @param wanted "keep" (the default), "detect", a size of this chip ("4MB") or bytes
+-- @param later true: whoever calls this sends it on, see `request`
 -- @return { header = name for the image header or nil, limit = bytes that writing must stay below or nil,
---   size = bytes told to the loader or nil }
+--   size = bytes told to the loader or nil, request = what is still to be sent by set_params, or nil }
 -- @raise bad_argument, flash_size_unknown (detecting in secure download mode)
-function M.set_size(chip, wanted, opts)
+function M.set_size(chip, wanted, opts, later)
   local state = chip.flash_state
   wanted = wanted or "keep"
   local result = {}
@@ -277,7 +289,8 @@ function M.set_size(chip, wanted, opts)
   if wanted ~= "keep" and state.size then result.limit = math.min(state.size, result.size) end
   if wanted == "detect" and not state.size then result.limit = nil end
   if result.size then
-    set_params(chip, result.size)
+    result.request = params_request(chip, result.size)
+    if result.request and not later then M.set_params(chip, result.request) end
     if result.size > ROM_LIMIT and not (chip.stub and chip.data.flash.big == "stub") then
       util.note(chip, opts, "flash_beyond_16mb", "only the first 16 MB of flash can be reached"
         .. (chip.data.flash.big and " without the stub" or " on this chip"))

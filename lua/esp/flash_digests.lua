@@ -42,17 +42,23 @@ local function ask(chip, address, size, unit)
 end
 
 -- Digests of pieces in several places, asked for in one go.
-local function ask_pieces(chip, addresses)
+-- @param first { op =, data = } that goes before, or nil
+local function ask_pieces(chip, addresses, first)
   local list, link = {}, chip.link
   local seconds = util.timeout(chip, "md5_timeout_per_mb", PIECE)
+  local function accepted(op)
+    local reply = util.raise("digests of flash", nil, link:receive(seconds))
+    if reply.op ~= op or #reply.body ~= 2 or reply.body:byte(1) ~= 0 then
+      fail { code = "bad_reply", message = "digests of flash: refused, or a damaged answer" }
+    end
+  end
+  if first then util.raise("digests of flash", nil, link:send(first.op, first.data)) end
   for _, address in ipairs(addresses) do
     util.raise("digests of flash", nil, link:send(DIGESTS, ("<I4I4I4"):pack(address, PIECE, PIECE)))
   end
+  if first then accepted(first.op) end
   for i, address in ipairs(addresses) do
-    local reply = util.raise("digests of flash", nil, link:receive(seconds))
-    if reply.op ~= DIGESTS or #reply.body ~= 2 or reply.body:byte(1) ~= 0 then
-      fail { code = "bad_reply", message = "digests of flash: refused, or a damaged answer" }
-    end
+    accepted(DIGESTS)
     list[i] = collect(chip, address, PIECE, PIECE, seconds)[1]
   end
   return list
@@ -83,32 +89,41 @@ local function compare(chip, job, first, last)
   return runs
 end
 
--- Whether any of a few pieces of flash is what the file has there: otherwise it is another program.
-local function related(chip, job, size)
+--- Look at a few places of what files are to replace: a file of which nothing is there is another program. Sets
+-- job.related of those that are large enough to be worth it.
+-- @param jobs list of those of M.needed
+-- @param first { op =, data = } that goes before, in the same go; or nil
+-- @return whether all of it was answered, which has to be taken for not done otherwise
+function M.look(chip, jobs, first)
   local places, addresses = {}, {}
-  for i = 1, PROBED do
-    places[i] = size * (2 * i - 1) // (2 * PROBED) // PIECE * PIECE
-    addresses[i] = job.address + places[i]
+  for _, job in ipairs(jobs) do
+    local size = job.payload:size()
+    for i = 1, size >= WORTH and PROBED or 0 do
+      local at = size * (2 * i - 1) // (2 * PROBED) // PIECE * PIECE
+      places[#places + 1], addresses[#addresses + 1] = { job, at }, job.address + at
+    end
   end
-  local ok, found = pcall(ask_pieces, chip, addresses)
-  if not ok then                           -- looking at all of it is always right
+  if #places == 0 then return false end
+  local ok, found = pcall(ask_pieces, chip, addresses, first)
+  if not ok then                           -- comparing all of it is always right
     if not (fail.is(found) and util.line_fault(found)) then error(found, 0) end
     require("esp.flash_repair").resync(chip)
-    return true
+    return false
   end
-  for i, at in ipairs(places) do
-    if found[i] == file_digest(job.payload, at, PIECE) then return true end
+  for i, place in ipairs(places) do
+    local job, at = table.unpack(place)
+    job.related = job.related or found[i] == file_digest(job.payload, at, PIECE)
   end
-  return false
+  return true
 end
 
 --- What of a file has to be written.
--- A few places are looked at first: when nothing of them is there, it is another program, and all is written.
--- @param job { payload =, address = a sector's, before = bytes of the payload that are not the file's }
+-- @param job { payload =, address = a sector's, before = bytes of the payload that are not the file's, related = false
+--   when it is known that nothing of it is there }
 -- @return list of { first, last }, empty when all is there; nil: write all
 function M.needed(chip, job)
+  if job.related == false then return nil end
   local size = job.payload:size()
-  if size >= WORTH and not related(chip, job, size) then return nil end
   local runs = compare(chip, job, 0, size)
   local first = runs[1]
   if first and first[1] == 0 and first[2] == size then return nil end

@@ -438,11 +438,22 @@ local function prepare_regions(chip, regions, plan, settings, opts)
   end
 end
 
+-- Tells the loader the size of flash, and where that is to be known looks for what flash holds already, in one go.
+local function look_ahead(chip, plan, request)
+  local jobs = {}
+  for _, r in ipairs(plan.regions) do
+    if plan.by_sectors and not plan.old[r] and not plan.jobs[r].encrypted then jobs[#jobs + 1] = plan.jobs[r] end
+  end
+  local told = digests.look(chip, jobs, request)
+  if request and told then attach.params_set(chip, request) elseif request then attach.set_params(chip, request) end
+end
+
 --- Everything that can be known before anything is written.
 local function prepare(chip, regions, opts)
   input.check_overlap(regions, util.SECTOR)
   checks.encrypt_if_on(chip, regions)
-  require("esp.foresight").look(chip, require("esp.identity").protect_below)
+  local foresight = require "esp.foresight"
+  foresight.look(chip, foresight.writing)
   util.again(chip, 3, checks.run, chip, regions, opts)
   chip.known = nil
   local plan = options(chip, opts, regions)
@@ -456,10 +467,11 @@ local function prepare(chip, regions, opts)
   prepare_regions(chip, early, plan, nil, opts)
   compress_meanwhile(early, plan, opts)
   attach.ready(chip, opts)
-  local size = attach.set_size(chip, opts.flash_size, opts)
+  local size = attach.set_size(chip, opts.flash_size, opts, true)
   checks.fits(regions, size.limit, size.capped and "flash beyond 16 MB cannot be reached this way" or nil)
   if opts.erase_all then util.again(chip, 3, checks.erasable, chip, opts) end
   prepare_regions(chip, late, plan, checks.header_settings(chip, opts, size.header), opts)
+  look_ahead(chip, plan, size.request)
   return plan
 end
 

@@ -4,6 +4,7 @@
 local batch = require "esp.batch"
 local fail = require "esp.error"
 local identity = require "esp.identity"
+local loader = require "esp.loader"
 local M = {}
 
 local READ_REG = 0x0A
@@ -16,7 +17,8 @@ local AT_ONCE = batch.FIFO // LENGTH - 1  -- so that a ROM which is at work lose
 function M.connecting(chip, o)
   return function(probe)
     identity.revision(probe)
-    identity.link_in_use(probe)
+    for _, entry in ipairs(chip.data.uart.link_in_use or {}) do probe:read_reg(entry.address) end
+    M.writing(probe)
     if not o.no_stub then
       local stub, flash = chip.data.stub, require "esp.flash_attach"
       identity.flash_type(probe)
@@ -24,8 +26,14 @@ function M.connecting(chip, o)
       flash.efuse_pads(probe)
       flash.power_conditions(probe)
     end
-    if o.baud > chip.baud then require "esp.loader".rate_to_ask(probe, o.baud) end
+    if o.baud > chip.baud then loader.rate_to_ask(probe, o.baud) end
   end
+end
+
+--- What the checks before writing flash ask.
+function M.writing(probe)
+  identity.protect_below(probe)
+  identity.flash_encryption(probe)
 end
 
 -- The registers that are asked for.
@@ -33,7 +41,7 @@ local function addresses_of(chip, questions)
   local list, seen = {}, {}
   local probe = { data = chip.data, baud = chip.baud }
   function probe.read_reg(_, address)
-    if not seen[address] then
+    if not seen[address] and not (chip.fuses and chip.fuses[address]) then
       seen[address] = true
       list[#list + 1] = address
     end
@@ -51,8 +59,8 @@ local function takes_several(chip)
 end
 
 --- Ask, and put the answers into chip.known, where chip:read_reg finds them. Whoever calls this clears it soon:
--- registers change. Does nothing where commands have to wait for each other; what goes wrong is left to whoever asks
--- one by one.
+-- registers change. Those of eFuses do so only when something is written there: they are kept in chip.fuses until then.
+-- Does nothing where commands have to wait for each other; what goes wrong is left to whoever asks one by one.
 -- @param questions function(probe), which reads registers of a chip
 function M.look(chip, questions)
   chip.known = nil
@@ -72,6 +80,9 @@ function M.look(chip, questions)
     for i, result in ipairs(results) do known[addresses[first + i - 1]] = result.value end
   end
   chip.known = known
+  for address, value in pairs(known) do
+    if chip.fuses and loader.is_efuse(chip, address) then chip.fuses[address] = value end
+  end
 end
 
 return M

@@ -71,9 +71,23 @@ end
 -- @param address multiple of 4
 function M:read_reg(address)
   check_address(address, 2)
-  local known = self.known and self.known[address]
+  local known = self.known and self.known[address] or self.fuses and self.fuses[address]
   if known then return known end
   return (self:command(OP.READ_REG, ("<I4"):pack(address), { what = ("reading 0x%08X"):format(address) }))
+end
+
+local EFUSE_REGISTERS = 0x200             -- bytes of what there is for eFuses, on every chip
+
+--- Whether an address is that of a register for eFuses.
+function M.is_efuse(chip, address)
+  local base = chip.data.efuse.base
+  return address >= base and address < base + EFUSE_REGISTERS
+end
+
+-- What a write makes uncertain.
+local function forget(chip, address)
+  chip.known = nil
+  if chip.fuses and M.is_efuse(chip, address) then chip.fuses = {} end
 end
 
 -- One entry of a WRITE_REG packet.
@@ -94,14 +108,14 @@ function M:write_reg(address, value, mask, delay_us, delay_after_us)
     -- The delay belongs to a second write, which changes nothing: no bit of the UART's date register.
     data = data .. entry(self.data.uart.date, 0, 0, delay_after_us)
   end
-  self.known = nil
+  forget(self, address)
   self:command(OP.WRITE_REG, data, { what = ("writing 0x%08X"):format(address) })
 end
 
 --- Write several words, many in one packet.
 -- @param list of { address, value, mask, delay_us }
 function M:write_regs(list)
-  self.known = nil
+  for _, e in ipairs(list) do forget(self, e[1]) end
   for first = 1, #list, WRITES_IN_A_PACKET do
     local packet = {}
     for i = first, math.min(first + WRITES_IN_A_PACKET - 1, #list) do
@@ -129,7 +143,10 @@ function M:exchanges(list)
   local commands, results = {}, {}
   for _, e in ipairs(list) do
     local packet = {}
-    for i, w in ipairs(e[1]) do packet[i] = entry(table.unpack(w, 1, 4)) end
+    for i, w in ipairs(e[1]) do
+      packet[i] = entry(table.unpack(w, 1, 4))
+      forget(self, w[1])
+    end
     commands[#commands + 1] = { OP.WRITE_REG, table.concat(packet) }
     for _, address in ipairs(e[2]) do commands[#commands + 1] = { OP.READ_REG, ("<I4"):pack(address) } end
   end

@@ -75,7 +75,10 @@ function M.built_in(chip)
   local file = chips.for_revision(chip.data.stub.files, not chip.sdm and chip.revision_number or 0)
   local name = ("stubs/%s.json"):format(file and file.name or chip.id)
   local text = require "esp.core.pack".read(name)
-  return text and M.parse(text, name) or nil
+  if not text then return nil end
+  local stub = M.parse(text, name)
+  stub.capabilities = require "esp.json".decode(text).capabilities
+  return stub
 end
 
 --- A stub from a file.
@@ -138,19 +141,25 @@ function M.choose(chip, o)
   return nil
 end
 
---- What the stub that answers can do beyond the public protocol. Sets chip.stub_can.
-function M.recognise(chip)
-  chip.stub_can, chip.flash_block = nil, BLOCK_PLAIN
-  if chip.usb_mode == "otg" then chip.flash_block = math.min(BLOCK_PLAIN, chip.data.rom.usb_block or 0x800) end
-  local version, body = chip.link:command(CAPABILITIES, "", { timeout = chip.config.timeout, status = 2 })
-  if not version or version < 1 or #body < 16 then return end
-  local bits, credit, block, window = ("<I4I4I4I4"):unpack(body)
-  local can = { version = version, credit = credit, block = block, window_bytes = window }
+-- Keeps what a stub can do beyond the public protocol.
+local function keep_abilities(chip, bits, credit, block, window)
+  local can = { credit = credit, block = block, window_bytes = window }
   for name, bit in pairs(BITS) do can[name] = bits & bit ~= 0 end
   can.window = can.window and can.crc and credit >= LEAST_CREDIT and block >= BLOCK
   can.ahead_block = BLOCK
   chip.stub_can = can
   chip.link:set_guard(can.crc)
+end
+
+--- What the stub that answers can do beyond the public protocol: asked of it, unless it is one of ours that has just
+-- been loaded. Sets chip.stub_can.
+-- @param stub as built_in gives it, or nil
+function M.recognise(chip, stub)
+  chip.stub_can, chip.flash_block = nil, BLOCK_PLAIN
+  if chip.usb_mode == "otg" then chip.flash_block = math.min(BLOCK_PLAIN, chip.data.rom.usb_block or 0x800) end
+  if stub and stub.capabilities then return keep_abilities(chip, table.unpack(stub.capabilities)) end
+  local version, body = chip.link:command(CAPABILITIES, "", { timeout = chip.config.timeout, status = 2 })
+  if version and version >= 1 and #body >= 16 then keep_abilities(chip, ("<I4I4I4I4"):unpack(body)) end
 end
 
 -- How a chip is made to jump to an address.
@@ -234,7 +243,7 @@ function M.run(chip, stub, one_by_one)
   chip.stub, chip.status_bytes = true, 2
   chip.link:set_status_bytes(2)
   if more then more() end
-  M.recognise(chip)
+  M.recognise(chip, stub)
   return true
 end
 

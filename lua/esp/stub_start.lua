@@ -11,6 +11,9 @@ local SLOWER = { 921600, 460800, 230400, 115200 }
 -- What a ROM is raised to unasked. They run at the crystal's rate and fetch each byte by an interrupt: at twice this
 -- rate that of the ESP32 loses some.
 local UPLOAD_BAUD = 921600
+local WRITE_REG = require "esp.loader".OP.WRITE_REG
+local WHOLE_DIVIDER = 0xFFFFF
+local HEARD = 0.06                        -- seconds in which an answer has arrived
 local LATE = { timeout = true, bad_reply = true, checksum = true, no_sync = true }   -- the line's faults
 
 -- The ROM did not come back at the new rate: reach it at the old one, by a reset where there are lines for it.
@@ -31,9 +34,26 @@ end
 
 -- The rate at which the ROM is to take the stub; nil: it stays.
 local function upload_rate(chip, o)
-  local rate = o.upload_baud or chip.port:info().has_baud and math.min(o.baud, UPLOAD_BAUD)
-  if not rate or rate <= chip.baud or chip.usb_mode or not chip.data.rom.change_baud or o.slow_rom then return nil end
-  return rate
+  local rate, rom = o.upload_baud or chip.port:info().has_baud and math.min(o.baud, UPLOAD_BAUD), chip.data.rom
+  if not rate or rate <= chip.baud or chip.usb_mode or o.slow_rom then return nil end
+  -- Without a command for it, only where a reset brings the ROM back.
+  return (rom.change_baud or rom.divider_baud and chip.resets) and rate or nil
+end
+
+-- Changes the rate of a ROM that has no command for it, by the register from which its UART takes it. The answer comes
+-- at the new rate already: what arrives of it tells that all of ours has been received.
+local function set_divider(chip, rate)
+  local register = chip.data.uart.clkdiv
+  local divider = ((chip:read_reg(register) & WHOLE_DIVIDER) * chip.baud + rate // 2) // rate
+  fail.check(nil, nil, chip.link:send(WRITE_REG, ("<I4I4I4I4"):pack(register, divider, 0xFFFFFFFF, 0)))
+  synchronise.listen(chip.port, HEARD)
+  chip:set_port_baud(rate)
+  chip.link:flush()
+end
+
+local function set_rom_rate(chip, rate, first)
+  if not chip.data.rom.change_baud then return set_divider(chip, rate) end
+  chip:set_baud(rate, first)
 end
 
 -- Attaching flash is tried, no more: a stub finds out itself whether it answers.
@@ -51,7 +71,7 @@ local function prepare_rom(chip, o)
   local together = rate and require "esp.batch".rom_takes_several(chip)
   if not together then attach_flash(chip, op, data) end
   if not rate then return end
-  local ok, e = pcall(chip.set_baud, chip, rate, together and { op, data } or nil)
+  local ok, e = pcall(set_rom_rate, chip, rate, together and { op, data } or nil)
   if not ok and not (fail.is(e) and LATE[e.code]) then error(e, 0) end
   if ok and chip.link:sync(NEW_RATE) then return end
   o.slow_rom = true

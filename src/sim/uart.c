@@ -20,14 +20,21 @@ void sim_uart_init(struct sim_uart *u, const struct sim_uart_layout *at, struct 
   *u = (struct sim_uart){.at = *at, .chip = chip};
 }
 
+/* The divider's sixteenths, which the ESP8266 does not have. */
+static uint32_t sixteenths_of(const struct sim_uart *u, uint32_t clkdiv) {
+  return u->at.layout == SIM_UART_ESP8266 ? 0 : clkdiv >> 20 & 0xF;
+}
+
 double sim_uart_baud(const struct sim_uart *u) {
-  double divider = (u->clkdiv & 0xFFFFF) + (u->clkdiv >> 20 & 0xF) / 16.0;
+  double divider = (u->clkdiv & 0xFFFFF) + sixteenths_of(u, u->clkdiv) / 16.0;
   return divider < 1 ? u->at.clock : u->at.clock / divider;
 }
 
 void sim_uart_divide(struct sim_uart *u, double clock, double baud) {
   double sixteenths = baud >= 1 ? clock * 16 / baud : 0;
   uint32_t n = sixteenths >= 16 && sixteenths < 16777216.0 ? (uint32_t)sixteenths : 16;
+  if (u->at.layout == SIM_UART_ESP8266)
+    n = (n + 8) & ~15u;
   u->clkdiv = u->clkdiv_written = (n >> 4 & 0xFFFFF) | (n & 0xF) << 20;
 }
 
