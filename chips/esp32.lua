@@ -181,7 +181,7 @@ return {
     registers = { [0x3FF5F06C] = 2007 << 7 },     -- the oscillator count that makes the ROM see 40 MHz
     sync_value = 0x20120707,
     machine = {
-      id = { 0x40001000, 0x00F01D83 }, reset_cause = { RTC + 0x34, 0, 6 },
+      id = { 0x40001000, 0x00F01D83 }, flash_pad = 0x3FF49060, reset_cause = { RTC + 0x34, 0, 6 },
       interrupts = { kind = "direct", matrix = 0x3FF00104, sources = { uart0 = 34 } },
       cache = {
         kind = "table", base = 0x3FF10000, windows = { { 0x3F400000, 0 }, { 0x40000000, 64 } },

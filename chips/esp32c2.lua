@@ -118,7 +118,7 @@ return {
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 12 }, unaligned = true, mirrors = { { 0x3FF00000, 0x3FF50000, 0x40040000 } },
       memory = { { 0x3FCE0000, 0x3FCE1000 } },        -- the ROM reads behind a structure at the end of its memory
-      reset_cause = { RTC + 0x30, 0, 6 },
+      reset_cause = { RTC + 0x30, 0, 6 }, flash_pad = 0x60009040,
       interrupts = {
         kind = "matrix", matrix = 0x600C2000, enable = 0xB8, priority = 0xC8, threshold = 0x148, sources = { uart0 = 17 },
       },
@@ -139,6 +139,7 @@ return {
     },
     core = "rv32imc", systimer = 0x60023000,
     peripherals = { { 0x60000000, 0x60100000 } },
+    unclaimed = { { 0x400C0000, 0x400C1000 }, { 0x50000000, 0x50001000 } },  -- by what esptool's tests do on boards
     boot_baud = 115200, boot_crystal = 40, crystal = 26, mac = "08:3a:8d:12:34:56", revision = 100, api_version = 1,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {

@@ -142,6 +142,7 @@ return {
   sim = {
     core = "rv32imc", systimer = 0x60023000,
     peripherals = { { 0x60000000, 0x600FE000 } },
+    unclaimed = { { 0x400C0000, 0x400C1000 } },  -- by what esptool's tests do on boards
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:12:34:56", revision = 4, api_version = 3,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {
@@ -162,7 +163,7 @@ return {
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 5 }, unaligned = true, mirrors = { { 0x3FF00000, 0x3FF20000, 0x40040000 } },
       memory = { { 0x3FCE0000, 0x3FCE1000 } },        -- the ROM reads behind a structure at the end of its memory
-      reset_cause = { RTC + 0x38, 0, 6 },
+      reset_cause = { RTC + 0x38, 0, 6 }, flash_pad = 0x60009040,
       interrupts = {
         kind = "matrix", matrix = 0x600C2000, enable = 0x104, priority = 0x114, threshold = 0x194,
         sources = { uart0 = 21, usj = 26 },

@@ -135,7 +135,7 @@ return {
   sim = {
     encryption = { base = 0x60002300, control = 0x60095000 },
     machine = {                                     -- what its ROM needs to run
-      id = { 0x40000010, 23 }, unaligned = true, reset_cause = { 0x600B0410, 0, 5 }, strap = 0x60091000,
+      id = { 0x40000010, 23 }, unaligned = true, flash_pad = 0x60090054, reset_cause = { 0x600B0410, 0, 5 }, strap = 0x60091000,
       memory = { { 0x40040000, 0x40050000, kind = "mask" }, { 0x20800000, 0x20803000, kind = "registers" }, { 0x3FCE0000, 0x3FCE1000 },
                  { 0x40860000, 0x40861000 } },
       interrupts = { kind = "clic", matrix = 0x60010000, control = 0x20800000, sources = { uart0 = 47 } },
@@ -170,6 +170,7 @@ return {
     },
     core = "rv32imac", systimer = 0x6000A000,
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
+    unclaimed = { { 0x400C0000, 0x400C1000 } },  -- by what esptool's tests do on boards
     boot_baud = 115200, crystal = 48, mac = "d0:cf:13:12:34:56", revision = 100, api_version = 2,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {

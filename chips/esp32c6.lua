@@ -134,7 +134,7 @@ return {
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 13 }, unaligned = true,
       memory = { { 0x40880000, 0x40881000 }, { 0x3FCE0000, 0x3FCE1000 } },   -- read by the ROM for esptool's stub
-      reset_cause = { 0x600B0410, 0, 5 },
+      reset_cause = { 0x600B0410, 0, 5 }, flash_pad = 0x60090078,
       interrupts = {
         kind = "plic", matrix = 0x60010000, control = 0x20001000, enable = 0x0, priority = 0x10, threshold = 0x90,
         sources = { uart0 = 43, usj = 48 },
@@ -164,6 +164,7 @@ return {
     },
     core = "rv32imac", systimer = 0x6000A000,
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
+    unclaimed = { { 0x400C0000, 0x400C1000 } },  -- by what esptool's tests do on boards
     boot_baud = 115200, crystal = 40, mac = "60:55:f9:f7:2c:a2", revision = 1, api_version = 0,
     flash_id = { manufacturer = 0x85, device = 0x2018 },
     log = {

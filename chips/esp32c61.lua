@@ -129,7 +129,7 @@ return {
   sim = {
     encryption = { base = 0x60002300, control = 0x60095000 },
     machine = {                                     -- what its ROM needs to run
-      id = { 0x40000010, 20 }, unaligned = true, reset_cause = { 0x600B0410, 0, 5 }, strap = 0x60091000,
+      id = { 0x40000010, 20 }, unaligned = true, flash_pad = 0x60090050, reset_cause = { 0x600B0410, 0, 5 }, strap = 0x60091000,
       memory = { { 0x20800000, 0x20803000, kind = "registers" }, { 0x3FCE0000, 0x3FCE1000 },
                  { 0x40860000, 0x40861000 } },
       interrupts = { kind = "clic", matrix = 0x60010000, control = 0x20800000, sources = { uart0 = 40 } },
@@ -162,6 +162,7 @@ return {
     },
     core = "rv32imac", systimer = 0x6000A000,
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
+    unclaimed = { { 0x400C0000, 0x400C1000 } },  -- by what esptool's tests do on boards
     boot_baud = 115200, crystal = 40, mac = "b0:cb:d8:12:34:56", revision = 100, api_version = 3,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {

@@ -130,7 +130,7 @@ return {
     machine = {                                     -- what its ROM needs to run
       id = { 0x40000010, 16 }, unaligned = true,
       memory = { { 0x40850000, 0x40851000 } },        -- the ROM reads behind a structure at the end of its memory
-      reset_cause = { 0x600B0410, 0, 5 },
+      reset_cause = { 0x600B0410, 0, 5 }, flash_pad = 0x60090050,
       interrupts = {
         kind = "plic", matrix = 0x60010000, control = 0x20001000, enable = 0x0, priority = 0x10, threshold = 0x90,
         sources = { uart0 = 33 },
@@ -166,6 +166,7 @@ return {
     },
     core = "rv32imac", systimer = 0x6000B000,
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
+    unclaimed = { { 0x400C0000, 0x400C1000 } },  -- by what esptool's tests do on boards
     boot_baud = 115200, crystal = 32, mac = "60:55:f9:f7:3e:93", revision = 1, api_version = 0,
     flash_id = { manufacturer = 0x20, device = 0x4016 },
     log = {

@@ -164,6 +164,7 @@ return {
     core = "esp32s3", systimer = 0x60023000,
     -- Nothing is known to be at the second; esptool's stub reads a word there and works on boards.
     peripherals = { { 0x60000000, 0x600FE000 }, { 0x3FFAE000, 0x3FFAF000 } },
+    unclaimed = { { 0x400C0000, 0x400C1000 } },  -- by what esptool's tests do on boards
     boot_baud = 115200, crystal = 40, mac = "7c:df:a1:e0:12:34", revision = 2, api_version = 0,
     flash_id = { manufacturer = 0xEF, device = 0x4017 },
     log = {
@@ -190,7 +191,7 @@ return {
     encryption = { base = 0x600CC000, control = 0x600C004C },
     machine = {
       id = { 0x40001000, 9 }, mirrors = { { 0x3FF00000, 0x3FF20000, 0x40040000 } },
-      reset_cause = { 0x60008038, 0, 6 },
+      reset_cause = { 0x60008038, 0, 6 }, flash_pad = 0x6000907C,
       interrupts = { kind = "direct", matrix = 0x600C2000, sources = { uart0 = 27, usj = 96 } },
       cache = {
         kind = "table", base = 0x600C5000, entries = 512, page = 0x10000, page_mask = 0x3FFF, valid = 0xC000, valid_value = 0,

@@ -145,6 +145,7 @@ static const struct member integers[] = {
     AT(machine.crypto.random[0]),
     AT(machine.crypto.random[1]),
     AT(machine.crypto.random[2]),
+    AT(machine.flash_pad),
     AT(machine.cause_addr),
     AT(machine.cause_lsb),
     AT(machine.cause_width),

@@ -298,7 +298,7 @@ local CHIP = record {
     core = optional(behaviour("rv32imc", "rv32imac", "rv32imafc", "rv32imafc_zc", "rv32imafcb_zc", "lx106", "esp32",
                               "esp32s2", "esp32s3")),
     second_core = optional(list(record { word, word, word }, 1)),
-    peripherals = optional(list(record { word, word }, 1)),
+    peripherals = optional(list(record { word, word }, 1)), unclaimed = optional(list(record { word, word }, 1)),
     encryption = optional(record {
       base = word, control = word, line = optional(within(32, 64)), key_length = optional(field),
     }),
@@ -308,7 +308,7 @@ local CHIP = record {
       memory = optional(list(record {
         word, word, kind = optional(behaviour("ram", "mask", "registers", "flash")),
       }, 1)),
-      reset_cause = record { word, within(0, 31), within(1, 32) },
+      flash_pad = optional(word), reset_cause = record { word, within(0, 31), within(1, 32) },
       interrupts = optional(record {
         kind = behaviour("matrix", "plic", "clic", "direct"), matrix = word, control = optional(word),
         enable = optional(word), priority = optional(word), threshold = optional(word),

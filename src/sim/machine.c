@@ -142,7 +142,7 @@ void sim_machine_reset(struct sim_chip *c, int cause, int mode) {
   sim_cache_reset(&m->cache);
   sim_timg_reset(&m->timg, mode == SIM_BOOT_FLASH);
   sim_crypto_reset(&m->crypto, &l->crypto);
-  c->flash_connected = 1; /* its pads are those that the flash sits at */
+  c->flash_connected = !l->flash_pad; /* its pads are those that the flash sits at */
   c->state = mode == SIM_BOOT_DOWNLOAD ? SIM_STATE_DOWNLOAD : SIM_STATE_APP;
   sim_core_power(c, m->elf.entry);
 }

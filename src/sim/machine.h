@@ -31,6 +31,7 @@ struct sim_machine_layout {
   int elf;                    /* SIM_ELF_... */
   int unaligned;              /* the processor loads and stores at any address */
   uint32_t id_addr, id_value; /* a word that only this chip's ROM has there */
+  uint32_t flash_pad;         /* the flash answers once the ROM has set up this pad; 0: from reset on */
   uint32_t cause_addr;        /* reset cause: width bits from lsb on */
   int cause_lsb, cause_width;
   struct sim_irq_layout irq;
