@@ -93,6 +93,27 @@ describe("write-flash", function()
     bad("will not fit in", "sim:esp32c3", "write-flash", "--force", "-fs", "16MB", "0x3FF000", random)
   end)
 
+  it("writes a damaged image, and says so", function()
+    local image = program.read(HELLO)
+    for i, damage in ipairs { image:sub(1, 100) .. "\0\0" .. image:sub(103), image:sub(1, -100) } do
+      local out = good("sim:esp32c3", "write-flash", "0x0", program.write(path("damaged" .. i), damage))
+      assert.matches("\nWarning: [^\n]*; the ROM would not start it\n", out)
+      assert.matches("\nHash of data verified.\n", out, 1, true)
+    end
+  end)
+
+  it("does not mind settings that no file takes", function()
+    local out = good("sim:esp32h2", "write-flash", "-ff", "80m", "0x10000", zero)
+    assert.matches("\nHash of data verified.\n", out, 1, true)
+    bad("flash frequency '80m' is unknown", "sim:esp32h2", "write-flash", "-ff", "80m", "0",
+        "examples/hello/hello-esp32h2.bin")
+  end)
+
+  it("refuses what lies beyond 16 MB when the size of flash is not known", function()
+    bad("will not fit in 16777216 bytes", "sim:esp32c3?sdm=1", "-c", "esp32c3", "write-flash", "0x1000000", random)
+    bad("do not fit in flash of 16777216", "sim:esp32c3?sdm=1", "-c", "esp32c3", "erase-region", "0x1000000", "4k")
+  end)
+
   it("does not look for a digest in an image of the ESP8266", function()
     local file = program.write(path "esp8266.bin", esp8266_image())
     local out = good("sim:esp8266?flash=" .. path "esp8266.flash", "--no-stub", "write-flash", "-fm", "dout", "0", file)

@@ -209,17 +209,20 @@ end)
 describe("the settings in an image's header", function()
   it("are known by name", function()
     local c = chip "esp32c3"
-    assert.is_nil(checks.header_settings(c, {}, nil))
-    assert.is_nil(checks.header_settings(c, { flash_mode = "keep", flash_freq = "keep" }, nil))
+    local boot = { { address = 0, size = 100 } }
+    assert.is_nil(checks.header_settings(c, {}, boot))
+    assert.is_nil(checks.header_settings(c, { flash_mode = "keep", flash_freq = "keep" }, boot))
     assert.same({ mode = 2, freq = 0xF, size = 0x20 },
-                checks.header_settings(c, { flash_mode = "dio", flash_freq = "80m" }, "4MB"))
+                checks.header_settings(c, { flash_mode = "dio", flash_freq = "80m" }, boot, "4MB"))
     for _, bad in ipairs { { flash_mode = "opi" }, { flash_freq = "60m" } } do
-      local ok, err = pcall(checks.header_settings, c, bad)
+      bad.lenient = true
+      assert.is_nil(checks.header_settings(c, bad, { { address = 0x10000, size = 100 } }))
+      local ok, err = pcall(checks.header_settings, c, bad, boot)
       assert.is_false(ok)
       assert.equal("bad_argument", err.code)
       assert.matches("keep", err.hint)
     end
-    assert.same({ freq = 0xF }, checks.header_settings(chip "esp32c2", { flash_freq = "60m" }))
+    assert.same({ freq = 0xF }, checks.header_settings(chip "esp32c2", { flash_freq = "60m" }, boot))
   end)
 
   local WANTED = { mode = 0 }

@@ -23,6 +23,7 @@ end
 
 local FILES = {
   boot = boot,
+  boot32 = function() return boot "esp32" end,
   a = function() return fixtures.bytes(3000, 20) end,
   b = function() return fixtures.bytes(9000, 21) end,
   c = c_hex,
@@ -115,6 +116,25 @@ describe("merging files", function()
     local merged = merge { "esp32c3", { 0, "a" }, { flash_mode = "dio" } }
     assert.equal(fixtures.bytes(3000, 20), merged.data)
     assert.matches("doesn't look like an image file", merged.notes[1].text, 1, true)
+  end)
+
+  it("says what it changes, and that a bootloader is for another chip, in esptool's words", function()
+    local function told(case)
+      local t = {}
+      for i, n in ipairs(merge(case).notes) do t[i] = n.text end
+      return t
+    end
+    assert.same({ "Flash parameters set to 0x0220.", "SHA digest in image updated." },
+                told { "esp32", { 0x1000, "boot" }, { flash_mode = "dio", flash_size = "4MB" } })
+    local notes = merge({ "esp32h4", { 0x2000, "boot32" }, { flash_mode = "dio" } }).notes
+    assert.equal("Unexpected chip ID in image. Expected 28 but value was 0. Is this image for a different chip model?",
+                 notes[1].text)
+    assert.equal("warning", notes[1].level)
+  end)
+
+  it("does not mind settings that no file takes", function()
+    assert.equal(3000 + 0x10000, #merge({ "esp32h2", { 0x10000, "a" }, { flash_freq = "80m" } }).data)
+    refused("bad_argument", "flash frequency '80m'", { "esp32h2", { 0, "boot" }, { flash_freq = "80m" } })
   end)
 
   it("says when a chip has no UF2 family", function()

@@ -254,7 +254,8 @@ end
 -- @param wanted "keep" (the default), "detect", a size of this chip ("4MB") or bytes
 -- @param later true: whoever calls this sends it on, see `request`
 -- @return { header = name for the image header or nil, limit = bytes that writing must stay below or nil,
---   size = bytes told to the loader or nil, request = what is still to be sent by set_params, or nil }
+--   size = bytes told to the loader or nil, request = what is still to be sent by set_params, or nil,
+--   reach = ROM_LIMIT where addresses have 24 bits: what is meant for beyond lands at the beginning }
 -- @raise bad_argument, flash_size_unknown (detecting in secure download mode)
 function M.set_size(chip, wanted, opts, later)
   local state = chip.flash_state
@@ -288,16 +289,18 @@ function M.set_size(chip, wanted, opts, later)
   result.limit = result.size
   if wanted ~= "keep" and state.size then result.limit = math.min(state.size, result.size) end
   if wanted == "detect" and not state.size then result.limit = nil end
+  local big = chip.stub and chip.data.flash.big == "stub"
   if result.size then
     result.request = params_request(chip, result.size)
     if result.request and not later then M.set_params(chip, result.request) end
-    if result.size > ROM_LIMIT and not (chip.stub and chip.data.flash.big == "stub") then
+    if result.size > ROM_LIMIT and not big then
       util.note(chip, opts, "flash_beyond_16mb", "only the first 16 MB of flash can be reached"
         .. (chip.data.flash.big and " without the stub" or " on this chip"))
       result.limit = math.min(result.limit or ROM_LIMIT, ROM_LIMIT)
       result.capped = true
     end
   end
+  if not big then result.reach = ROM_LIMIT end
   return result
 end
 

@@ -89,14 +89,23 @@ local function check_revision(chip, region, img)
   end
 end
 
+-- What the ROM would not start.
+local function damaged(chip, region, opts, fault, hint)
+  if opts.lenient then
+    return util.warn(chip, opts, "damaged_image", fault.message .. "; the ROM would not start it",
+                     { region = util.about(region) })
+  end
+  fault.hint, fault.region = hint .. "; " .. FORCE, util.about(region)
+  fail(fault)
+end
+
 --- Chip, revision and soundness of a region that holds an image. Anything else is not looked at.
 local function check_image(chip, region, opts)
   local source = image.reader(region.payload)
   local img, fault, part = image.probe(source, region.name)
   if not img then
     if fault.cut and image.clearly_meant(part, known_header) then
-      fault.hint, fault.region = "the image is not complete; was the file copied whole? " .. FORCE, util.about(region)
-      fail(fault)
+      damaged(chip, region, opts, fault, "the image is not complete; was the file copied whole?")
     end
     return
   end
@@ -104,11 +113,11 @@ local function check_image(chip, region, opts)
   check_revision(chip, region, img)
   local ok, damage = image.check(img, source)
   if not ok and image.clearly_meant(img, known_header) then
-    if not img.checksum_valid then
-      damage.hint, damage.region = "the ROM would not start it; " .. FORCE, util.about(region)
-      fail(damage)
+    if img.checksum_valid then
+      util.warn(chip, opts, "image_digest", damage.message, { region = util.about(region) })
+    else
+      damaged(chip, region, opts, damage, "the ROM would not start it")
     end
-    util.warn(chip, opts, "image_digest", damage.message, { region = util.about(region) })
   end
 end
 
@@ -226,11 +235,18 @@ local function code_of(codes, name, what, chip)
          hint = "one of keep, " .. table.concat(all, ", ") }
 end
 
+local function may_have_header(chip, region)
+  return region.address == chip.data.bootloader_offset and region.size >= HEADER_MIN
+end
+
 --- The codes that the options ask to be put into an image's header.
+-- @param regions what is written or compared
 -- @param size what flash_attach.set_size gave as header, nil keeps
 -- @return { mode =, freq =, size = } with what is to change, or nil when all is kept
-function M.header_settings(chip, opts, size)
-  local new = {}
+function M.header_settings(chip, opts, regions, size)
+  local new, any = {}, not opts.lenient
+  for _, r in ipairs(regions) do any = any or may_have_header(chip, r) end
+  if not any then return nil end
   if opts.flash_mode and opts.flash_mode ~= "keep" then
     new.mode = code_of(image.MODES, opts.flash_mode, "flash mode", chip)
   end
@@ -245,7 +261,7 @@ end
 -- @param settings from header_settings
 -- @return list of patches for the payload, or nil
 function M.header_patches(chip, region, settings, opts)
-  if not settings or region.address ~= chip.data.bootloader_offset or region.size < HEADER_MIN then return nil end
+  if not settings or not may_have_header(chip, region) then return nil end
   local function keep(why)
     util.warn(chip, opts, "header_kept", ("%s: flash settings are not changed, %s"):format(region.name, why))
   end

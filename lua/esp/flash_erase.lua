@@ -129,7 +129,7 @@ function M.region(chip, address, size, opts)
     end
     size = known.limit - address
   end
-  if known.limit then checks.fits({ { name = "erase", address = address, size = math.max(size, 1) } }, known.limit) end
+  checks.fits({ { name = "erase", address = address, size = math.max(size, 1) } }, known.limit or known.reach)
   return run(chip, address, size, opts)
 end
 

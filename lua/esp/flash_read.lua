@@ -223,11 +223,11 @@ function M.verify(chip, address, spec, opts)
   opts = util.with_settings(opts, regions.settings)
   local details, equal = {}, true
   local ok, err = pcall(function()
-    checks.header_settings(chip, opts, nil)
+    checks.header_settings(chip, opts, regions)
     attach.ready(chip, opts)
     local size = attach.set_size(chip, opts.flash_size, opts)
-    checks.fits(regions, size.limit)
-    local settings = checks.header_settings(chip, opts, size.header)
+    checks.fits(regions, size.limit or size.reach)
+    local settings = checks.header_settings(chip, opts, regions, size.header)
     for i, r in ipairs(regions) do
       local patches = checks.header_patches(chip, r, settings, opts)
       if patches then input.prepare(r, { patches = patches }) end

@@ -457,7 +457,7 @@ local function prepare(chip, regions, opts)
   util.again(chip, 3, checks.run, chip, regions, opts)
   chip.known = nil
   local plan = options(chip, opts, regions)
-  checks.header_settings(chip, opts, nil)
+  checks.header_settings(chip, opts, regions)
   -- What does not depend on flash comes first: while its answers are on the way, this machine has time to compress.
   local early, late = {}, {}
   for _, r in ipairs(regions) do
@@ -468,9 +468,10 @@ local function prepare(chip, regions, opts)
   compress_meanwhile(early, plan, opts)
   attach.ready(chip, opts)
   local size = attach.set_size(chip, opts.flash_size, opts, true)
-  checks.fits(regions, size.limit, size.capped and "flash beyond 16 MB cannot be reached this way" or nil)
+  checks.fits(regions, size.limit or size.reach,
+              (size.capped or not size.limit) and "flash beyond 16 MB cannot be reached this way" or nil)
   if opts.erase_all then util.again(chip, 3, checks.erasable, chip, opts) end
-  prepare_regions(chip, late, plan, checks.header_settings(chip, opts, size.header), opts)
+  prepare_regions(chip, late, plan, checks.header_settings(chip, opts, late, size.header), opts)
   look_ahead(chip, plan, size.request)
   return plan
 end
@@ -495,6 +496,7 @@ end
 --   compress (nil: with the stub), erase_all, encrypt, ignore_flash_enc_efuse, force;
 --   skip_flashed, diff_with = list of old files (one per region, or false), trust_flash_content;
 --   full: write all, also the sectors that our stub finds to be right already;
+--   lenient: damaged images are warned of, settings that the chip does not know count where a header takes them;
 --   read_back: compare every byte where the loader has no digest; no_verify: do not compare at all;
 --   for ELF files: min_rev_full, mmu_page_size, ignore_app_descriptor (see esp.inputs);
 --   progress = function(done, total, info) returning false to cancel; on_event = function(event);

@@ -88,10 +88,12 @@ end
 
 --- The region of the bootloader with the flash parameters that are asked for.
 local function set_parameters(region, data, opts, note)
+  -- What nothing is done with may be unknown to the chip: build systems give their settings for every file.
+  if region.address ~= data.bootloader_offset or region.size < 8 then return end
   local new = { mode = code_of(image.MODES, opts.flash_mode, "mode", data),
                 size = code_of(data.flash.sizes, opts.flash_size, "size", data),
                 freq = code_of(data.flash.freqs, opts.flash_freq, "frequency", data) }
-  if next(new) == nil or region.address ~= data.bootloader_offset or region.size < 8 then return end
+  if next(new) == nil then return end
   local magic = region.reader.read(0, 1):byte()
   if magic ~= image.MAGIC then
     return note("warning", "no_image", ("Image file at 0x%x doesn't look like an image file, so not changing any "
@@ -102,10 +104,17 @@ local function set_parameters(region, data, opts, note)
     return note("warning", "no_image", ("Image file at 0x%x is not a valid %s image, so not changing any flash "
       .. "settings."):format(region.address, data.name))
   end
+  if data.image_chip_id and img.chip_id ~= data.image_chip_id then
+    note("warning", "wrong_chip", ("Unexpected chip ID in image. Expected %d but value was %d. Is this image for a "
+      .. "different chip model?"):format(data.image_chip_id, img.chip_id))
+  end
   local sound, damage = image.check(img, region.reader)
   if not sound then note("warning", "damaged", damage.message) end
   local patches, value = image.patch_header(region.reader, img, new)
-  if #patches > 0 then note("info", "parameters", ("Flash parameters set to 0x%04x."):format(value)) end
+  if #patches > 0 then
+    note("info", "parameters", ("Flash parameters set to 0x%04x."):format(value))
+    if img.digest then note("info", "digest", "SHA digest in image updated.") end
+  end
   region.reader = patched(region.reader, patches)
 end
 

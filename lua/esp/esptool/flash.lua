@@ -261,7 +261,8 @@ M["write-flash"] = function(self, args)
       flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
       spi_connection = args.spi_connection, compress = compress, erase_all = args.erase_all, encrypt = args.encrypt,
       ignore_flash_enc_efuse = args.ignore_flash_enc_efuse, skip_flashed = args.skip_flashed,
-      trust_flash_content = args.trust_flash_content, force = args.force, progress = w.progress,
+      trust_flash_content = args.trust_flash_content, force = args.force, lenient = true,
+      progress = w.progress,
     })
     self.hook = nil
   end
@@ -308,8 +309,8 @@ M["verify-flash"] = function(self, args)
     end
     for _, pair in ipairs(args.addr_filename) do
       local _, details = chip:verify(pair[1], as_written(pair[2]), {
-        diff = args.diff, limit = ALL_DIFFERENCES, flash_mode = args.flash_mode, flash_freq = args.flash_freq,
-        flash_size = args.flash_size, spi_connection = args.spi_connection })
+        diff = args.diff, limit = ALL_DIFFERENCES, lenient = true,
+        flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size, spi_connection = args.spi_connection })
       for _, d in ipairs(details) do
         screen:print(("Verifying 0x%x (%d) bytes at 0x%08x in flash against '%s'..."):format(d.size, d.size, d.address,
                                                                                              d.name))
@@ -341,8 +342,13 @@ local function erase(self, chip, args, what, how_long, call)
   tell_attach(self, chip, args.spi_connection)
   tell_all(self, chip, args)
   screen:stage()
-  screen:print(("Erasing %s (this may take a while%s)..."):format(what, how_long))
-  self.hook = function(e) return e.code == "erase" end
+  local told
+  self.hook = function(e)
+    if e.code ~= "erase" then return false end
+    if not told then screen:print(("Erasing %s (this may take a while%s)..."):format(what, how_long)) end
+    told = true
+    return true
+  end
   local done = call { force = args.force, spi_connection = args.spi_connection }
   screen:finish()
   screen:print(("%s erased successfully in %.1f seconds."):format(what:gsub("^%l", string.upper), done.seconds))
