@@ -324,6 +324,19 @@ describe("an archive", function()
     refused("bad_zip", "too many", all, entry(0x20000000))
     refused("bad_zip", "more than 1000 bytes come out", all, entry(1000))
   end)
+
+  it("gives a limited number of bytes, however often its files are asked for", function()
+    local module = require "esp.zip"
+    local limit = module.MAX_BYTES
+    finally(function() module.MAX_BYTES = limit end)
+    local z = open(LARGE)
+    module.MAX_BYTES = 700
+    z:bytes(z:find "b.bin")
+    z:bytes(z:find "b.bin")
+    local err = assert.has_error(function() z:bytes(z:find "b.bin") end)
+    assert.equal("bad_zip", err.code)
+    assert.matches("b.bin: with its 300 bytes those of all files are too many", err.message, 1, true)
+  end)
 end)
 
 -- Seeded; no crash, no hang, nothing but error objects, no memory that the input does not explain.

@@ -322,7 +322,10 @@ local function add_zip(ctx, source, extra)
   for _, entry in ipairs(zip.entries) do
     if not is_junk(entry.name) and entry.size > 0 then entries[#entries + 1] = entry end
   end
-  if #entries == 0 then fail { code = "bad_zip", message = source.name .. ": nothing in it", file = source.name } end
+  if #entries == 0 then
+    fail { code = "bad_zip", message = source.name .. ": nothing in it that could be written", file = source.name,
+           hint = "a build folder with its flasher_args.json, or files that need no address, are expected" }
+  end
   for _, entry in ipairs(entries) do
     add_source(ctx, nil, from_bytes(zip:bytes(entry), ("%s: %s"):format(source.name, entry.name)), extra, true)
   end

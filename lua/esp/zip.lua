@@ -11,7 +11,7 @@ local STORED, DEFLATED = 0, 8
 local ENCRYPTED, STRONG, MASKED = 0x1, 0x40, 0x2000
 local MAX_ENTRIES, MAX_DIRECTORY, LONGEST_NAME = 10000, 8 << 20, 1024
 
-M.MAX_FILE = 256 << 20                   -- bytes that one file may have, whatever its size in the archive
+M.MAX_BYTES = 256 << 20                  -- that come out of an archive in all, whatever its own size
 
 local Zip = {}
 Zip.__index = Zip
@@ -147,7 +147,7 @@ end
 -- @return object: entries = list of { name, size }; methods find(name), bytes(entry)
 -- @raise bad_zip, with file and offset
 function M.read(reader, name)
-  local self = setmetatable({ reader = reader, name = name, entries = {}, by_name = {} }, Zip)
+  local self = setmetatable({ reader = reader, name = name, entries = {}, by_name = {}, given = 0 }, Zip)
   if reader.size < END_SIZE then bad(self, 0, "too short for an archive") end
   local at, record = find_end(self)
   local _, disk, first_disk, here, count, size, start = ("<I4I2I2I2I2I4I4"):unpack(record)
@@ -198,7 +198,7 @@ local function inflate(self, entry, packed)
   return bytes
 end
 
---- The bytes of a file.
+--- The bytes of a file. All that one archive gives is counted, a file that is asked for twice too.
 -- @param entry of entries
 -- @raise bad_zip
 function Zip:bytes(entry)
@@ -209,9 +209,12 @@ function Zip:bytes(entry)
     bad(self, entry.where, ("%s: compression method %d is not supported"):format(entry.name, entry.method),
         "stored and deflated files are")
   end
-  if entry.size > M.MAX_FILE then
-    bad(self, entry.where, ("%s: %d bytes are too many"):format(entry.name, entry.size))
+  if entry.size > M.MAX_BYTES - self.given then
+    bad(self, entry.where, self.given == 0 and ("%s: %d bytes are too many"):format(entry.name, entry.size)
+      or ("%s: with its %d bytes those of all files are too many"):format(entry.name, entry.size),
+        ("%d MiB may come out of an archive"):format(M.MAX_BYTES >> 20))
   end
+  self.given = self.given + entry.size
   local packed = take(self, check_local(self, entry), entry.packed, entry.name)
   local bytes = entry.method == STORED and packed or inflate(self, entry, packed)
   if #bytes ~= entry.size then
