@@ -20,6 +20,8 @@ describe("a configuration file", function()
       { "with a line without a key", "[esptool]\n= 5\n", "line 2" },
       { "with a key given twice", "[esptool]\ntimeout = 1\nTimeout = 2\n",
         "line 3: option 'timeout' in section 'esptool' already exists" },
+      { "with lines before any section", "\n# ours\ntimeout = 1\n[esptool]\n", "line 3: expected a section" },
+      { "with a section that does not end", "[esptool\ntimeout = 1\n", "line 1: expected a section" },
       { "with our section twice", "[esptool]\n[x]\n[esptool]\n", "line 3: section" },
     } do
       it(case[1], function()
@@ -164,6 +166,9 @@ describe("the search for a configuration file", function()
     write(base .. "/a/tox.ini", "[esptool]\ntimeout = 11\n")
     write(base .. "/b/esplua.cfg", "[esplua]\ntimeout = 12\n")
     write(base .. "/b/esptool.cfg", "[esptool]\ntimeout = 13\n")
+    os.execute(("mkdir '%s/c'"):format(base))
+    write(base .. "/c/esptool.cfg", "timeout = 5\n")
+    write(base .. "/c/setup.cfg", "timeout = 5\n")
     write(base .. "/broken.cfg", "[esptool]\nwhat\n")
     write(base .. "/foreign.cfg", "[other]\nx = 1\n")
     write(base .. "/good.cfg", "[esptool]\ntimeout = 14\n")
@@ -180,6 +185,13 @@ describe("the search for a configuration file", function()
   it("takes the first folder that has a valid one, esplua.cfg first", function()
     assert.equal(base .. "/a/tox.ini", load({}, "nowhere", "a", "b").file)
     assert.equal(12, load({}, "b", "a").timeout)
+  end)
+
+  it("says that it ignores a file of our own name without sections", function()
+    local c = load({}, "c", "b")
+    assert.equal(12, c.timeout)
+    assert.equal(1, #c.notes)
+    assert.matches("c/esptool.cfg: line 1: expected a section", c.notes[1].text, 1, true)
   end)
 
   it("prefers the file that the environment names", function()

@@ -32,6 +32,7 @@ local KEYS = {
 }
 
 local FILES = { "esplua.cfg", "esptool.cfg", "setup.cfg", "tox.ini" }
+local OWN = { ["esplua.cfg"] = true, ["esptool.cfg"] = true }             -- nobody else's
 local SECTIONS = { "esplua", "esptool" }                                  -- the first wins, key by key
 
 --- A number as a configuration file or a variable may write it, or nil.
@@ -77,7 +78,7 @@ function M.parse(text)
   text = text:gsub("^\u{FEFF}", "")
   local sections, current, key, key_indent = {}, nil, nil, 0
   local section                                          -- the name of the current one
-  local number_of_line = 0
+  local number_of_line, section_seen = 0, false
   for line in (text .. "\n"):gmatch "([^\n]*)\n" do
     number_of_line = number_of_line + 1
     line = line:gsub("\r$", "")
@@ -86,7 +87,10 @@ function M.parse(text)
     local nothing = body == "" or body:find "^[#;]"
     if not nothing and key and #indent > key_indent then
       current[key] = current[key] .. "\n" .. body
+    elseif not nothing and not section_seen and not body:find "^%[[^%]]+%]" then
+      return nil, ("line %d: expected a section such as [esptool] first"):format(number_of_line)
     elseif not nothing and body:find "^%[[^%]]+%]" then
+      section_seen = true
       local name = body:match "^%[([^%]]+)%]"
       current, key = nil, nil
       for _, ours in ipairs(SECTIONS) do
@@ -198,7 +202,7 @@ function M.load(opts)
     values.notes[#values.notes + 1] = { type = "note", code = "bad_config", path = path, why = why,
                                         text = ("ignoring configuration file %s: %s"):format(path, why) }
   end
-  local function try(path, wanted)
+  local function try(path, wanted, own)
     local text, why = read_file(path, fs)
     if not text then
       if wanted or why then note(path, why or "there is none") end
@@ -207,7 +211,7 @@ function M.load(opts)
     local sections, wrong = M.parse(text)
     if not sections then
       -- A file that only other programs use may be in any form.
-      if wanted or (text:find("[esplua]", 1, true) or text:find("[esptool]", 1, true)) then note(path, wrong) end
+      if wanted or own or (text:find("[esplua]", 1, true) or text:find("[esptool]", 1, true)) then note(path, wrong) end
       return nil
     end
     if not next(sections) then
@@ -241,7 +245,7 @@ function M.load(opts)
   end
   for _, folder in ipairs(folders) do
     for _, name in ipairs(FILES) do
-      if try(folder == "." and name or folder .. "/" .. name) then return finish(values) end
+      if try(folder == "." and name or folder .. "/" .. name, false, OWN[name]) then return finish(values) end
     end
   end
   return finish(values)
