@@ -310,7 +310,8 @@ M["verify-flash"] = function(self, args)
     for _, pair in ipairs(args.addr_filename) do
       local _, details = chip:verify(pair[1], as_written(pair[2]), {
         diff = args.diff, limit = ALL_DIFFERENCES, lenient = true,
-        flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size, spi_connection = args.spi_connection })
+        flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
+        spi_connection = args.spi_connection })
       for _, d in ipairs(details) do
         screen:print(("Verifying 0x%x (%d) bytes at 0x%08x in flash against '%s'..."):format(d.size, d.size, d.address,
                                                                                              d.name))
