@@ -105,23 +105,6 @@ local function integer(text, encoding)
   return n
 end
 
-local function from_base64(text)
-  local out, bits, count = {}, 0, 0
-  local stop = text:find("=", 1, true)
-  for c in text:sub(1, stop and stop - 1 or nil):gmatch "[%w+/]" do
-    local b = c:byte()
-    local value = b >= 97 and b - 71 or b >= 65 and b - 65 or b >= 48 and b + 4 or b == 43 and 62 or 63
-    bits, count = bits << 6 | value, count + 6
-    if count >= 8 then
-      count = count - 8
-      out[#out + 1] = string.char(bits >> count & 0xFF)
-      bits = bits & (1 << count) - 1
-    end
-  end
-  if count >= 6 then return nil end
-  return table.concat(out)
-end
-
 local function read_file(path, name, line, o)
   local full = path
   if not path:find "^[/\\]" and not path:find "^%a:" and o.folder then full = o.folder .. "/" .. path end
@@ -161,7 +144,9 @@ local function read_value(encoding, value, refuse)
     local bytes, why = digest.unhex(trim(value))
     return "blob", bytes or refuse(why)
   end
-  if encoding == "base64" then return "blob", from_base64(value) or refuse "the base64 text is cut short" end
+  if encoding == "base64" then
+    return "blob", require "esp.base64".decode_loosely(value) or refuse "the base64 text is cut short"
+  end
   if encoding == "binary" then return "blob", value end
   if encoding:find "^blob_" then return "blob", filled(encoding, value, refuse) end
   local names = {}

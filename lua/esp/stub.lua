@@ -15,25 +15,6 @@ local BITS = { window = 1, digests = 128, packed = 4, resume = 8, crc = 16, encr
 local BLOCK, BLOCK_PLAIN = 0x800, 0x4000  -- with many blocks on the way, and one by one
 local LEAST_CREDIT = 2 * 0x800
 
-local VALUES = {}
-for i, c in ipairs { ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):byte(1, -1) } do
-  VALUES[c] = i - 1
-end
-
---- Bytes from base64 (RFC 4648), nil when it is none.
-local function base64(text)
-  local body = text:gsub("%s", "")
-  local plain = body:match "^([%w+/]*)=?=?$"
-  if not plain or #body % 4 ~= 0 or #body - #plain > 2 or #plain % 4 == 1 then return nil end
-  local out = {}
-  for at = 1, #plain, 4 do
-    local n, count = 0, math.min(4, #plain - at + 1)
-    for i = 0, 3 do n = n << 6 | (i < count and VALUES[plain:byte(at + i)] or 0) end
-    out[#out + 1] = (">I3"):pack(n):sub(1, count - 1)
-  end
-  return table.concat(out)
-end
-
 --- A stub from the text of a file in esptool's form.
 -- @param text JSON object with entry, text, text_start, data, data_start (the last two may be absent)
 -- @param name of the file, for messages
@@ -55,7 +36,7 @@ function M.parse(text, name)
   local stub = { name = name, entry = address "entry", segments = {} }
   for _, key in ipairs { "text", "data" } do
     if key == "text" or o[key] ~= nil then
-      local bytes = type(o[key]) == "string" and base64(o[key])
+      local bytes = type(o[key]) == "string" and require "esp.base64".decode(o[key])
       if not bytes then bad(key .. " is not base64") end
       local start = address(key .. "_start")
       if #bytes > LARGEST or start + #bytes > 0xFFFFFFFF or start % 4 ~= 0 then
