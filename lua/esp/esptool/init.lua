@@ -77,6 +77,7 @@ local function run(argv, state)
   global.out, global.err = out, state.err
   local screen = require "esp.esptool.screen".new(global)
   state.screen = screen
+  if state.ide then screen.on_warning = function(text) state.ide:tell("warning", text) end end
   for _, list in ipairs { global.deprecated or {}, values.deprecated or {} } do
     for _, text in ipairs(list) do screen:warning(text) end
   end
@@ -100,6 +101,11 @@ local function report(err, state)
   end
   local text = fail.is(err) and require "esp.esptool.words".of(err, state.command and state.command.name)
     or type(err) == "table" and err.message or tostring(err)
+  if state.ide then
+    local known = type(err) == "table" and err or {}
+    state.ide:tell(type(err) == "table" and "error" or "exception", text,
+                   { suggestion = known.hint, file = known.file, line = known.line })
+  end
   if type(err) == "table" and err.code == "usage" then
     local command = err.command or state.command
     text = ("%s\nTry '%s --help'.\n\nError: %s"):format(require "esp.esptool.help".usage(PROGRAM, command),
@@ -121,19 +127,22 @@ end
 
 --- Run a command line.
 -- @param argv list of words
--- @param streams { out =, err = } instead of standard output and error: anything with write and flush
+-- @param streams { out =, err = } instead of standard output and error: anything with write and flush;
+--   ide = web socket of an IDE, which ESP_IDE_WS names without this table
 -- @return exit status
 function M.main(argv, streams)
   local state = { out = streams and streams.out or io.stdout, err = streams and streams.err or io.stderr }
+  local ide = streams and streams.ide or not streams and os.getenv "ESP_IDE_WS" or ""
+  if ide ~= "" then state.ide = require "esp.esptool.ide".new(ide) end
   local asked = not streams and os.getenv "_ESPTOOL_COMPLETE"
   if asked then return require "esp.esptool.complete".answer(asked, PROGRAM, state.out) end
   local ok, err = xpcall(run, function(e)
     if type(e) == "string" then return debug.traceback(e, 2) end      -- a fault of ours: say where
     return e
   end, argv, state)
-  if ok then return 0 end
-  report(err, state)
-  return status_of(err, state)
+  if not ok then report(err, state) end
+  if state.ide then state.ide:close() end
+  return ok and 0 or status_of(err, state)
 end
 
 return M

@@ -80,6 +80,7 @@ function M:note(text)
 end
 
 function M:warning(text)
+  if self.on_warning then self.on_warning(text) end
   text = paint(self.color, "0;33", "Warning:") .. " " .. text
   self:print(text)
   keep(self, text)
