@@ -63,7 +63,9 @@ describe("a web socket", function()
   end)
 
   it("carries texts of any length", function()
-    local texts, asked = { "", "a", ("b"):rep(125), ("c"):rep(126), ("d"):rep(65535), ("e"):rep(65536) }, nil
+    local texts, asked = { "", "a", ("b"):rep(125), ("c"):rep(126) }, nil
+    -- Byte by byte these would take long where garbage is collected all the time.
+    for n = 65535, os.getenv "ESPLUA_GC_STRESS" and 0 or 65536 do texts[#texts + 1] = ("d"):rep(n) end
     local url, running = start(function(c, request, key)
       asked = request
       return listen(c, request, key)
