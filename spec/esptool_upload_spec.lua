@@ -303,11 +303,20 @@ describe("a binary called by the name of esptool", function()
     end
     for name, value in pairs { ESPTOOL_BAUD = "fast", ESPTOOL_CHIP = "esp33", ESPTOOL_AFTER = "never",
                                ESPTOOL_CONNECT_ATTEMPTS = "x", ESPTOOL_OPEN_PORT_ATTEMPTS = "x" } do
-      local r = run(QUIET .. "sim:esp32c3 flash-id", { env = { [name] = value } })
+      local r = run("--before no-reset -p sim:esp32c3 flash-id", { env = { [name] = value } })
       assert.equal(2, r.status, name)
       assert.matches(name, r.err, 1, true)
       assert.is_nil(r.err:find("traceback", 1, true))
+      assert.is_nil(r.out:find("Connecting", 1, true))
     end
+  end)
+
+  it("does not look at a variable that does not count", function()
+    good("--before no-reset -a no-reset -p sim:esp32c3 -b 115200 -c esp32c3 --connect-attempts 1 read-mac",
+      { env = { ESPTOOL_BAUD = "fast", ESPTOOL_CHIP = "esp33", ESPTOOL_AFTER = "never", ESPTOOL_BEFORE = "kick",
+                ESPTOOL_CONNECT_ATTEMPTS = "x", ESPTOOL_FS = "1GB", ESPTOOL_FF = "41m", ESPTOOL_FM = "fast" } })
+    local r = run(QUIET .. "sim:esp32c3 read-mac", { env = { ESPTOOL_BAUD = "fast" } })
+    assert.matches("\n  hint: correct it, unset it or give --baud\n", r.err, 1, true)
   end)
 
   it("reads the configuration file and says so", function()

@@ -225,7 +225,7 @@ function M.port(args, report)
   local config, fail = require "esp.config", require "esp.error"
   local filter = args.port_filter and #args.port_filter > 0 and args.port_filter or nil
   local settings = not args.port and config.load()
-  local name = args.port or config.environment().port or not filter and settings.port
+  local name = args.port or config.variable "port" or not filter and settings.port
   if name then return name end
   if not filter and settings.port_filter then
     filter = {}
@@ -344,11 +344,9 @@ end
 --- Fill in what the environment says about flash parameters.
 local function environment_defaults(args)
   local names = { "flash_mode", "flash_freq", "flash_size" }
-  local env
   for _, name in ipairs(names) do
     if args[name] ~= nil and not args.given[name] then
-      env = env or require "esp.config".environment()
-      if env[name] then args[name] = env[name] end
+      args[name] = require "esp.config".variable(name) or args[name]
     end
   end
 end

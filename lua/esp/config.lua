@@ -299,55 +299,68 @@ local function matching(patterns, what)
   end
 end
 
--- setting = { names after ESPLUA_ and ESPTOOL_, reader }
+-- { setting, name after ESPLUA_ and ESPTOOL_, reader, the option that goes before it }
 local VARIABLES = {
-  { "port", "PORT", as_it_is },
+  { "port", "PORT", as_it_is, "--port" },
   { "baud", "BAUD", function(text)
     local n = math.tointeger(tonumber(text))
     if n and n > 0 and n <= 100000000 then return n end
     return nil, "a baud rate such as 460800"
-  end },
+  end, "--baud" },
   { "monitor_baud", "MONITOR_BAUD", function(text)
     local n = math.tointeger(tonumber(text))
     if n and n > 0 and n <= 100000000 then return n end
     return nil, "a baud rate such as 115200"
-  end },
-  { "chip", "CHIP", chip_name },
-  { "before", "BEFORE", one_of(M.BEFORE) },
-  { "after", "AFTER", one_of(M.AFTER) },
-  { "connect_attempts", "CONNECT_ATTEMPTS", count_from(math.mininteger, "a whole number, 0 for no end") },
+  end, "--monitor-baud" },
+  { "chip", "CHIP", chip_name, "--chip" },
+  { "before", "BEFORE", one_of(M.BEFORE), "--before" },
+  { "after", "AFTER", one_of(M.AFTER), "--after" },
+  { "connect_attempts", "CONNECT_ATTEMPTS", count_from(math.mininteger, "a whole number, 0 for no end"),
+    "--connect-attempts" },
   { "open_port_attempts", "OPEN_PORT_ATTEMPTS", count_from(0, "a whole number, 0 for no end") },
   { "config_file", "CFGFILE", as_it_is },
-  { "flash_freq", "FF", matching({ "^keep$", "^%d+m$" }, "keep or a frequency such as 40m") },
-  { "flash_mode", "FM", one_of { "keep", "qio", "qout", "dio", "dout" } },
-  { "flash_size", "FS", matching({ "^[%w%-]+$" }, "keep, detect or a size such as 4MB") },
+  { "flash_freq", "FF", matching({ "^keep$", "^%d+m$" }, "keep or a frequency such as 40m"), "--flash-freq" },
+  { "flash_mode", "FM", one_of { "keep", "qio", "qout", "dio", "dout" }, "--flash-mode" },
+  { "flash_size", "FS", matching({ "^[%w%-]+$" }, "keep, detect or a size such as 4MB"), "--flash-size" },
   { "fpga", "ENV_FPGA", function(text) return trim(text) == "1" end },
 }
---- The settings that environment variables give.
+
+-- What the environment says of one setting, or nil.
+local function from_environment(spec, getenv)
+  local _, suffix, read, option = table.unpack(spec)
+  for _, prefix in ipairs { "ESPLUA_", "ESPTOOL_" } do
+    local text = getenv(prefix .. suffix)
+    if text and text ~= "" then
+      local value, expected = read(text)
+      if value ~= nil then return value end
+      fail { code = "bad_argument", variable = prefix .. suffix,
+             message = ("environment variable %s: %q is not %s"):format(prefix .. suffix, text:sub(1, 60), expected),
+             hint = option and ("correct it, unset it or give %s"):format(option) or "correct it or unset it" }
+    end
+  end
+  return nil
+end
+
+--- The setting that an environment variable gives. One that does not count is not looked at.
+-- @param key one of those that M.environment lists
+-- @param getenv function(name) -> string or nil; os.getenv when absent
+-- @return value or nil
+-- @raise bad_argument naming the variable
+function M.variable(key, getenv)
+  for _, spec in ipairs(VARIABLES) do
+    if spec[1] == key then return from_environment(spec, getenv or os.getenv) end
+  end
+  return nil
+end
+
+--- The settings that environment variables give, all of them.
 -- @param getenv function(name) -> string or nil; os.getenv when absent
 -- @return table with port, baud, chip, before, after, connect_attempts, open_port_attempts, config_file,
 --   flash_freq, flash_mode, flash_size, fpga: only those that are set
 -- @raise bad_argument naming the variable
 function M.environment(getenv)
-  getenv = getenv or os.getenv
   local settings = {}
-  for _, spec in ipairs(VARIABLES) do
-    local key, suffix, read = table.unpack(spec)
-    for _, prefix in ipairs { "ESPLUA_", "ESPTOOL_" } do
-      local text = getenv(prefix .. suffix)
-      if text and text ~= "" then
-        local value, expected = read(text)
-        if value == nil then
-          fail { code = "bad_argument", variable = prefix .. suffix,
-                 message = ("environment variable %s: %q is not %s"):format(
-                   prefix .. suffix, text:sub(1, 60), expected),
-                 hint = "correct it or unset it" }
-        end
-        settings[key] = value
-        break
-      end
-    end
-  end
+  for _, spec in ipairs(VARIABLES) do settings[spec[1]] = from_environment(spec, getenv or os.getenv) end
   return settings
 end
 

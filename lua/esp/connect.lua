@@ -34,7 +34,7 @@ end
 
 -- The options of a connection, with the environment and the configuration file filled in.
 local function settle_options(opts)
-  local env = opts.env or config_file.environment()
+  local env = opts.env or setmetatable({}, { __index = function(_, key) return config_file.variable(key) end })
   local o = {
     config = opts.config or config_file.load(),
     trace = opts.trace, on_event = opts.on_event, fpga = env.fpga,
@@ -47,9 +47,9 @@ local function settle_options(opts)
     o.port_filter = {}
     for word in o.config.port_filter:gmatch "%S+" do table.insert(o.port_filter, word) end
   end
-  o.baud = number_option(opts, "baud", env.baud or o.config.baud or ROM_BAUD, 1, 100000000)
-  o.attempts = number_option(opts, "attempts", env.connect_attempts or o.config.connect_attempts or 7,
-                             math.mininteger, math.maxinteger)
+  o.baud = number_option(opts, "baud", opts.baud == nil and env.baud or o.config.baud or ROM_BAUD, 1, 100000000)
+  o.attempts = number_option(opts, "attempts", opts.attempts == nil and env.connect_attempts
+                             or o.config.connect_attempts or 7, math.mininteger, math.maxinteger)
   o.open_attempts = number_option(opts, "open_attempts", env.open_port_attempts or o.config.open_port_attempts or 1,
                                   0, math.maxinteger)
   o.before = known_choice(config_file.BEFORE, opts.before or env.before, "default-reset", "before")

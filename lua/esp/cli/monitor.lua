@@ -65,7 +65,7 @@ end
 function M.baud(args)
   if args.monitor_baud then return args.monitor_baud end
   local config = require "esp.config"
-  return config.environment().monitor_baud or config.load().monitor_baud or BAUD
+  return config.variable "monitor_baud" or config.load().monitor_baud or BAUD
 end
 
 -- Files that were flashed and may hold the program's symbols: ELF files and build folders.

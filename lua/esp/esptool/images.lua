@@ -10,7 +10,7 @@ end
 
 -- The data of the chip that was given; these commands do not guess.
 local function chip_of(self)
-  local name = self.global.chip or os.getenv "ESPTOOL_CHIP"
+  local name = self.global.chip or require "esp.config".variable "chip"
   if not name or name == "auto" then
     fail { code = "usage", message = ("%s needs to know the chip"):format(self.command.name),
            hint = ("give --chip: one of %s"):format(table.concat(chips.list(), ", ")) }
@@ -56,7 +56,7 @@ function M.overlap(err)
 end
 
 M["image-info"] = function(self, args)
-  local chip = self.global.chip or os.getenv "ESPTOOL_CHIP"
+  local chip = self.global.chip or require "esp.config".variable "chip"
   require "esp.image_info".report(args.filename, { chip = chip ~= "auto" and chip or nil }, function(level, line)
     if level == "warning" then self.screen:warning(line)
     elseif level == "error" then self.screen:error(line)

@@ -26,12 +26,11 @@ end
 
 -- Fills in what the environment says about flash.
 local function flash_environment(command, values)
-  local env
   for _, name in ipairs { "flash_mode", "flash_freq", "flash_size" } do
     if values[name] ~= nil and not values.given[name] or name == "flash_freq" and command.name == "elf2image"
        and not values.given[name] then
-      env = env or require "esp.config".environment()
-      if env[name] then values[name] = from_environment(command, name, env[name]) end
+      local text = require "esp.config".variable(name)
+      if text then values[name] = from_environment(command, name, text) end
     end
   end
 end

@@ -169,7 +169,7 @@ function M.connect(self)
   screen:stage()
   local on_event = listener(self)
   self.on_event = on_event
-  local given = global.port or config.environment().port
+  local given = global.port or config.variable "port"
   if given then
     self.port_named = true
     screen:print(("Serial port %s:"):format(given))
