@@ -133,12 +133,17 @@ static int change(uint32_t op, uint32_t address, const uint32_t *from, uint32_t 
   return OK;
 }
 
-int flash_in_range(uint32_t address, uint32_t size) {
+int flash_there(void) {
+  int err = flash_ready();
+  return err ? err : change(WRITE_DISABLE, NO_ADDRESS, 0, 0, 0);
+}
+
+int flash_check(uint32_t address, uint32_t size) {
 #ifdef NAND_SPI
   if (address & NAND_SPACE)
-    return nand_in_range(address, size);
+    return nand_in_range(address, size) ? OK : OUT_OF_RANGE;
 #endif
-  return address <= flash_size && size <= flash_size - address;
+  return address <= flash_size && size <= flash_size - address ? flash_there() : OUT_OF_RANGE;
 }
 
 #ifdef NAND_SPI
@@ -173,13 +178,9 @@ void flash_take(uint32_t *to) {
     *to++ = REG_READ(from);
 }
 
-int flash_read(uint32_t address, uint32_t *to, uint32_t n) {
-  int err = flash_ready();
-  if (!err && n) {
-    command(reading, address, 0, n);
-    flash_take(to);
-  }
-  return err;
+void flash_read(uint32_t address, uint32_t *to, uint32_t n) {
+  command(reading, address, 0, n);
+  flash_take(to);
 }
 
 /* Two lines are used from when they have brought the same as one for some chunks: not every flash chip knows
@@ -221,33 +222,36 @@ int flash_erase(uint32_t address, uint32_t size) {
   return change(size == BLOCK64 ? ERASE_64K : ERASE_4K, address, 0, 0, LOOKS_ERASE);
 }
 
+uint32_t flash_used(uint32_t address, uint32_t end) {
+  uint32_t part[CHUNK / 4], all = 0xFFFFFFFF;
+  for (; address != end; address += CHUNK) {
+    flash_read(address, part, CHUNK);
+    for (uint32_t i = 0; i < CHUNK / 4; i++)
+      all &= part[i];
+    if (all != 0xFFFFFFFF)
+      break;
+  }
+  return address;
+}
+
 int flash_erased(uint32_t address) {
   int err = flash_ready();
-  if (err)
-    return err;
-  command(READ, address, 0, 4);
-  if (REG_READ(SPI1_BASE + SPI_W0) != 0xFFFFFFFF) /* a protected sector takes the command and does nothing */
+  if (!err && flash_used(address, address + CHUNK) == address) /* protected, it takes the command and does
+                                                                  nothing */
     err = status() & PROTECTION ? FLASH_PROTECTED : FLASH_FAILED;
   return err;
 }
 
+/* Afterwards the beginning of every sector is looked at: protected flash does nothing here, too. */
 int flash_erase_all(void) {
+  uint32_t at = 0;
   int err = flash_ready();
   if (!err)
     err = change(ERASE_CHIP, NO_ADDRESS, 0, 0, LOOKS_CHIP);
-  return err ? err : flash_ready();
-}
-
-/* Reading stops at the first chunk that is not. */
-int flash_blank(uint32_t address, uint32_t size, int *blank) {
-  uint32_t part[CHUNK / 4], all = 0xFFFFFFFF;
-  int err = OK;
-  for (; size && all == 0xFFFFFFFF && !err; size -= CHUNK, address += CHUNK) {
-    err = flash_read(address, part, CHUNK);
-    for (uint32_t i = 0; i < CHUNK / 4; i++)
-      all &= part[i];
-  }
-  *blank = all == 0xFFFFFFFF;
+  if (!err)
+    do
+      err = flash_erased(at);
+    while (!err && (at += SECTOR) < flash_size);
   return err;
 }
 
@@ -292,6 +296,6 @@ void flash_init(int first) {
   reading = READ;
   registers(1);
   CONTROL &= ~CTRL_FAST_MODES;
-  if (first && change(WRITE_DISABLE, NO_ADDRESS, 0, 0, 0)) /* nobody answers: attaching is left to us */
+  if (first && flash_there()) /* nobody answers: attaching is left to us */
     flash_attach(0);
 }

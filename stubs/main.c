@@ -75,13 +75,11 @@ static int intact(uint32_t n) {
 void host_mem_write(uint32_t address, const uint32_t *from, uint32_t n);
 #else
 static void host_mem_write(uint32_t address, const uint32_t *from, uint32_t n) {
-#ifdef __xtensa__
-  if (!((address | n) & 3)) /* instruction memory takes whole words only */
-    for (; n; n -= 4, address += 4)
-      REG_WRITE(address, *from++);
-#endif
-  for (const uint8_t *p = (const uint8_t *)from; n; n--)
-    *(volatile uint8_t *)address++ = *p++;
+  for (const uint8_t *p = (const uint8_t *)from; n; n--, address++) { /* whole words: instruction memory
+                                                                         takes nothing else */
+    uint32_t at = address & ~3u, shift = 8 * (address & 3);
+    REG_WRITE(at, (REG_READ(at) & ~(0xFFu << shift)) | (uint32_t)*p++ << shift);
+  }
 }
 #endif
 
@@ -176,7 +174,8 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
     return write_end();
   case FLASH_MD5:
     answer.size = 16;
-    return read_md5(w[0], w[1], answer.words);
+    read_md5(w[0], w[1], answer.words);
+    return READ_RESULT;
 #ifdef ROM_SECURITY_INFO
   case SECURITY_INFO: {
     uint32_t i = ROM_SECURITY_INFO;
@@ -224,9 +223,11 @@ static int execute(uint32_t op, const uint32_t *w, uint32_t n) {
   return OK;
 }
 
-/* Words of data that a command must have, and whether the first two are a range of the flash. */
-enum { RANGE = 8 };
-static const uint8_t needs[COMMANDS] = {[FLASH_BEGIN] = 4,
+/* Words of data that a command must have, whether it ends a write that is in progress (its window is used, or
+ * what it has erased and programmed may be gone), and whether the first two words are a range of the flash,
+ * which then has to answer. */
+enum { ENDS = 8, RANGE = 16 | ENDS };
+static const uint8_t needs[COMMANDS] = {[FLASH_BEGIN] = ENDS | 4,
                                         [FLASH_DATA] = 4,
                                         [FLASH_END] = 1,
                                         [MEM_BEGIN] = 4,
@@ -234,13 +235,14 @@ static const uint8_t needs[COMMANDS] = {[FLASH_BEGIN] = 4,
                                         [MEM_DATA] = 4,
                                         [WRITE_REG] = 4,
                                         [READ_REG] = 1,
-                                        [SPI_SET_PARAMS] = 6,
-                                        [SPI_ATTACH] = 1,
+                                        [SPI_SET_PARAMS] = ENDS | 6,
+                                        [SPI_ATTACH] = ENDS | 1,
                                         [CHANGE_BAUD] = 2,
-                                        [DEFL_BEGIN] = 4,
+                                        [DEFL_BEGIN] = ENDS | 4,
                                         [DEFL_DATA] = 4,
                                         [DEFL_END] = 1,
                                         [FLASH_MD5] = RANGE | 2,
+                                        [ERASE_FLASH] = ENDS,
                                         [ERASE_REGION] = RANGE | 2,
                                         [READ_FLASH] = RANGE | 4,
                                         [READ_PACKED] = RANGE | 4,
@@ -265,11 +267,12 @@ static void handle(uint32_t n) {
   n -= 8;
   answer.value = answer.size = 0;
   answer.body = answer.words;
-  if (n < 4 * (need & (RANGE - 1)))
+  if (n < 4 * (need & (ENDS - 1)))
     err = BAD_LENGTH;
-  else if (need & RANGE) {
-    write_stop(); /* these use its window, or erase below it */
-    err = flash_in_range(a, b) ? OK : OUT_OF_RANGE;
+  else if (need & ENDS) {
+    write_stop();
+    if (need > ENDS * 2)
+      err = flash_check(a, b);
   } else if (is_data || op == MEM_DATA)
     err = check_block(w, n - 16, frame_words[1]);
   if (!err)

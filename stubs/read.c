@@ -1,4 +1,5 @@
-/* read.c - answers that are many frames: flash content, plain or packed, and digests. */
+/* read.c - answers that are many frames: flash content, plain or packed, and digests. That the flash answers
+ * and is not busy has been seen before (flash_check). */
 #include "stub.h"
 
 enum { HASH_BITS = 10, SHORTEST = 4, STEP = 4096, PER_FRAME = 64, HALF = WINDOW / 2 };
@@ -124,8 +125,6 @@ void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_fl
   uint32_t digest[4], sent = 0, arrived = 0, most = in_flight * packet;
   if (!packed && most > STEP) /* hosts of the public protocol ask for much and can take little at a time */
     most = packet > STEP ? packet : STEP;
-  if (flash_ready())
-    return; /* the host sees a read that stops */
   read_begin(address, size < packet ? size : packet, packed);
   while (arrived < size) {
     if (sent < size && sent - arrived < most) {
@@ -160,24 +159,16 @@ void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t in_fl
   put_frame((const uint8_t *)digest, 16);
 }
 
-static int read_all(uint32_t address, uint32_t size, int kind) {
-  int err = flash_ready();
-  if (!err)
-    flash_try(address);
+static void read_all(uint32_t address, uint32_t size, int kind) {
+  flash_try(address);
   read_begin(address, size, kind);
-  while (!err && read_pump())
+  while (read_pump())
     io_poll();
-#ifdef NAND_SPI
-  if (nand_lost())
-    err = NAND_UNCORRECTABLE;
-#endif
-  return err;
 }
 
-int read_md5(uint32_t address, uint32_t size, uint32_t out[4]) {
-  int err = read_all(address, size, PLAIN);
+void read_md5(uint32_t address, uint32_t size, uint32_t out[4]) {
+  read_all(address, size, PLAIN);
   md5_end(&r.sum, out);
-  return err;
 }
 
 /* Frames of up to 64 digests, each the two words that mix_add makes of a unit. A frame begins with the
@@ -189,7 +180,8 @@ void read_digests(uint32_t address, uint32_t size, uint32_t unit) {
     words[0] = address;
     while (n < 1 + 2 * PER_FRAME && size) {
       uint32_t part = size < unit ? size : unit;
-      if (read_all(address, part, MIXED))
+      read_all(address, part, MIXED);
+      if (READ_RESULT)
         return;
       words[n++] = r.sum.state[0];
       words[n++] = r.sum.state[1];

@@ -68,12 +68,12 @@ enum {
   NAND_PROGRAM_FAILED = 0xCA, /* the part says so: P-FAIL */
   NAND_ERASE_FAILED = 0xCB,
   NAND_UNCORRECTABLE = 0xE7, /* its error correction gives up; value tells the page */
-  FLASH_BUSY = 0xFE, /* never told */
+  FLASH_BUSY = 0xFE,         /* never told */
   NOT_IMPLEMENTED = 0xFF
 };
 
 /* Commands by number. Those from 0xD0 to 0xD3 and from 0xF0 to 0xF3 are moved to behind the others. */
-#define COMPACT(op) (0x15 + ((op) & 3) + ((op) >> 3 & 4))
+#define COMPACT(op) (0x15 + ((op)&3) + ((op) >> 3 & 4))
 enum {
   FLASH_BEGIN = 0x02,
   FLASH_DATA = 0x03,
@@ -130,23 +130,25 @@ void ring_store(uint8_t byte);
 
 /* flash.c - the flash chip behind the SPI controller. Addresses and sizes in bytes; results are error bytes.
  */
-extern uint32_t flash_size; /* as the host has set it */
-void flash_init(int first); /* first: attaches the flash where nobody has */
-int flash_in_range(uint32_t address, uint32_t size);
+extern uint32_t flash_size;                       /* as the host has set it */
+void flash_init(int first);                       /* first: attaches the flash where nobody has */
+int flash_check(uint32_t address, uint32_t size); /* of a range: is it there, and does the chip answer */
 int flash_poll(void);  /* OK: what was begun is done; FLASH_BUSY: not yet; or an error */
 int flash_ready(void); /* waits until it is done */
-int flash_read(uint32_t address, uint32_t *to, uint32_t n); /* up to CHUNK bytes, which `to` has room for */
+int flash_there(void); /* that, and whether a flash chip answers at all */
+/* Reads n bytes, 1 to CHUNK, for which `to` has room, of a flash that is ready. */
+void flash_read(uint32_t address, uint32_t *to, uint32_t n);
 void flash_try(uint32_t address); /* finds out whether two lines work, which flash_fetch then takes */
-int flash_busy(void);                                       /* whether a command is under way */
+int flash_busy(void);             /* whether a command is under way */
 void flash_fetch(uint32_t address,
                  uint32_t n);  /* begins to read up to CHUNK bytes; when flash_poll says OK */
 void flash_take(uint32_t *to); /* they are here (and what follows them, up to CHUNK) */
 int flash_program(uint32_t address, const uint32_t *from, uint32_t n); /* within a CHUNK; runs on */
 int flash_program_encrypted(uint32_t address, const uint32_t *from, uint32_t n);
 int flash_erase(uint32_t address, uint32_t size); /* SECTOR or BLOCK64; runs on */
-int flash_erased(uint32_t address);               /* whether it has */
+int flash_erased(uint32_t address); /* whether the chunk there, which was not blank, is so now */
 int flash_erase_all(void);
-int flash_blank(uint32_t address, uint32_t size, int *blank);
+uint32_t flash_used(uint32_t address, uint32_t end); /* the first chunk that is not blank, or end */
 void flash_attach(uint32_t pins);
 
 #ifdef NAND_SPI
@@ -158,6 +160,7 @@ int nand_attach(uint32_t pins, uint32_t *id, uint8_t *status, uint8_t *protect);
 int nand_in_range(uint32_t address, uint32_t size);
 void nand_begin(void); /* before reading: forgets what could not be read */
 int nand_lost(void);   /* whether there was something */
+#define READ_RESULT (nand_lost() ? NAND_UNCORRECTABLE : OK)
 int nand_load(uint32_t page);
 int nand_ecc(void); /* of that page: 0, 1: corrected, or NAND_UNCORRECTABLE */
 void nand_fetch(uint32_t address, uint32_t n);
@@ -167,6 +170,8 @@ int nand_mark(uint32_t page);
 int nand_erase(uint32_t page);
 int nand_program(uint32_t page, const uint32_t *from, uint32_t n);
 void nand_pump(void);
+#else
+#define READ_RESULT OK
 #endif
 
 /* write.c - a write in progress. What arrives is put into `window`, the byte for an address at that address
@@ -205,7 +210,7 @@ uint32_t crc_add(uint32_t crc, const uint8_t *p, uint32_t n); /* begin with 0 */
 int read_pump(void); /* to be called while the line is busy */
 void read_flash(uint32_t address, uint32_t size, uint32_t packet, uint32_t window, int packed);
 void read_digests(uint32_t address, uint32_t size, uint32_t unit);
-int read_md5(uint32_t address, uint32_t size, uint32_t out[4]);
+void read_md5(uint32_t address, uint32_t size, uint32_t out[4]);
 
 extern uint8_t window[WINDOW]; /* of inflate, aligned to four; a buffer for whoever else works while no write
                                   is in progress */

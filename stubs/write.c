@@ -12,11 +12,7 @@ static struct {
 } w = {.state = NOT_IN_PROGRESS};
 
 int write_begin(uint32_t address, uint32_t size, int packed, int encrypted) {
-  write_stop();
   w.sequence = 0;
-  w.end = w.in = 0;
-  if (!flash_in_range(address, size))
-    return OUT_OF_RANGE;
 #ifdef ROM_WRITE_ENCRYPTED
   if (encrypted && (((address | size) & (ENCRYPTED_ALIGN - 1)) || address + size > 1u << 24))
     return OUT_OF_RANGE;
@@ -39,20 +35,20 @@ int write_begin(uint32_t address, uint32_t size, int packed, int encrypted) {
     window[--i & (WINDOW - 1)] = 0xFF;
   if (packed)
     inflate_begin(address, w.end);
-  w.state = flash_ready();
+  w.state = flash_check(address, size);
   return w.state;
 }
 
-/* Begins to erase the next 64 KiB where they fit, or a sector, unless it is blank. */
+/* Begins to erase the next 64 KiB where they fit, or a sector, unless it is blank. `erasing` is then a place
+ * that is not: whether it was erased shows there. */
 int write_erase(uint32_t *address, uint32_t end, uint32_t *erasing) {
   uint32_t from = *address, size = (from & (BLOCK64 - 1)) || end - from < BLOCK64 ? SECTOR : BLOCK64;
-  int blank, err = flash_blank(from, size, &blank);
+  uint32_t used = flash_used(from, from + size);
   *address = from + size;
-  if (!err && !blank) {
-    *erasing = from;
-    err = flash_erase(from, size);
-  }
-  return err;
+  if (used == from + size)
+    return OK;
+  *erasing = used;
+  return flash_erase(from, size);
 }
 
 /* The next thing to do, when the flash has nothing to do: program, or erase ahead. */
@@ -90,7 +86,8 @@ void write_pump(void) {
     w.read = w.next;
     if (w.encrypted)
       n = 0;
-    err = flash_read(at, words, n);
+    else
+      flash_read(at, words, n);
   }
   if (!err && w.erasing != 1) {
     err = flash_erased(w.erasing);
