@@ -135,11 +135,7 @@ local function teller(report)
   end
 end
 
-local function write(path, bytes)
-  local file <close> = fail.check(nil, nil, require "esp.core.fs".create(path))
-  fail.check(nil, nil, file:write(bytes))
-  fail.check(nil, nil, file:commit())
-end
+local write = require "esp.file_writer".write
 
 local function options(report)
   local o = { on_note = teller(report) }

@@ -3,7 +3,6 @@
 local cli = require "esp.cli"
 local csv = require "esp.nvs_csv"
 local fail = require "esp.error"
-local fs = require "esp.core.fs"
 local keys = require "esp.nvs_keys"
 local nvs = require "esp.nvs"
 local nvs_read = require "esp.nvs_read"
@@ -69,16 +68,7 @@ local function slurp(path)
   return bytes
 end
 
-local function write(path, bytes)
-  if path == "-" then
-    io.stdout:write(bytes)
-    io.stdout:flush()
-    return
-  end
-  local f <close> = fail.check(nil, nil, fs.create(path))
-  fail.check(nil, nil, f:write(bytes))
-  fail.check(nil, nil, f:commit())
-end
+local write = require "esp.file_writer".write_out
 
 local function given_key()
   if args.key then return keys.decode(slurp(args.key), args.key) end

@@ -4,7 +4,6 @@ local cli = require "esp.cli"
 local check = require "esp.partition_check"
 local csv = require "esp.partition_csv"
 local fail = require "esp.error"
-local fs = require "esp.core.fs"
 local partition = require "esp.partition"
 
 local SIZES = { "256KB", "512KB", "1MB", "2MB", "4MB", "8MB", "16MB", "32MB", "64MB", "128MB" }
@@ -124,14 +123,8 @@ local function warn(report, problems)
 end
 
 local function write(report, path, bytes)
-  if path == "-" then
-    io.stdout:write(bytes)
-    io.stdout:flush()
-    return
-  end
-  local f <close> = fail.check(nil, nil, fs.create(path))
-  fail.check(nil, nil, f:write(bytes))
-  fail.check(nil, nil, f:commit())
+  require "esp.file_writer".write_out(path, bytes)
+  if path == "-" then return end
   report:result({ file = path, bytes = #bytes }, ("%s: %d bytes written"):format(path, #bytes))
 end
 

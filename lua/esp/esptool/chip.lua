@@ -212,9 +212,7 @@ M["read-sdc-chip-info"] = function(self, args)
   return function(chip)
     self.screen:print "Reading SDC chip info..."
     local info, nonce = require "esp.sdc".chip_info(chip)
-    local f <close> = fail.check(nil, nil, require "esp.core.fs".create(args.output))
-    fail.check(nil, nil, f:write(info .. nonce))
-    fail.check(nil, nil, f:commit())
+    require "esp.file_writer".write(args.output, info .. nonce)
     self.screen:print(("Wrote chip info and nonce, %d bytes, to '%s'."):format(#info + #nonce, args.output))
   end
 end
