@@ -6,7 +6,7 @@ local fail = require "esp.error"
 local args = cli.parse {
   summary = "Erase flash: all of it, or a region.",
   examples = { "erase", "erase 0x10000 64k", "erase 0x200000 ALL -p /dev/ttyUSB0",
-               "erase --partition nvs" },
+               "erase --partition nvs", "erase --flash-type nand 0 0x40000" },
   { "address", type = "address", multiple = 0x1000, optional = true,
     help = "where to begin, a multiple of 0x1000; all of flash without it" },
   { "size", type = "size", multiple = 0x1000, all = true, optional = true,
@@ -16,11 +16,13 @@ local args = cli.parse {
   { "--data-parts", aliases = { "--erase-data-parts" }, type = "string", many = true, metavar = "KIND,...",
     help = "erase data partitions of these kinds: nvs, ota, phy, ..." },
   { "--force", help = "erase although secure boot or flash encryption is on" },
-  cli.partition_table, cli.flash_size, cli.spi, cli.progress, cli.connection,
+  cli.partition_table, cli.flash_size, cli.spi, cli.flash_type, cli.progress, cli.connection,
 }
 if args.address and not args.size then
   fail { code = "usage", message = "argument SIZE is missing after ADDRESS", hint = "ALL erases the rest of flash" }
 end
+
+if require "esp.cli.nand".wanted(args) then return require "esp.cli.nand".erase(args) end
 
 local kinds = {}
 for _, text in ipairs(args.data_parts) do

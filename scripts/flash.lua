@@ -23,6 +23,7 @@ local args = cli.parse {
     "flash --flash-mode dio --flash-size detect 0x0 bootloader.bin",
     "flash --partition ota_0 app.bin storage fs.bin",
     "flash -p sim:esp32c3 0x0 hello.bin --json",
+    "flash --flash-type nand --spi-connection 12,13,11,9,10 0x0 rootfs.bin",
   },
   { "files", type = "string", many = true, optional = true, metavar = "[ADDRESS] FILE",
     help = "where to, and what; the address of a HEX or UF2 file does not count" },
@@ -52,9 +53,11 @@ local args = cli.parse {
   { "--full", aliases = { "--no-skip" }, excludes = "--skip-flashed", help = "write also what is in flash already" },
   { "--no-verify", help = "do not compare what was written" },
   { "--force", help = "write in spite of security settings, or an image for another chip" },
-  cli.from_elf, cli.partition_table, cli.flash_parameters, cli.spi, cli.progress, cli.connection, monitor.after,
+  cli.from_elf, cli.partition_table, cli.flash_parameters, cli.spi, cli.flash_type, cli.nand_end, cli.progress,
+  cli.connection, monitor.after,
 }
 monitor.check(args)
+if require "esp.cli.nand".wanted(args) then return require "esp.cli.nand".flash(args) end
 
 local list = inputs.pairs_of(args.files)
 local old = require "esp.flash_diff".files(args.diff_with, #list)

@@ -10,19 +10,23 @@ local args = cli.parse {
     "read 0 ALL backup.bin",
     "read -p /dev/ttyUSB0 -b 921600 0x8000 0xC00 partitions.bin",
     "read --partition nvs nvs.bin",
+    "read --flash-type nand 0 ALL nand.bin",
   },
   { "address", type = "address", optional = true, help = "where to begin" },
   { "size", type = "size", all = true, optional = true, help = "bytes, with k or M behind; ALL for the rest of flash" },
   { "file", type = "output", optional = true, help = "file to write" },
   { "--partition", type = { "string", "output" }, many = true, metavar = "LABEL FILE",
     help = "read partitions, by their names" },
-  cli.partition_table, cli.flash_size, cli.spi, cli.progress, cli.connection,
+  { "--force", help = "NAND: read also what has more wrong bits than can be corrected" },
+  cli.partition_table, cli.flash_size, cli.spi, cli.flash_type, cli.nand_end, cli.progress, cli.connection,
 }
 
 if args.address and not args.file or not args.address and #args.partition == 0 then
   local missing = not args.address and "ADDRESS" or not args.size and "SIZE" or "FILE"
   fail { code = "usage", message = ("argument %s is missing"):format(missing) }
 end
+
+if require "esp.cli.nand".wanted(args) then return require "esp.cli.nand".read(args) end
 
 local function read(chip, report, address, size, file, label)
   local _, info = chip:read(address, size, {

@@ -11,6 +11,7 @@ local args = cli.parse {
     "verify --diff 0x0 bootloader.bin 0x8000 partitions.bin",
     "verify --partition ota_0 app.bin",
     "verify build/",
+    "verify --flash-type nand 0x0 rootfs.bin",
   },
   { "files", type = "string", many = true, optional = true, metavar = "[ADDRESS] FILE",
     help = "where, and what should be there: all that `flash` takes" },
@@ -18,8 +19,10 @@ local args = cli.parse {
   { "--partition", type = { "string", "file" }, many = true, metavar = "LABEL FILE",
     help = "compare partitions, by their names" },
   { "--diff", "-d", help = "show the bytes that differ" },
-  cli.partition_table, cli.flash_parameters, cli.spi, cli.progress, cli.connection,
+  cli.partition_table, cli.flash_parameters, cli.spi, cli.flash_type, cli.nand_end, cli.progress, cli.connection,
 }
+
+if require "esp.cli.nand".wanted(args) then return require "esp.cli.nand".verify(args) end
 
 local files = inputs.pairs_of(args.files)
 local labelled = cli.by_label(args.partition, files)

@@ -106,6 +106,18 @@ static const struct {
     {0xD2, "READ_FLASH"},
     {0xD3, "RUN_USER_CODE"},
     {0xD4, "FLASH_ENCRYPT_DATA"},
+    {0xD5, "SPI_NAND_ATTACH"},
+    {0xD6, "SPI_NAND_READ_SPARE"},
+    {0xD7, "SPI_NAND_WRITE_SPARE"},
+    {0xD8, "SPI_NAND_READ_FLASH"},
+    {0xD9, "SPI_NAND_WRITE_BEGIN"},
+    {0xDA, "SPI_NAND_WRITE_DATA"},
+    {0xDB, "SPI_NAND_ERASE_FLASH"},
+    {0xDC, "SPI_NAND_ERASE_REGION"},
+    {0xDD, "SPI_NAND_READ_PAGE_DEBUG"},
+    {0xDE, "SPI_NAND_WRITE_END"},
+    {0xF8, "NAND_SCAN"},
+    {0xF9, "NAND_CHECK"},
 };
 
 const char *frame_op_name(unsigned op) {
@@ -151,6 +163,8 @@ static const struct {
     {0xC7, "compressed data could not be unpacked"},
     {0xC8, "less data than was announced"},
     {0xC9, "more data than was announced"},
+    {0xCA, "the NAND flash could not program a page (P-FAIL)"},
+    {0xCB, "the NAND flash could not erase a block (E-FAIL)"},
     {0xCA, "programming NAND flash failed"},
     {0xCB, "erasing NAND flash failed"},
     {ERROR_STUB_SEQUENCE, "an earlier block is missing"},
@@ -159,6 +173,7 @@ static const struct {
     {0xE4, "this baud rate is not possible"},
     {ERROR_STUB_FRAME, "the request arrived damaged"},
     {0xE6, "beyond the end of flash, or not aligned"},
+    {0xE7, "the NAND flash cannot correct the errors of a page"},
     {0xFF, "this command does not exist"},
 };
 

@@ -42,6 +42,7 @@ static int attached;
 static uint32_t loaded = NONE; /* the page that the part's buffer holds */
 static uint8_t last_status;    /* of the page that was read last */
 static int lost;               /* a page could not be corrected since nand_begin */
+static int tolerant;           /* and that does not matter */
 static uint32_t fetched[CHUNK / 4];
 
 /* One command; of the address, `bits` bits are sent. mosi and miso: bytes from and into the controller's
@@ -169,6 +170,10 @@ int nand_lost(void) {
   return lost;
 }
 
+void nand_tolerate(int all) {
+  tolerant = all;
+}
+
 /* Reads a page into the part's buffer. The error correction has its say in last_status. */
 int nand_load(uint32_t page) {
   if (!attached || page >= PAGES)
@@ -178,7 +183,7 @@ int nand_load(uint32_t page) {
   spi2(PAGE_READ, page, 24, 0, 0);
   int err = wait();
   loaded = err ? NONE : page;
-  if (err || last_status & ECC_LOST)
+  if (err || (last_status & ECC_LOST && !tolerant))
     lost = 1;
   return err;
 }

@@ -92,23 +92,23 @@ static int nand_scan(uint32_t first, uint32_t count) {
   return err;
 }
 
-/* How many pages needed correction, or the first that is beyond it. */
+/* How many pages need correction; how many are beyond it, and the first of these. */
 static int nand_check(uint32_t address, uint32_t size) {
-  uint32_t page = address / NAND_PAGE, end = (address + size + NAND_PAGE - 1) / NAND_PAGE, fixed = 0;
+  uint32_t page = address / NAND_PAGE, end = (address + size + NAND_PAGE - 1) / NAND_PAGE;
   int err = OK;
   if (!nand_in_range(address, size))
     return OUT_OF_RANGE;
-  nand_begin();
-  for (; page < end && !err; page++) {
+  answer.words[0] = 0;
+  answer.words[1] = 0xFFFFFFFF;
+  answer.size = 8;
+  for (nand_begin(); page < end && !err; page++) {
     err = nand_load(page);
-    if (!err && nand_ecc() == 1)
-      fixed++;
-    else if (!err)
-      err = nand_ecc();
-    if (err)
-      fixed = page;
+    int ecc = nand_ecc();
+    if (ecc == 1)
+      answer.value++;
+    else if (ecc && !answer.words[0]++)
+      answer.words[1] = page;
   }
-  answer.value = fixed;
   return err;
 }
 
@@ -131,7 +131,6 @@ static int nand_command(uint32_t op, const uint32_t *w, uint32_t n) {
     return err;
   }
   case NAND_READ_SPARE:
-    nand_begin();
     return nand_spare(w[0], &answer.value);
   case NAND_WRITE_SPARE: /* bits are only cleared: good is what it is already, or stays bad */
     err = (w[1] & 0xFF) ? nand_mark(w[0]) : OK;
@@ -148,6 +147,7 @@ static int nand_command(uint32_t op, const uint32_t *w, uint32_t n) {
   case NAND_SCAN:
     return nand_scan(w[0], w[1]);
   case NAND_CHECK:
+    nand_tolerate(n >= 12 && w[2]);
     return nand_check(w[0], w[1]);
   default:
     return BAD_COMMAND;

@@ -161,6 +161,7 @@ int nand_in_range(uint32_t address, uint32_t size);
 void nand_begin(void); /* before reading: forgets what could not be read */
 int nand_lost(void);   /* whether there was something */
 #define READ_RESULT (nand_lost() ? NAND_UNCORRECTABLE : OK)
+void nand_tolerate(int all); /* what cannot be read is taken as the part gives it */
 int nand_load(uint32_t page);
 int nand_ecc(void); /* of that page: 0, 1: corrected, or NAND_UNCORRECTABLE */
 void nand_fetch(uint32_t address, uint32_t n);

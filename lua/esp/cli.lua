@@ -50,6 +50,14 @@ M.spi = {
     help = "SPI, HSPI or five pin numbers: CLK,Q,D,HD,CS" },
 }
 
+--- Which kind of flash, and how far bad blocks may push what is written to NAND flash.
+M.nand_end = { "--nand-end-address", type = "address", multiple = 0x20000, metavar = "ADDRESS",
+               help = "NAND: where the room for it ends; bad blocks are skipped up to there" }
+M.flash_type = {
+  { "--flash-type", "-ft", type = "choice", choices = { "nor", "nand" }, default = "nor", metavar = "KIND",
+    help = "nor, or nand: serial NAND flash on pins of its own (ESP32-S3)" },
+}
+
 --- What is said about flash in the header of a bootloader image.
 M.flash_parameters = {
   { "--flash-mode", "-fm", type = "choice", choices = { "keep", "qio", "qout", "dio", "dout" }, default = "keep",
@@ -267,6 +275,7 @@ function M.connect(args, report, need)
     port = port, baud = args.baud, chip = args.chip, before = args.before, after = args.after,
     attempts = args.connect_attempts, port_filter = #args.port_filter > 0 and args.port_filter or nil,
     no_stub = args.no_stub or need and need.rom and not args.stub, stub = args.stub,
+    flash_type = need and need.nand and "nand" or args.flash_type,
     rom_baud = args.rom_baud, override_vddsdio = args.override_vddsdio, config = settings,
     trace = args.trace and function(p) report:packet(p) end or nil,
     on_event = function(e)

@@ -40,6 +40,7 @@ local function settle_options(opts)
     trace = opts.trace, on_event = opts.on_event, fpga = env.fpga,
     port_filter = opts.port_filter, override_vddsdio = opts.override_vddsdio,
     no_stub = opts.no_stub, stub = opts.stub,
+    flash_type = known_choice({ "nor", "nand" }, opts.flash_type, "nor", "flash_type"),
     notes = opts.config == nil,
   }
   o.port = opts.port or env.port or not opts.port_filter and o.config.port or nil
@@ -167,6 +168,7 @@ end
 --   no_stub      the ROM loader does all the work
 --   stub         path of a flasher stub in esptool's JSON form, instead of ours; "ours":
 --                ours also where it is not used unasked
+--   flash_type   "nor"; "nand": with the stub that has the commands for NAND flash (chip:nand)
 --   chip         "auto" or a chip's name, which must then be right
 --   before       "default-reset", "usb-reset", "no-reset", "no-reset-no-sync"
 --   after        what close does: "hard-reset", "soft-reset", "watchdog-reset", "no-reset", "no-reset-stub"

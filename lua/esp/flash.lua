@@ -23,6 +23,13 @@ function Flash:attach(opts)
   return state
 end
 
+--- Serial NAND flash, where esp.connect was called with flash_type = "nand".
+-- @param opts { spi_connection = pins, on_event = }
+-- @return object, see esp.nand
+function Flash:nand(opts)
+  return require "esp.nand".open(self, opts)
+end
+
 local function not_in_sdm(chip, what)
   if chip.sdm then
     fail { code = "unsupported", message = what .. ": not possible in secure download mode",

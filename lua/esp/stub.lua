@@ -11,7 +11,8 @@ local LARGEST = 256 * 1024                -- bytes of a file's segment; no chip 
 local SMALL = 0x400                       -- bytes of a block that is not waited for
 local ANSWERS = 0.5                       -- seconds in which they are all answered, once they have been sent
 local STARTS = 2                          -- seconds until a stub that was started has said something
-local BITS = { window = 1, digests = 128, packed = 4, resume = 8, crc = 16, encrypt = 32, compare = 64 }
+local BITS = { window = 1, digests = 128, packed = 4, resume = 8, crc = 16, encrypt = 32, compare = 64,
+               nand = 256 }
 local BLOCK, BLOCK_PLAIN = 0x800, 0x4000  -- with many blocks on the way, and one by one
 local LEAST_CREDIT = 2 * 0x800
 
@@ -51,10 +52,11 @@ function M.parse(text, name)
 end
 
 --- Our stub for a chip.
+-- @param nand with the commands for NAND flash
 -- @return as parse gives it, nil when there is none for this chip
-function M.built_in(chip)
+function M.built_in(chip, nand)
   local file = chips.for_revision(chip.data.stub.files, not chip.sdm and chip.revision_number or 0)
-  local name = ("stubs/%s.json"):format(file and file.name or chip.id)
+  local name = ("stubs/%s.json"):format(nand and chip.data.nand.stub or file and file.name or chip.id)
   local text = require "esp.core.pack".read(name)
   if not text then return nil end
   local stub = M.parse(text, name)
@@ -109,11 +111,12 @@ end
 -- @param o options of esp.connect: no_stub, stub = path or "ours"
 -- @return as parse gives it, or nil; a warning event says why when it is not what was to be expected
 function M.choose(chip, o)
+  if o.flash_type == "nand" then require "esp.nand".needs_chip(chip, o.no_stub) end
   local why, hint = hindrance(chip, o)
   if why == false then return nil end
   if not why then
     local stub
-    if o.stub and o.stub ~= OURS then stub = M.load(o.stub) else stub = M.built_in(chip) end
+    if o.stub and o.stub ~= OURS then stub = M.load(o.stub) else stub = M.built_in(chip, o.flash_type == "nand") end
     if stub then return stub end
     why = "there is none for this chip"
   end

@@ -192,13 +192,6 @@ M["get-security-info"] = function(self)
   end
 end
 
-local function no_nand()
-  fail { code = "unsupported", message = "SPI NAND flash is not supported",
-         hint = "it needs a plug-in that this flasher stub does not have" }
-end
-M["read-nand-spare"], M["write-nand-spare"], M["dump-bbm"] = no_nand, no_nand, no_nand
-M.nand = no_nand
-
 M["verify-sdc-certificate"] = function(self, args)
   local certificate = require "esp.file_reader".bytes(args.filename)
   return function(chip)

@@ -4,6 +4,7 @@
 --   eat    the option takes all words up to the next option
 --   pairs  words are taken as ADDRESS FILE, by twos
 --   rom    the command is the ROM's: no stub is loaded
+--   nand   the command is about NAND flash
 --   sdc    the command only talks to the ROM: no stub, no other rate, no reset, no look at the chip
 --   check  how a text is judged that has no type of its own (esp.esptool.args)
 --   took   words that followed a flag in version 4
@@ -57,11 +58,14 @@ M.global = {
 local spi = { "--spi-connection", "-sc", type = "string", check = "pins", metavar = "PINS",
               help = "SPI, HSPI or five pin numbers CLK,Q,D,HD,CS; not on the ESP8266" }
 
--- NAND flash is a matter of a plug-in of another stub; the options are read so that the refusal can say so.
-local nand = {
-  { "--flash-type", "-ft", type = "choice", choices = { "nor", "nand" }, hidden = true, help = "kind of flash" },
-  { "--nand-end-address", type = "int", hidden = true, help = "end of the NAND flash in use" },
+local nand_type = {
+  { "--flash-type", "-ft", type = "choice", choices = { "nor", "nand" }, default = "nor", hidden = true,
+    help = "kind of flash" },
 }
+local nand = { nand_type, {
+  { "--nand-end-address", type = "address", hidden = true,
+    help = "NAND: where the room ends in which bad blocks are skipped (the end of the flash)" },
+} }
 
 local function flash_options(keep, detect, default_size)
   local head = keep and { "keep" } or {}
@@ -115,11 +119,11 @@ M.commands = {
     { "size", type = "size", all = true, min = 0, help = "bytes, with k or M behind; ALL for the rest" },
     { "output", type = "output", help = "file to write" },
     no_progress, size_only, spi, nand },
-  { name = "erase-flash", chip = true, summary = "Erase all of flash.", force_erase, spi, nand },
+  { name = "erase-flash", chip = true, summary = "Erase all of flash.", force_erase, spi, nand_type },
   { name = "erase-region", chip = true, summary = "Erase a region of flash.",
     { "address", type = "address", help = "where to begin, a multiple of 4096" },
     { "size", type = "size", all = true, help = "bytes, a multiple of 4096; ALL for the rest" },
-    force_erase, spi, nand },
+    force_erase, spi, nand_type },
   { name = "read-mac", chip = true, summary = "Show the MAC address." },
   { name = "flash-id", chip = true, summary = "Show manufacturer, device and size of flash.", spi },
   { name = "elf2image", summary = "Make an image from an ELF file.",
@@ -159,7 +163,7 @@ M.commands = {
     flash_options(true, false) },
   { name = "version", summary = "Show the version." },
   { name = "verify-flash", chip = true, advanced = true, summary = "Compare files with flash.",
-    files, { "--diff", "-d", took = { "yes", "no" }, help = "list what differs" }, header, spi, nand },
+    files, { "--diff", "-d", took = { "yes", "no" }, help = "list what differs" }, header, spi, nand_type },
   { name = "load-ram", chip = true, rom = true, advanced = true, summary = "Load an image to RAM and run it.",
     { "filename", type = "file", help = "image for RAM" } },
   { name = "dump-mem", chip = true, advanced = true, summary = "Read memory into a file.",
@@ -192,12 +196,12 @@ M.commands = {
   { name = "read-sdc-chip-info", chip = true, rom = true, sdc = true, advanced = true,
     summary = "Read the chip's part of a certificate.",
     { "--output", "-o", type = "output", default = "chip_info.bin", metavar = "FILE", help = "file to write" } },
-  { name = "read-nand-spare", chip = true, hidden = true, summary = "NAND: read a bad-block mark.",
+  { name = "read-nand-spare", chip = true, nand = true, hidden = true, summary = "NAND: read a bad-block mark.",
     { "page", type = "int", min = 0, help = "number of the page" }, spi },
-  { name = "write-nand-spare", chip = true, hidden = true, summary = "NAND: write a bad-block mark.",
+  { name = "write-nand-spare", chip = true, nand = true, hidden = true, summary = "NAND: write a bad-block mark.",
     { "page", type = "int", min = 0, help = "number of the page" },
     { "mark", type = "int", min = 0, max = 1, help = "1 marks the block as bad" }, spi },
-  { name = "dump-bbm", chip = true, hidden = true, summary = "NAND: list bad blocks.",
+  { name = "dump-bbm", chip = true, nand = true, hidden = true, summary = "NAND: list bad blocks.",
     { "output", type = "output", help = "file to write" },
     { "--block-count", type = "int", min = 1, default = 1024, help = "how many blocks" }, spi },
 }

@@ -46,12 +46,13 @@ end
 -- Everything after the arguments have been read.
 local function perform(self, values)
   local screen, command = self.screen, self.command
-  local handler = handlers()[command.name]
+  local nand = values.flash_type == "nand" or command.nand
+  local handler = nand and require "esp.esptool.nand".handler(command, values) or handlers()[command.name]
   if not command.chip then
     return handler(self, values)
   end
-  if values.flash_type == "nand" then require "esp.esptool.chip".nand() end
   local work = handler(self, values)
+  self.flash_type = nand and "nand" or nil
   local chip = require "esp.esptool.session".connect(self)
   self.chip = chip
   local ok, err = pcall(work, chip)

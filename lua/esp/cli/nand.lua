@@ -1,0 +1,141 @@
+--- flash, read, erase and verify with --flash-type nand: what the scripts of these names do for serial NAND flash.
+local cli = require "esp.cli"
+local fail = require "esp.error"
+local M = {}
+
+local GENERAL = { flash_type = true, nand_end_address = true, spi_connection = true, no_progress = true, json = true,
+                  verbose = true, silent = true, port = true, confirm_port = true, baud = true, chip = true,
+                  port_filter = true, before = true, after = true, connect_attempts = true, no_stub = true, stub = true,
+                  rom_baud = true, override_vddsdio = true, trace = true }
+
+--- Whether a command line is about NAND flash.
+-- @raise usage
+function M.wanted(args)
+  if args.flash_type == "nand" then return true end
+  if args.nand_end_address then
+    fail { code = "usage", message = "--nand-end-address goes with --flash-type nand" }
+  end
+  return false
+end
+
+-- What has no meaning here is not silently left out.
+local function only(args, ...)
+  local known = {}
+  for _, name in ipairs { ... } do known[name] = true end
+  local names = {}
+  for name in pairs(args.given) do
+    if not GENERAL[name] and not known[name] then names[#names + 1] = name end
+  end
+  table.sort(names)
+  if names[1] then
+    fail { code = "usage", message = ("--%s does not go with --flash-type nand"):format((names[1]:gsub("_", "-"))) }
+  end
+  if args.no_stub then
+    fail { code = "usage", message = "--no-stub does not go with --flash-type nand: the ROM loader cannot do it" }
+  end
+end
+
+-- Addresses and files: there is no table of partitions that could say where something goes.
+local function pairs_of(args)
+  local list = require "esp.inputs".pairs_of(args.files)
+  if #list == 0 then fail { code = "usage", message = "argument FILE is missing" } end
+  for _, pair in ipairs(list) do
+    if not pair[1] then
+      fail { code = "usage", hint = "an address before the file",
+             message = ("%s: where in NAND flash?"):format(tostring(pair[2])) }
+    end
+  end
+  local regions = require "esp.input".load_all(list)
+  require "esp.input".check_overlap(regions)
+  return regions
+end
+
+-- Connect, and attach NAND flash.
+local function with_nand(args, fn)
+  cli.with_chip(args, function(chip, report)
+    return fn(chip:nand { spi_connection = args.spi_connection }, report)
+  end, { nand = true })
+end
+
+local function list_of(blocks)
+  local words = {}
+  for i, block in ipairs(blocks) do words[i] = ("0x%X"):format(block * require "esp.nand".BLOCK) end
+  return table.concat(words, ", ")
+end
+
+function M.flash(args)
+  only(args, "files", "compress", "no_compress", "erase_all", "as_is")
+  local regions = pairs_of(args)
+  with_nand(args, function(nand, report)
+    if args.erase_all then nand:erase(0, "ALL", { progress = report:bar "Erasing" }) end
+    local bytes, started = 0, require "esp.core.task".now()
+    local done = nand:write(regions, {
+      end_address = args.nand_end_address, compress = not args.no_compress, progress = report:bar "Writing",
+      each = function(e)
+        report:emit("written", e)
+        report:note(("%s: 0x%X to 0x%X%s"):format(e.name, e.address, e.last,
+          #e.failed > 0 and (", marked as bad: %s"):format(list_of(e.failed)) or ""))
+        bytes = bytes + e.size
+      end })
+    local seconds = require "esp.core.task".now() - started
+    report:result({ bytes = bytes, seconds = seconds, verified = true, regions = done },
+      ("%s in %.1f s%s, verified"):format(report.bytes(bytes), seconds,
+        seconds > 0 and (" (%s)"):format(report.rate(bytes / seconds)) or ""))
+  end)
+end
+
+function M.read(args)
+  only(args, "address", "size", "file", "force")
+  if not args.file then fail { code = "usage", message = "arguments ADDRESS, SIZE and FILE are needed" } end
+  with_nand(args, function(nand, report)
+    local _, info = nand:read(args.address, args.size == "all" and "ALL" or args.size, {
+      file = args.file, end_address = args.nand_end_address, force = args.force, progress = report:bar "Reading" })
+    report:result({ address = args.address, bytes = info.size, seconds = info.seconds, file = args.file,
+                    skipped = info.skipped, corrected = info.corrected },
+      ("%s: %s from 0x%X in %.1f s%s%s"):format(args.file, report.bytes(info.size), args.address, info.seconds,
+        info.seconds > 0 and (" (%s)"):format(report.rate(info.size / info.seconds)) or "",
+        info.corrected > 0 and (", %d pages needed correction"):format(info.corrected) or ""))
+  end)
+end
+
+function M.erase(args)
+  only(args, "address", "size")
+  with_nand(args, function(nand, report)
+    local done = nand:erase(args.address or 0, (not args.size or args.size == "all") and "ALL" or args.size,
+                            { progress = report:bar "Erasing" })
+    report:result(done, ("Erased 0x%X to 0x%X in %.1f s: %d blocks%s%s"):format(done.address,
+      done.address + done.size - 1, done.seconds, done.erased,
+      #done.skipped > 0 and (", left alone as bad: %s"):format(list_of(done.skipped)) or "",
+      #done.failed > 0 and (", failed: %s"):format(list_of(done.failed)) or ""))
+  end)
+end
+
+function M.verify(args)
+  only(args, "files", "diff", "as_is")
+  local regions = pairs_of(args)
+  with_nand(args, function(nand, report)
+    local wrong = {}
+    nand:verify(regions, { diff = args.diff, end_address = args.nand_end_address, progress = report:bar "Comparing",
+      each = function(r)
+        local list = r.differences or {}
+        report:emit("compared", { name = r.name, address = r.address, size = r.size, equal = r.equal,
+                                  skipped = r.skipped, wrong = r.wrong,
+                                  differences = r.differences and { count = list.count,
+                                    first = list[1] and list[1].address } })
+        report:say(("%s: %s at 0x%X %s"):format(r.name, report.bytes(r.size), r.address,
+                                                r.equal and "verified" or "DIFFERS from flash"))
+        for _, d in ipairs(list) do
+          report:emit("difference", d)
+          report:say(("  0x%08X  flash %02X  file %02X"):format(d.address, d.flash, d.file))
+        end
+        if (list.count or 0) > #list then report:say(("  and %d more bytes"):format(list.count - #list)) end
+        if not r.equal then wrong[#wrong + 1] = ("%s at 0x%X"):format(r.name, r.address) end
+      end })
+    if #wrong > 0 then
+      fail { code = "verify_failed", message = "flash does not hold " .. table.concat(wrong, ", "),
+             hint = not args.diff and "--diff shows which bytes differ" or nil }
+    end
+  end)
+end
+
+return M
