@@ -1,6 +1,7 @@
 -- Every command of esptool that talks to a chip, on every simulated chip: the lines that programs look for, and
 -- refusals where a chip lacks something. The lines are those that esptool 5.2 prints against the same simulated chips.
 local chips = require "esp.chips"
+local elf = require "spec.support.elf_writer"
 local esptool = require "spec.support.esptool"
 local program = require "spec.support.program"
 
@@ -194,6 +195,13 @@ describe("esptool's commands", function()
       has(out, "\nLoaded %d segments from 'examples/hello/hello%-esp32%.bin' to RAM, executing at 0x%x+%.\n",
           "\nExiting immediately%.\n")
       bad("-p sim:esp32c3 load-ram examples/hello/hello-esp32.bin", "ESP32")
+      -- By the stub, as there: the buffer of the ESP32's ROM is where programs have their data (0x3FFC0000).
+      out = good "-p sim:esp32 load-ram examples/hello/hello-esp32.bin"
+      has(out, "\nStub flasher running%.\n.*\nLoaded %d segments from [^\n]*\n\nExiting immediately%.\n")
+      local over = program.write(path "over.elf", elf.elf { machine = 0xF3, entry = 0x40380400, segments = true,
+        sections = { { name = ".iram0.text", address = 0x40380400, data = ("\x6F\0\0\0"):rep(8) } } })
+      out = good("-p sim:esp32c3 load-ram " .. over)
+      has(out, "\nNote: [^\n]*the ROM loader loads it%.\n.*\nLoaded 1 segments from ")
     end)
   end)
 

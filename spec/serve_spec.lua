@@ -125,7 +125,8 @@ describe("a served port", function()
     local c <close> = dial(server)
     c:write(com(2, "\7") .. com(3, "\3") .. com(4, "\2") .. com(5, "\3") .. com(5, "\13") .. com(5, "\99"))
     -- The second: modem lines, which a client that has set no mask is told of unasked (RFC 2217, a mask of 255).
-    assert.equal(com(102, "\8") .. com(107, "\0") .. com(103, "\1") .. com(104, "\1") .. com(105, "\1") .. com(105, "\14"),
+    assert.equal(com(102, "\8") .. com(107, "\0") .. com(103, "\1") .. com(104, "\1") .. com(105, "\1") ..
+                 com(105, "\14"),
                  expect(c, com(105, "\14")))
     assert.equal("format", has(events, "refused").what)
     assert.truthy(master and guard)
@@ -208,6 +209,18 @@ describe("a served port", function()
     local chip <close> = require "esp".connect { port = server.list[1]:client_url(), no_stub = true }
     assert.equal("ESP32-S3", chip.data.name)
     assert.truthy(has(events, "port_lost") and has(events, "port_back") and guard)
+  end)
+
+  it("takes a client that comes while the one before is leaving", function()
+    local server, events, guard <close> = start { "sim:esp32c3" }
+    for _ = 1, 3 do
+      dial(server):close()
+      local c <close> = dial(server)
+      c:write(com(2, "\8"))
+      assert.truthy(expect(c, com(102, "\8")))
+    end
+    assert.is_nil(has(events, "busy"))
+    assert.truthy(guard)
   end)
 
   it("has one client; a second one is told, and the next is welcome", function()

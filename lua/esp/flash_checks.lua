@@ -136,13 +136,13 @@ local function check_can_encrypt(chip, opts)
            message = "encrypted writing is switched off in this chip's eFuses (release mode)" }
   end
   if opts.ignore_flash_enc_efuse then return end
+  if not identity.encryption_key_valid(chip) then
+    fail { code = "encryption_refused", message = "the flash encryption key is not programmed in this chip",
+           hint = "burn a key first, or write without encryption" }
+  end
   local config = identity.flash_crypt_config(chip)
   if config and config ~= 0xF then
     fail { code = "encryption_refused", message = ("FLASH_CRYPT_CONFIG is 0x%X, should be 0xF"):format(config) }
-  end
-  if not identity.encryption_key_valid(chip) then
-    fail { code = "encryption_refused", message = "no key for flash encryption is programmed in this chip",
-           hint = "burn a key first, or write without encryption" }
   end
 end
 

@@ -11,6 +11,7 @@ M.allow_list, M.is_local = access.allow_list, access.is_local
 
 M.DEFAULT_PORT = 2217
 local OPEN_WAIT, OPEN_PAUSE = 2, 0.1     -- a port that is just being plugged in
+local LEAVING = 1                        -- seconds that a client may take to be gone
 local NONCE, AUTH_TIME, AUTH_MAX, AUTH_AT_ONCE = 16, 5, 512, 8
 local AUTH_BEGIN, SUB_END = "\255\250\37esplua1", "\255\240"
 
@@ -137,7 +138,15 @@ function Served:take(client)
   return self:admit(client, address)
 end
 
+-- One that has left may not have been noticed yet: somebody who tried the port, or a tool that comes back at once.
+function Served:wait_for_turn()
+  local task = require "esp.core.task"
+  local deadline = task.now() + LEAVING
+  while self.user and task.now() < deadline do task.sleep(0.02) end
+end
+
 function Served:admit(client, address, received)
+  self:wait_for_turn()
   if self.user then
     return self:refuse(client, address, "busy", ("%s is in use by %s"):format(self.url, self.user))
   end

@@ -101,9 +101,21 @@ M["load-ram"] = function(self, args)
     screen:stage()
     screen:print(("Loading '%s' to RAM..."):format(args.filename))
     local bar = screen:bar()
-    local loaded, entry = chip:load_ram(args.filename, { progress = function(done, total)
-      bar("Downloading to RAM", done, total)
-    end })
+    local function load()
+      return chip:load_ram(args.filename, { progress = function(done, total)
+        bar("Downloading to RAM", done, total)
+      end })
+    end
+    -- The stub is asked first, as esptool does: ROM loaders have buffers of their own in RAM, too.
+    local ok, loaded, entry = pcall(load)
+    if not ok then
+      if not (chip.stub and fail.is(loaded) and loaded.code == "unsupported") then error(loaded, 0) end
+      screen:note "The program lies where the flasher stub does, the ROM loader loads it."
+      chip.options.no_stub = true
+      self.hook = function() return true end
+      chip:reconnect()
+      loaded, entry = load()
+    end
     screen:finish()
     screen:print(("Loaded %d segments from '%s' to RAM, executing at 0x%08x."):format(#loaded, args.filename, entry))
   end

@@ -164,7 +164,7 @@ M.commands = {
   { name = "version", summary = "Show the version." },
   { name = "verify-flash", chip = true, advanced = true, summary = "Compare files with flash.",
     files, { "--diff", "-d", took = { "yes", "no" }, help = "list what differs" }, header, spi, nand_type },
-  { name = "load-ram", chip = true, rom = true, advanced = true, summary = "Load an image to RAM and run it.",
+  { name = "load-ram", chip = true, advanced = true, summary = "Load an image to RAM and run it.",
     { "filename", type = "file", help = "image for RAM" } },
   { name = "dump-mem", chip = true, advanced = true, summary = "Read memory into a file.",
     { "address", type = "address", help = "where to begin" },
