@@ -15,7 +15,7 @@ local args = cli.parse {
     help = "erase the partition of this name; may be repeated" },
   { "--data-parts", aliases = { "--erase-data-parts" }, type = "string", many = true, metavar = "KIND,...",
     help = "erase data partitions of these kinds: nvs, ota, phy, ..." },
-  { "--force", help = "erase although secure boot or flash encryption is on" },
+  { "--force", help = "erase although secure boot or flash encryption is on, or partitions overlap" },
   cli.partition_table, cli.flash_size, cli.spi, cli.flash_type, cli.progress, cli.connection,
 }
 if args.address and not args.size then
@@ -44,7 +44,7 @@ cli.with_chip(args, function(chip, report)
   local opts = { force = args.force, spi_connection = args.spi_connection, progress = report:bar "Erasing",
                  flash_size = args.flash_size ~= "keep" and args.flash_size or nil }
   if by_table then
-    local wanted = require "esp.partition_chip".choose(cli.partitions(args, chip), args.partition, kinds)
+    local wanted = require "esp.partition_chip".choose(cli.partitions(args, chip), args.partition, kinds, args.force)
     for _, e in ipairs(wanted) do erased(report, chip:erase(e.offset, e.size, opts), e.label) end
   elseif args.address then
     erased(report, chip:erase(args.address, args.size == "all" and "ALL" or args.size, opts))

@@ -52,7 +52,7 @@ local args = cli.parse {
   { "--trust-flash-content", help = "with --diff-with: do not ask the chip whether flash holds that" },
   { "--full", aliases = { "--no-skip" }, excludes = "--skip-flashed", help = "write also what is in flash already" },
   { "--no-verify", help = "do not compare what was written" },
-  { "--force", help = "write in spite of security settings, or an image for another chip" },
+  { "--force", help = "write in spite of security settings, overlapping partitions, or for another chip" },
   cli.from_elf, cli.partition_table, cli.flash_parameters, cli.spi, cli.flash_type, cli.nand_end, cli.progress,
   cli.connection, monitor.after,
 }
@@ -82,6 +82,7 @@ end
 
 -- What is wrong with the files shows before the chip is touched, as far as it can be known without one.
 local ctx = cli.input_context(args)
+ctx.apart = not args.force
 local regions = not whole and inputs.try(list, ctx)
 if regions then input.check_overlap(regions) end
 
@@ -125,7 +126,7 @@ local function partitions_to_erase(chip)
   end
   local labels, kinds = words(args.erase_parts), words(args.erase_data_parts)
   if #labels + #kinds == 0 then return {} end
-  local chosen = require "esp.partition_chip".choose(ctx.table or cli.partitions(args, chip), labels, kinds)
+  local chosen = require "esp.partition_chip".choose(ctx.table or cli.partitions(args, chip), labels, kinds, args.force)
   for _, e in ipairs(chosen) do
     for _, r in ipairs(regions) do
       if r.address < e.offset + e.size and e.offset < r.address + r.size then

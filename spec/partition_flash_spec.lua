@@ -2,6 +2,7 @@
 package.path = "./?.lua;" .. package.path
 local board = require "spec.support.board"
 local csv = require "esp.partition_csv"
+local fixtures = require "spec.support.image_fixtures"
 local partition = require "esp.partition"
 local place = require "esp.partition_chip".place
 local program = require "spec.support.program"
@@ -125,6 +126,45 @@ describe("partitions of a chip", function()
     sim:poke_flash(0x8000, partition.encode(csv.decode "factory,app,factory,,64K\n"))
     fails("no_partition", chip.ota, chip)
     fails("no_partition", chip.select_ota, chip, 0)
+  end)
+end)
+
+describe("partitions that overlap", function()
+  local function entry(label, kind, subtype, offset, size)
+    return { label = label, type = kind, subtype = subtype, offset = offset, size = size }
+  end
+  local OVER = partition.encode { entry("nvs", 1, 2, 0x9000, 0x4000), entry("otadata", 1, 0, 0xC000, 0x2000),
+                                  entry("app", 0, 0x10, 0x8000, 0x100000), entry("far", 1, 0x82, 0x200000, 0x1000) }
+
+  it("are not written, nor erased, unless forced", function()
+    local chip <close>, sim = connect(nil, nil, { config = { timeout = 20 } })
+    sim:poke_flash(0x8000, OVER)
+    local function refused(text, f, ...)
+      assert.matches(text, fails("bad_partition_table", f, ...).message, 1, true)
+    end
+    local app = { data = fixtures.app "esp32c3" }
+    refused("partition app, 0x8000 to 0x107FFF, overlaps the partition table, 0x8000 to 0x8FFF", chip.flash, chip,
+            { { false, app } })
+    refused("partition otadata, 0xC000 to 0xDFFF, overlaps nvs, 0x9000 to 0xCFFF", chip.select_ota, chip, 0)
+    refused("overlaps nvs", chip.erase_ota, chip)
+    local list = chip:partitions()
+    local choose = require "esp.partition_chip".choose
+    refused("partition nvs, 0x9000 to 0xCFFF, overlaps otadata", choose, list, { "nvs" })
+    assert.equal(1, #choose(list, { "nvs" }, nil, true))
+    assert.equal(1, #choose(list, { "far" }))
+    local file = { "nvs", { data = "abc", format = "raw" } }
+    refused("overlaps otadata", place, list, { file }, { apart = true })
+    assert.equal(0x9000, place(list, { file })[1].address)
+    assert.equal(OVER, sim:flash(0x8000, #OVER))
+    sim:close()
+  end)
+
+  it("are those of the table's own place", function()
+    local list = csv.decode("a,data,nvs,0x9000,16K\n", { table_offset = 0x8000 })
+    list.table_offset = 0xC000
+    fails("bad_partition_table", partition.check_apart, list, list[1])
+    list.table_offset = 0x8000
+    partition.check_apart(list, list[1])
   end)
 end)
 

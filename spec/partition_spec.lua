@@ -248,6 +248,11 @@ describe("a partition table", function()
     program.clean()
   end)
 
+  it("is not taken for CSV when it is not text", function()
+    assert.matches("no partition table begins here",
+                   fails("bad_partition_table", partition.parse, ("\0"):rep(3072)).message, 1, true)
+  end)
+
   it("cannot be written as CSV with names that CSV does not hold", function()
     for _, label in ipairs { "a,b", "#a", "a\nb", "\xFF" } do
       fails("bad_partition_table", csv.encode, { { label = label, type = 1, subtype = 1, offset = 0, size = 0 } })

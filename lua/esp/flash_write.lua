@@ -508,7 +508,9 @@ function M.flash(chip, list, opts)
   opts = opts or {}
   local started = require "esp.core.task".now()
   local report, plan = {}, nil
-  local regions = inputs.load_all(list, util.about_chip(chip, opts))
+  local ctx = util.about_chip(chip, opts)
+  ctx.apart = not opts.force
+  local regions = inputs.load_all(list, ctx)
   opts = util.with_settings(opts, regions.settings)
   local ok, err = pcall(function()
     if #regions == 0 then error("flash: nothing to write", 0) end

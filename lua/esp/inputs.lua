@@ -92,9 +92,9 @@ local function app_partition(ctx, name)
       end
       error(found, 0)
     end
+    o.table, list = found, found
     local known, info = pcall(ctx.device.ota, ctx.device, o)
-    if known and info.starts then return info.starts end
-    list = found
+    if known and info.starts then return info.starts, list end
   end
   local function first(test)
     for _, e in ipairs(list) do
@@ -107,14 +107,16 @@ local function app_partition(ctx, name)
   if not e then
     fail { code = "no_partition", message = ("%s: the partition table has no partition for an app"):format(name) }
   end
-  return e
+  return e, list
 end
 
 local function place_app(ctx, name, size)
-  local e = app_partition(ctx, name)
+  local e, list = app_partition(ctx, name)
+  local partition = require "esp.partition"
+  if ctx.apart then partition.check_apart(list, e) end
   if size > e.size then
     fail { code = "does_not_fit", message = ("%s: %d bytes are %d more than partition %s has (%d, 0x%X to 0x%X)")
-      :format(name, size, size - e.size, e.label, e.size, e.offset, e.offset + e.size - 1),
+      :format(name, size, size - e.size, partition.shown(e.label), e.size, e.offset, e.offset + e.size - 1),
       hint = "make the partition larger, or the app smaller" }
   end
   return e.offset
@@ -440,8 +442,8 @@ end
 --   offset or size is taken as it is
 -- @param ctx table or nil: chip = id of the chip it is for; device = chip object; table = partition table (list of
 --   entries) that stands for the one in flash; table_offset, flash_mode, flash_freq, flash_size, spi_connection;
---   force: also what is for another chip; for ELF files: min_rev_full (major * 100 + minor), mmu_page_size (bytes),
---   ignore_app_descriptor
+--   force: also what is for another chip; apart: no partition that overlaps others; for ELF files: min_rev_full
+--   (major * 100 + minor), mmu_page_size (bytes), ignore_app_descriptor
 -- @return list of regions, with settings = { flash_mode =, flash_freq =, flash_size = } of a build folder or nil
 -- @raise what esp.input.load raises; bad_zip, bad_flasher_args, bad_json, bad_image, wrong_chip, no_partition,
 --   does_not_fit; with needs_chip = true when ctx must say more of the chip

@@ -159,6 +159,10 @@ function M.parse(bytes, o)
   if bytes:find "^\xFF*$" and #bytes > 0 then
     bad(o and o.name or "partition table", "only erased bytes (0xFF), no table", "was it read from the right offset?")
   end
+  if bytes:find("\0", 1, true) then
+    bad(o and o.name or "partition table", "no partition table begins here, and as CSV it is not text",
+        "a binary table begins with AA 50")
+  end
   return require "esp.partition_csv".decode(bytes, o), "csv"
 end
 
@@ -202,6 +206,28 @@ function M.find(list, label)
     if e.label == label then return e end
   end
   return nil
+end
+
+--- Refuse a partition that shares bytes with another one or with the table: writing to it, or erasing it, would take
+-- away what nobody named.
+-- @param list entries; with table_offset where it is not the usual one
+-- @param e one of them
+-- @raise bad_partition_table
+function M.check_apart(list, e)
+  local function check(first, stop, what)
+    if e.offset < stop and first < e.offset + e.size then
+      fail { code = "bad_partition_table", label = e.label,
+             message = ("partition %s, 0x%X to 0x%X, overlaps %s, 0x%X to 0x%X"):format(M.shown(e.label), e.offset,
+               e.offset + e.size - 1, what, first, stop - 1),
+             hint = "is the table damaged? `esplua partition check` tells more; with force it is done all the same" }
+    end
+  end
+  if e.type == M.BOOTLOADER or e.type == M.TABLE or e.size == 0 then return end
+  local at = list.table_offset or M.TABLE_OFFSET
+  check(at, at + M.SECTOR, "the partition table")
+  for _, other in ipairs(list) do
+    if other ~= e and other.size > 0 then check(other.offset, other.offset + other.size, M.shown(other.label)) end
+  end
 end
 
 --- The entry with a label, or of a kind such as "app/ota_0" or "0x40/0x01" of which there is one.

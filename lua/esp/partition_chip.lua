@@ -84,6 +84,7 @@ function M.place(list, pairs, ctx)
   local ok, err = pcall(function()
     for _, pair in ipairs(pairs) do
       local e = partition.get(list, pair[1])
+      if ctx and ctx.apart then partition.check_apart(list, e) end
       local stop = e.offset + e.size
       local given = table.move(pair, 2, #pair, 2, { e.offset })
       given.app = e.type == partition.APP
@@ -95,11 +96,12 @@ function M.place(list, pairs, ctx)
         r.partition = e.label
         local last = r.address + r.size
         if r.address < e.offset or r.address >= stop then
-          fail { code = "does_not_fit", message = ("%s: 0x%X is not in partition %s (0x%X to 0x%X)")
-            :format(r.name, r.address, e.label, e.offset, stop - 1), hint = "the file has its own addresses" }
+          fail { code = "does_not_fit", hint = "the file has its own addresses",
+                 message = ("%s: 0x%X is not in partition %s (0x%X to 0x%X)"):format(r.name, r.address,
+                   partition.shown(e.label), e.offset, stop - 1) }
         elseif last > stop then
           fail { code = "does_not_fit", message = ("%s: %d bytes are %d more than partition %s has (%d, 0x%X to 0x%X)")
-            :format(r.name, r.size, last - stop, e.label, e.size, e.offset, stop - 1),
+            :format(r.name, r.size, last - stop, partition.shown(e.label), e.size, e.offset, stop - 1),
             hint = "make the partition larger, or the file smaller" }
         end
       end
@@ -112,13 +114,14 @@ function M.place(list, pairs, ctx)
   return all
 end
 
---- Partitions by label, and data partitions by what they are for.
+--- Partitions that are to be erased: by label, and data partitions by what they are for.
 -- @param list entries
 -- @param labels list of labels, or nil
 -- @param kinds list of names of data subtypes, such as "nvs", "ota", or nil
+-- @param force also those that overlap others
 -- @return entries, each once, in the order of the table
--- @raise no_partition, bad_argument
-function M.choose(list, labels, kinds)
+-- @raise no_partition, bad_argument, bad_partition_table
+function M.choose(list, labels, kinds, force)
   local wanted, chosen = {}, {}
   for _, label in ipairs(labels or {}) do wanted[partition.get(list, label)] = true end
   for _, name in ipairs(kinds or {}) do
@@ -137,7 +140,10 @@ function M.choose(list, labels, kinds)
     for _, e in ipairs(found) do wanted[e] = true end
   end
   for _, e in ipairs(list) do
-    if wanted[e] then chosen[#chosen + 1] = e end
+    if wanted[e] then
+      if not force then partition.check_apart(list, e) end
+      chosen[#chosen + 1] = e
+    end
   end
   return chosen
 end
@@ -187,6 +193,7 @@ function Chip:select_ota(slot, o)
                                                                                          partition.kind(e)) }
     end
   end
+  if not o.force then partition.check_apart(list, data) end
   local write = otadata.choose(bytes, slot, #slots, o)
   local target = slots[slot + 1]
   if not o.force and peek(self, target.offset, 1, o) ~= "\xE9" then
@@ -211,7 +218,8 @@ end
 -- @return as ota() gives afterwards
 function Chip:erase_ota(o)
   o = o or {}
-  local _, slots, data, _, bytes = ota(self, o)
+  local list, slots, data, _, bytes = ota(self, o)
+  if not o.force then partition.check_apart(list, data) end
   local first = otadata.decode(bytes, #slots).active == 1 and 1 or 0
   for i = 0, 1 do
     self:erase(data.offset + (first + i) % 2 * otadata.SECTOR, otadata.SECTOR,

@@ -198,7 +198,7 @@ function M.save(app, o)
   local chip = { id = data.id, name = data.name, data = data, revision_number = o.min_rev_full,
                  crystal = function() return o.crystal end }
   local set = M.plan(chip, app, setmetatable({ offline = true, flash_size = o.flash_size or "4MB" }, { __index = o }))
-  local ctx = { chip = data.id, table = set.table, force = o.force, min_rev_full = o.min_rev_full,
+  local ctx = { chip = data.id, table = set.table, force = o.force, apart = not o.force, min_rev_full = o.min_rev_full,
                 mmu_page_size = o.mmu_page_size, ignore_app_descriptor = o.ignore_app_descriptor,
                 flash_mode = o.flash_mode, flash_freq = o.flash_freq, flash_size = o.flash_size or "4MB" }
   local items = { set.items[1], set.items[2] }
