@@ -112,7 +112,7 @@ describe("a command line", function()
     { "options exclude each other", { "-z", "-u", "1" }, "options --compress and --no-compress exclude each other" },
     { "silence is to be verbose", { "-s", "-v", "1" }, "options --silent and --verbose exclude each other" },
     { "a baud rate is zero", { "-b", "0", "1" }, "option -b: '0' is not valid, expected at least 1" },
-    { "a port is empty", { "-p", "", "1" }, "option -p: '' is not valid, expected not empty" },
+    { "a port is empty", { "-p", "", "1" }, "option -p: '' is not valid, expected a value" },
   } do
     it("is refused when " .. case[1], function()
       local err = wrong(DECL, case[2])

@@ -385,7 +385,7 @@ describe("our stub", function()
 
   for _, case in ipairs {
     { "sim:esp32c3?sdm=1", "secure download mode" }, { "sim:esp32c3?secure_boot=1", "secure boot is on" },
-    { "sim:esp32c3", "soft reset", "soft-reset" },
+    { "sim:esp32c3", "soft reset", "soft-reset" }, { "sim:esp32e22", "there is none for this chip" },
   } do
     it(("is not used where it cannot work: %s, %s"):format(case[1], case[2]), function()
       local list, on_event = events()

@@ -346,7 +346,8 @@ describe("a binary called by the name of esptool", function()
       { QUIET .. "sim:esp32c3 --chip esp32 flash-id", 2, 12 }, { "-p /dev/nowhere flash-id", 2, 10 },
       { QUIET .. "sim:esp32c3 verify-flash 0 data.bin", 2, 21 }, { "flash-it", 2, 2 },
       { QUIET .. "sim:esp32c3 write-flash 0x3FFFFF data.bin", 2, 15 }, { "-p x write-flash 0 none.bin", 2, 14 },
-      { QUIET .. "sim:esp32c3?sdm=1 flash-id", 2, 13 }, { "version", 0, 0 },
+      { QUIET .. "sim:esp32c3?sdm=1 flash-id", 2, 13 }, { "version", 0, 0 }, { "-p /dev/null flash-id", 2, 10 },
+      { QUIET .. "sim:esp32c3?unplug=500 flash-id", 1, 10 },
     }
     for _, case in ipairs(cases) do
       assert.equal(case[2], status(case[1]), case[1])
@@ -361,6 +362,8 @@ describe("a binary called by the name of esptool", function()
     r = run "-p sim:esp32c3?boot=flash --before no-reset --connect-attempts 1 flash-id"
     assert.equal(2, r.status)
     assert.matches("\nA fatal error occurred: Failed to connect to Espressif device: ", r.err, 1, true)
+    assert.matches("\nFor troubleshooting steps visit: https://[^\n]+\n$", r.err)
+    assert.is_nil(r.err:find("the port is gone", 1, true))
     r = run "-s -p sim:esp32c3 verify-flash 0 data.bin"
     assert.equal("", r.out)
     assert.matches("Verification failed.", r.err, 1, true)

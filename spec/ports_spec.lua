@@ -82,6 +82,14 @@ describe("opening a port", function()
     local err = assert.has_error(function() ports.open "socket://127.0.0.1:1" end)
     assert.matches("^port_", err.code)
     assert.matches("127.0.0.1:1", tostring(err), 1, true)
+    assert.matches("is the server running", err.hint, 1, true)
+  end)
+
+  it("says what would be one", function()
+    for url, hint in pairs { ["/dev/null"] = "such as /dev/ttyUSB0", ["/"] = "such as /dev/ttyUSB0",
+                             null = "did you mean /dev/null?", ["foo://bar"] = "rfc2217://HOST:PORT" } do
+      assert.matches(hint, assert.has_error(function() ports.open(url) end).hint, 1, true)
+    end
   end)
 
   it("needs a name", function()

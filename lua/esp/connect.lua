@@ -212,7 +212,8 @@ function M.again(chip, opts)
     chip:tell { type = "attempt", code = "waiting_for_port", number = try, of = tries, text = chip.url }
   end
   if not ok then
-    fail { code = code or "port_gone", message = ("%s: %s"):format(chip.url, message or "did not come back"),
+    fail { code = code or "port_gone",
+           message = require "esp.connect_failure".named(chip, message or "did not come back"),
            hint = "is it still plugged in?" }
   end
   chip:set_port_baud(o.rom_baud)

@@ -66,9 +66,9 @@ function M.give_up(chip, attempts, o)
   local name = o.chip and o.chip.name or "the chip"
   local code, message
   local said = log and bootlog.describe(log) or ""
-  local port_trouble = last.code and last.code:find "^port_" and last.code
-  if what == "nothing" and port_trouble then
-    code, message = port_trouble, last.message or "lost"
+  local final = attempts[#attempts]
+  if final.code and final.code:find "^port_" then          -- whatever was heard before it was lost
+    code, message = final.code, final.message or "lost"
   elseif what == "download" then
     code, message = "no_reply", ("%s waits for download but does not answer"):format(name)
   elseif what == "application" then

@@ -188,7 +188,8 @@ function M.attach(chip, opts)
   if current and not opts.again and (wanted == nil or wanted == state.connection) then return state end
   local value, pins, usb = M.connection(chip.data, wanted)
   if usb and #usb > 0 then
-    util.warn(chip, opts, "usb_pins", ("pin %s also carries USB"):format(table.concat(usb, " and ")),
+    util.warn(chip, opts, "usb_pins", #usb > 1 and ("pins %s also carry USB"):format(table.concat(usb, ", "))
+      or ("pin %d also carries USB"):format(usb[1]),
               { hint = "flash there cuts a USB link to this chip" })
   end
   state = { connection = wanted, pins = pins, session = chip.session }

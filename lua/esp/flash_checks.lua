@@ -6,7 +6,7 @@ local image = require "esp.image"
 local util = require "esp.flash_util"
 local M = {}
 
-local FORCE = "use force to write all the same"
+local FORCE = "use --force to write all the same"
 local HEADER_MIN = 8
 local SMALL = 256
 
@@ -215,12 +215,12 @@ function M.erasable(chip, opts, address)
   if opts.force or chip.sdm or not chip.data.security.flash_crypt_cnt then return end
   local why = identity.secure_boot(chip) and "secure boot" or identity.flash_encryption(chip) and "flash encryption"
   if why then
-    fail { code = "protected_region", hint = "it may brick the board; use force to erase all the same",
+    fail { code = "protected_region", hint = "it may brick the board; use --force to erase all the same",
            message = "erasing refused: " .. why .. " is on" }
   end
   local low, reason = identity.protect_below(chip)
   if address and address < low then
-    fail { code = "protected_region", hint = "it may brick the board; use force to erase all the same",
+    fail { code = "protected_region", hint = "it may brick the board; use --force to erase all the same",
            message = ("erasing refused: what lies below 0x%X is needed (%s)"):format(low, reason:gsub("_", " ")) }
   end
 end

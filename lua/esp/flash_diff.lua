@@ -14,14 +14,16 @@ local M = {}
 function M.files(words, n)
   local list = {}
   if #words > n then
-    fail { code = "usage", message = ("%d old files for %d new ones"):format(#words, n) }
+    fail { code = "usage", message = ("%d old files for %d new %s"):format(#words, n, n == 1 and "one" or "ones"),
+           hint = "one in the order of each new file; skip stands for none" }
   end
   for i, word in ipairs(words) do
-    local f, why = io.open(word, "rb")
+    local f = io.open(word, "rb")
     if f then f:close() end
     if word:lower() ~= "skip" then
-      if not f then fail { code = "file_missing", message = why } end
-      list[i] = word
+      local path, message, code = require "esp.cli.types".read(word, { "--diff-with", type = "file" })
+      if not path then fail { code = code, message = ("old file %s"):format(message) } end
+      list[i] = path
     elseif f then
       fail { code = "usage", message = ("there is a file called '%s', which stands for no file here"):format(word),
              hint = "rename it" }

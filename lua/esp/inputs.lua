@@ -70,7 +70,7 @@ end
 local function check_chip(ctx, region)
   if not ctx.chip or not region.chip or region.chip == ctx.chip or ctx.force then return end
   local name = region.origin or region.name
-  fail { code = "wrong_chip", hint = "is it the right build? use force to write all the same", file = name,
+  fail { code = "wrong_chip", hint = "is it the right build? use --force to write all the same", file = name,
          message = ("%s: is for %s, the chip is %s"):format(name, chip_name(region.chip), chip_name(ctx.chip)) }
 end
 
@@ -215,7 +215,7 @@ local function add_uf2(ctx, source, extra)
   local chip = wanted.id and chip_of_family(wanted.id) or nil
   if wanted.id and not chip and not ctx.force then
     fail { code = "wrong_chip", message = ("%s: is for an unknown chip (UF2 family 0x%08X)"):format(source.name,
-             wanted.id), hint = "use force to write all the same" }
+             wanted.id), hint = "use --force to write all the same" }
   end
   local with = setmetatable({ chip = chip, origin = source.name }, { __index = extra })
   for _, r in ipairs(input.join_sectors(wanted)) do
@@ -503,11 +503,14 @@ end
 -- @return list of { address or false, path }
 -- @raise usage, file_missing, file_denied
 function M.pairs_of(words)
-  local integer = require "esp.cli.types".integer
+  local types = require "esp.cli.types"
   local list, i = {}, 1
   while words[i] do
-    local address = integer(words[i])
-    if address and (address < 0 or address > 0xFFFFFFFF) then
+    local address = types.integer(words[i])
+    if address and types.unclear(words[i]) then
+      fail { code = "usage", message = ("%s: is this address decimal or not?"):format(words[i]),
+             hint = "write it without a zero in front, or with 0x" }
+    elseif address and (address < 0 or address > 0xFFFFFFFF) then
       fail { code = "usage", message = ("%s: an address has 32 bits"):format(words[i]) }
     elseif address then
       if not words[i + 1] then fail { code = "usage", message = ("%s without FILE after it"):format(words[i]) } end

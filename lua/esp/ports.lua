@@ -10,6 +10,25 @@ local OPEN_HINTS = {
   port_denied = "add yourself to the group dialout (uucp on Arch), then log in again",
 }
 
+local NETWORK = { socket = true, rfc2217 = true }
+
+-- What to do about a port that did not open.
+-- @param known what the system said to do, if anything
+local function open_hint(url, kind, code, known)
+  if code == "port_missing" and not url:find "[:/\\]" and require "esp.core.fs".exists("/dev/" .. url) then
+    return ("did you mean /dev/%s?"):format(url)
+  end
+  if known then return known end
+  if NETWORK[kind] and code == "port_missing" then
+    return "is the server running there, and are host and port number right?"
+  end
+  if kind and not NETWORK[kind] then return "a device, socket://HOST:PORT, rfc2217://HOST:PORT or sim:CHIP" end
+  if code == "port_failed" and not kind and not url:find "^sim:" then
+    return "name a serial port, such as /dev/ttyUSB0 or COM3; `esplua ports` lists them"
+  end
+  return OPEN_HINTS[code]
+end
+
 -- Names of pyserial for what is no port with a chip.
 local ELSEWHERE = {
   spy = "--trace shows every packet; name the port itself",
@@ -139,7 +158,7 @@ function M.open(url, opts)
   if not p then
     code = code or "port_failed"
     if not (message or ""):find(url, 1, true) then message = ("%s: %s"):format(url, message or "cannot be opened") end
-    fail { code = code, message = message, hint = more and more.hint or OPEN_HINTS[code], port = url }
+    fail { code = code, message = message, hint = open_hint(url, kind, code, more and more.hint), port = url }
   end
   return p
 end

@@ -90,9 +90,10 @@ end
 -- Why no stub is used: words for a warning and a hint, or false for silently.
 local function hindrance(chip, o)
   local data = chip.data.stub
-  if o.no_stub or data.default == "none" and not o.stub then return false end
+  if o.no_stub then return false end
   if o.after == "soft-reset" and not data.soft_reset then return "only the ROM loader can do a soft reset" end
   if chip.sdm then return "the chip is in secure download mode" end
+  if data.default == "none" and not o.stub then return "there is none for this chip" end
   local fact = not o.stub and chip.port:info().kind ~= "sim" and missing(chip)
   if fact then
     return ("not established for %s is %s"):format(chip.name, fact), "--stub ours tries it all the same"

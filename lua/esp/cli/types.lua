@@ -25,6 +25,11 @@ function M.integer(text)
   return sign == "-" and -n or n
 end
 
+--- Whether a number may be meant as octal, or as hexadecimal without its 0x: it begins with a zero.
+function M.unclear(text)
+  return text:find "^0%d" ~= nil and text:find "^0+$" == nil
+end
+
 --- A number of bytes: a whole number, with k, M or G behind it (also kB, KiB, ...) when decimal.
 -- @return integer or nil
 function M.bytes(text)
@@ -68,7 +73,7 @@ end
 local readers = {}
 
 function readers.string(text, spec)
-  if text == "" and not spec.empty then return nil, "not empty" end
+  if text == "" and not spec.empty then return nil, "a value" end
   return text
 end
 
@@ -81,6 +86,7 @@ end
 function readers.address(text, spec)
   local n = M.integer(text)
   if not n then return nil, "a number (decimal, 0x, 0o or 0b)" end
+  if M.unclear(text) then return nil, "a clear number: without a zero in front, or with 0x" end
   return in_range(n, spec, 0, 0xFFFFFFFF)
 end
 

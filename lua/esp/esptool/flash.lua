@@ -250,7 +250,7 @@ M["write-flash"] = function(self, args)
       screen:note "--trust-flash-content does nothing without --diff-with."
     end
     if chip.sdm and args.flash_size == "detect" then
-      fail { code = "flash_size_unknown", hint = "give the flash size",
+      fail { code = "flash_size_unknown", hint = "give it with --flash-size, or leave that out",
              message = "Detecting flash size is not supported in secure download mode." }
     end
     tell_attach(self, chip, args.spi_connection)

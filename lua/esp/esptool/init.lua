@@ -6,6 +6,7 @@ local parser = require "esp.cli.parser"
 local M = {}
 
 local PROGRAM = "esptool"
+local TROUBLESHOOTING = "https://docs.espressif.com/projects/esptool/en/latest/troubleshooting.html"
 
 local function handlers()
   local all = {}
@@ -90,8 +91,15 @@ local function run(argv, state)
   end
   local session = require "esp.esptool.session"
   local self = { screen = screen, global = global, command = command, settings = session.settings(screen) }
+  state.self = self
   flash_environment(command, values)
   perform(self, values)
+end
+
+-- Whether it was the way to the chip that failed.
+local function not_connected(err, state)
+  local _, class = require "esp.exits".of(err.code)
+  return class == "connect" or class == "transfer" and state.self and not state.self.chip
 end
 
 local function report(err, state)
@@ -115,14 +123,19 @@ local function report(err, state)
   end
   screen:error(text)
   if type(err) == "table" and err.hint then state.err:write("  hint: ", err.hint, "\n") end
+  if type(err) == "table" and not_connected(err, state) then
+    state.err:write("For troubleshooting steps visit: ", TROUBLESHOOTING, "\n")
+  end
 end
 
 -- The status esptool ends with: one for nearly everything.
 local function status_of(err, state)
   if state.exit_classes or os.getenv "ESPTOOL_EXIT_CLASSES" == "1" then return require "esp.exits".status(err) end
   if not fail.is(err) and type(err) ~= "table" then return 1 end
-  local lost = { port_gone = true, port_failed = true }
-  return lost[err.code] and 1 or 2
+  -- A port that does not open is a failure like others; one that is lost while working is not.
+  local working = state.self and state.self.chip
+  local lost = err.code == "port_gone" or working and (err.code or ""):find "^port_"
+  return lost and 1 or 2
 end
 
 --- Run a command line.

@@ -141,7 +141,8 @@ end
 local function refuse_in_sdm(chip, command)
   if chip.sdm and not IN_SDM[command.name] then
     fail { code = "secure_download_mode",
-           message = ("The '%s' command is not available in Secure Download Mode."):format(command.name) }
+           message = ("The '%s' command is not available in Secure Download Mode."):format(command.name),
+           hint = "there are write-flash, erase-region and get-security-info" }
   end
 end
 
