@@ -35,13 +35,13 @@ static int op_close(lua_State *L) {
     ev_cancel(&u->o.op);
   if (u->kind == KIND_WRITE) {
     stream_write_free(&u->write);
-    payload_unref(u->write.pl);
-    u->write.pl = NULL;
+    payload_unref(u->write.from.pl);
+    u->write.from.pl = NULL;
   }
   if (u->kind == KIND_AHEAD) {
     stream_window_free(&u->ahead);
-    payload_unref(u->ahead.pl);
-    u->ahead.pl = NULL;
+    payload_unref(u->ahead.from.pl);
+    u->ahead.from.pl = NULL;
   }
   if (u->kind == KIND_READ)
     stream_read_free(&u->flash);

@@ -42,7 +42,7 @@ static int finish_write(lua_State *L, struct lop *u) {
   lua_createtable(L, 0, 10);
   push_write_details(L, w);
   l_link_set_int(L, "bytes", (lua_Integer)w->total);
-  lua_pushboolean(L, w->source != NULL);
+  lua_pushboolean(L, w->from.packed != NULL);
   lua_setfield(L, -2, "compressed");
   lua_pushnumber(L, ev_now() - w->started);
   lua_setfield(L, -2, "seconds");
@@ -56,11 +56,11 @@ static struct stream_write *new_write(lua_State *L, struct link *k, enum stream_
   struct lop *u = l_link_op(L, 0);
   struct stream_write *w = &u->write;
   w->kind = kind;
-  w->pl = payload_ref(l_checkpayload(L, SLOT_PAYLOAD));
+  w->from.pl = payload_ref(l_checkpayload(L, SLOT_PAYLOAD));
   u->kind = KIND_WRITE;
   field_function(L, 2, "progress", SLOT_PROGRESS);
   w->address = (uint32_t)l_field_int(L, 2, "address", 0, 0xFFFFFFFF, 0);
-  if (payload_size(w->pl) > 0x100000000ULL - w->address)
+  if (payload_size(w->from.pl) > 0x100000000ULL - w->address)
     luaL_error(L, "the data reach beyond 32-bit addresses");
   w->attempts = (int)l_field_int(L, 2, "attempts", 1, 1000, 3);
   w->window = (int)l_field_int(L, 2, "window", 1, 256, 1);
@@ -85,7 +85,7 @@ int l_link_write_mem(lua_State *L) {
   lua_call(L, 1, 1);
   lua_replace(L, SLOT_PAYLOAD);
   struct stream_write *w = new_write(L, k, STREAM_RAM);
-  w->block = (uint32_t)l_field_int(L, 2, "block", 1, FRAME_DATA_MAX - 16, 0x1800);
+  w->from.block = (uint32_t)l_field_int(L, 2, "block", 1, FRAME_DATA_MAX - 16, 0x1800);
   w->begin_timeout = w->block_timeout = l_field_num(L, 2, "timeout", 3);
   w->sync_timeout = 3;
   return l_link_run(L, lua_touserdata(L, SLOT_OP), finish_write);
@@ -105,7 +105,7 @@ static int finish_ahead(lua_State *L, struct lop *u) {
   if (u->o.result != LINK_OK)
     return 4;
   l_link_set_int(L, "bytes", (lua_Integer)w->total);
-  lua_pushboolean(L, w->source != NULL);
+  lua_pushboolean(L, w->from.packed != NULL);
   lua_setfield(L, -2, "compressed");
   lua_pushnumber(L, ev_now() - w->started);
   lua_setfield(L, -2, "seconds");
@@ -132,15 +132,15 @@ static void get_timeouts(lua_State *L, double *begin, double *block, double *syn
 static int write_ahead(lua_State *L, struct link *k, uint32_t credit) {
   struct lop *u = l_link_op(L, 0);
   struct stream_window *w = &u->ahead;
-  w->pl = payload_ref(l_checkpayload(L, SLOT_PAYLOAD));
+  w->from.pl = payload_ref(l_checkpayload(L, SLOT_PAYLOAD));
   u->kind = KIND_AHEAD;
   field_function(L, 2, "progress", SLOT_PROGRESS);
   w->address = (uint32_t)l_field_int(L, 2, "address", 0, 0xFFFFFFFF, 0);
-  if (payload_size(w->pl) > 0x100000000ULL - w->address)
+  if (payload_size(w->from.pl) > 0x100000000ULL - w->address)
     luaL_error(L, "the data reach beyond 32-bit addresses");
   w->credit = credit;
   w->attempts = (int)l_field_int(L, 2, "attempts", 1, 1000, 3);
-  w->block = (uint32_t)l_field_int(L, 2, "block", 4, 0x4000, 0x800);
+  w->from.block = (uint32_t)l_field_int(L, 2, "block", 4, 0x4000, 0x800);
   w->compress = field_flag(L, 2, "compress");
   get_timeouts(L, &w->begin_timeout, &w->block_timeout, &w->sync_timeout);
   stream_window_begin(w, k);
@@ -163,7 +163,7 @@ int l_link_write_flash(lua_State *L) {
   if (credit > 0)
     return write_ahead(L, k, (uint32_t)credit);
   struct stream_write *w = new_write(L, k, STREAM_FLASH);
-  w->block = (uint32_t)l_field_int(L, 2, "block", 4, 0x8000, 0x400);
+  w->from.block = (uint32_t)l_field_int(L, 2, "block", 4, 0x8000, 0x400);
   w->compress = field_flag(L, 2, "compress");
   w->exact = field_flag(L, 2, "exact");
   w->data_op = (uint8_t)l_field_int(L, 2, "data_op", 0, 0xFF, 0);

@@ -180,6 +180,12 @@ int link_wait(struct link_op *o, double deadline, int next) {
   return OP_WAIT;
 }
 
+int link_yield(struct link_op *o) {
+  o->op.fd = -1;
+  o->op.deadline = 0;
+  return OP_WAIT;
+}
+
 void link_drop(struct link *k) {
   k->in_at = k->in_len = 0;
   k->tx_at = k->tx_len = 0;
@@ -406,6 +412,12 @@ enum { SYNC_SEND, SYNC_FIRST, SYNC_REST, SYNC_PAUSE };
 
 void sync_begin(struct sync *s, int tries, double timeout, double longest, double pause) {
   *s = (struct sync){.tries = tries, .timeout = timeout, .longest = longest, .pause = pause};
+}
+
+void sync_again(struct link *k, struct sync *s, double seconds) {
+  link_drop(k);
+  k->panic[0] = '\0';
+  sync_begin(s, (int)(seconds / 0.5) + 3, 0.1, 0.5, 0.02);
 }
 
 static int sync_send(struct link *k, struct sync *s) {

@@ -146,6 +146,9 @@ int link_next(struct link *k, struct frame_reply *r);
 /* Sets what o waits for: the port, until deadline. Returns OP_WAIT. */
 int link_wait(struct link_op *o, double deadline, int next);
 
+/* For operations with much to calculate: lets others have their turn. Returns OP_WAIT. */
+int link_yield(struct link_op *o);
+
 /* One request and its reply. */
 struct exchange {
   uint8_t op;
@@ -177,6 +180,10 @@ struct sync {
 };
 
 void sync_begin(struct sync *s, int tries, double timeout, double longest, double pause);
+
+/* Drops what was received and begins to get a stream's link in step again, which may take this many seconds.
+ */
+void sync_again(struct link *k, struct sync *s, double seconds);
 
 /* EXCHANGE_WAIT, EXCHANGE_OK, or EXCHANGE_FAILED with *err. */
 int sync_run(struct link_op *o, struct sync *s, int *err);

@@ -1,15 +1,13 @@
 /* stream.c - writing flash or RAM block by block. */
 #include "stream.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum {
   SECTOR = 0x1000,
   WINDOW_OF_INFLATE = 0x8000, /* what a loader may have unpacked and not written yet */
-  BUF_MIN = 0x8000,
-  QUICK_LEVEL = 6,         /* of zlib, for what is used once */
-  RESTARTS_PER_ATTEMPT = 4 /* beginnings without any progress that are allowed */
+  QUICK_LEVEL = 6,            /* of zlib, for what is used once */
+  RESTARTS_PER_ATTEMPT = 4    /* beginnings without any progress that are allowed */
 };
 
 static const double REPORT_EVERY = 0.05; /* seconds */
@@ -23,15 +21,16 @@ static int done(struct stream_write *w, int result) {
 
 static int fail_payload(struct stream_write *w, int err) {
   w->o.k->payload_error = err;
-  return done(w, link_fail(w->o.k, LINK_EPAYLOAD, 0, "%s", payload_error(w->pl)));
+  return done(w, link_fail(w->o.k, LINK_EPAYLOAD, 0, "%s", payload_error(w->from.pl)));
 }
 
 /* How far the payload has been taken; compressed, as far as one can say. */
 static uint64_t position(const struct stream_write *w) {
-  uint64_t in_stream = (uint64_t)w->acked * w->block, rest = w->total - w->base;
-  if (in_stream >= w->size)
-    return w->acked ? w->total : w->base;
-  return w->base + (w->source ? (uint64_t)((double)rest * (double)in_stream / (double)w->size) : in_stream);
+  uint64_t in_stream = (uint64_t)w->acked * w->from.block, rest = w->total - w->from.base;
+  if (in_stream >= w->from.size)
+    return w->acked ? w->total : w->from.base;
+  return w->from.base +
+         (w->from.packed ? (uint64_t)((double)rest * (double)in_stream / (double)w->from.size) : in_stream);
 }
 
 /* --- where to begin ----------------------------------------------------------------------------------- */
@@ -39,35 +38,34 @@ static uint64_t position(const struct stream_write *w) {
 /* The place in the payload up to which everything is surely written. */
 static int safe_place(struct stream_write *w, uint64_t *place) {
   uint32_t sure = w->acked > (uint32_t)w->lag ? w->acked - (uint32_t)w->lag : 0;
-  uint64_t in_stream = (uint64_t)sure * w->block, reach;
-  if (w->source) {
-    int err = packed_reach(w->source, in_stream, &reach);
+  uint64_t in_stream = (uint64_t)sure * w->from.block, reach;
+  if (w->from.packed) {
+    int err = packed_reach(w->from.packed, in_stream, &reach);
     if (err)
       return err;
     reach = reach > WINDOW_OF_INFLATE ? reach - WINDOW_OF_INFLATE : 0;
   } else {
     reach = in_stream;
   }
-  *place = w->base + reach;
+  *place = w->from.base + reach;
   if (w->kind == STREAM_FLASH) {
     uint64_t at = (w->address + *place) / SECTOR * SECTOR;
-    *place = at > w->address + w->base ? at - w->address : w->base;
+    *place = at > w->address + w->from.base ? at - w->address : w->from.base;
   }
   return 0;
 }
 
 /* Sets up a beginning at place. */
 static void begin_at(struct stream_write *w, uint64_t place) {
-  w->base = place;
+  w->from.base = place;
   w->sent = w->acked = 0;
-  w->buf_len = 0;
-  w->source = NULL;
+  w->from.packed = NULL;
   packed_free(&w->own);
   w->state = ST_ERASE;
   if (w->compress) {
     w->state = ST_PACK;
     if (place > 0) {
-      packed_begin(&w->own, w->pl, place, w->total);
+      packed_begin(&w->own, w->from.pl, place, w->total);
       w->own.level = QUICK_LEVEL;
     }
   }
@@ -75,28 +73,23 @@ static void begin_at(struct stream_write *w, uint64_t place) {
 
 /* Compresses a slice of what is to be sent. */
 static int pack(struct stream_write *w) {
-  struct packed *p = w->base > 0 ? &w->own : payload_packed(w->pl);
-  int r = packed_step(p);
+  struct packed *p = w->from.base > 0 ? &w->own : payload_packed(w->from.pl);
+  int r = supply_pack(&w->from, p);
   if (r < 0)
     return fail_payload(w, r);
-  if (r > 0) { /* let others have their turn */
-    w->o.op.fd = -1;
-    w->o.op.deadline = 0;
-    return OP_WAIT;
-  }
-  w->source = p->state == PACKED_READY ? p : NULL;
+  if (r > 0)
+    return link_yield(&w->o);
   w->state = ST_ERASE;
   return OP_EVENT; /* go on */
 }
 
 /* Works out what the begin command says. Returns whether the caller is to be asked for the erase size. */
 static int plan(struct stream_write *w) {
-  uint64_t rest = w->total - w->base;
-  w->size = w->source ? w->source->size : rest;
-  w->blocks = (uint32_t)((w->size + w->block - 1) / w->block);
+  uint64_t rest = w->total - w->from.base;
+  w->blocks = supply_count(&w->from);
   w->state = ST_BEGIN;
-  w->erase_address = (uint32_t)(w->address + w->base);
-  w->erase_bytes = w->dirty ? w->dirty - w->base : rest;
+  w->erase_address = (uint32_t)(w->address + w->from.base);
+  w->erase_bytes = w->dirty ? w->dirty - w->from.base : rest;
   return w->kind == STREAM_FLASH && w->ask_erase;
 }
 
@@ -105,9 +98,9 @@ static uint32_t erase_size(const struct stream_write *w) {
   if (w->kind == STREAM_FLASH && w->ask_erase)
     return (uint32_t)w->erase_size;
   if (w->kind == STREAM_FLASH && w->erase_size != STREAM_ERASE_RULE)
-    return (uint32_t)(w->erase_size > w->base ? w->erase_size - w->base : 0);
-  if (w->source && !w->exact)
-    n = (n + w->block - 1) / w->block * w->block;
+    return (uint32_t)(w->erase_size > w->from.base ? w->erase_size - w->from.base : 0);
+  if (w->from.packed && !w->exact)
+    n = (n + w->from.block - 1) / w->from.block * w->from.block;
   return (uint32_t)n;
 }
 
@@ -117,15 +110,15 @@ static int send_begin(struct stream_write *w) {
   size_t n = w->kind == STREAM_FLASH && w->encrypted >= 0 ? 20 : 16;
   put_le32(words, erase_size(w));
   put_le32(words + 4, w->blocks);
-  put_le32(words + 8, w->block);
+  put_le32(words + 8, w->from.block);
   put_le32(words + 12, w->erase_address);
   put_le32(words + 16, w->encrypted > 0);
   w->x = (struct exchange){.status_bytes = w->o.k->status_bytes, .quick = 1};
   link_skip(w->o.k);
   w->begun = ev_now();
   w->state = ST_BEGIN_WAIT;
-  int err =
-      exchange_begin(w->o.k, &w->x, ops[w->kind][w->source != NULL], 0, words, n, NULL, 0, w->begin_timeout);
+  int err = exchange_begin(w->o.k, &w->x, ops[w->kind][w->from.packed != NULL], 0, words, n, NULL, 0,
+                           w->begin_timeout);
   return err;
 }
 
@@ -134,41 +127,24 @@ static int send_begin(struct stream_write *w) {
 static uint8_t data_op(const struct stream_write *w) {
   if (w->data_op)
     return w->data_op;
-  return w->kind == STREAM_RAM ? OP_MEM_DATA : w->source ? OP_FLASH_DEFL_DATA : OP_FLASH_DATA;
+  return w->kind == STREAM_RAM ? OP_MEM_DATA : w->from.packed ? OP_FLASH_DEFL_DATA : OP_FLASH_DATA;
 }
 
-/* The data of block number seq; several blocks are read at a time. */
-static int get_block(struct stream_write *w, uint32_t seq, const uint8_t **data, size_t *n) {
-  uint64_t at = (uint64_t)seq * w->block;
-  *n = w->size - at < w->block ? (size_t)(w->size - at) : w->block;
-  if (at < w->buf_at || at + *n > w->buf_at + w->buf_len) {
-    size_t want = w->size - at < w->buf_room ? (size_t)(w->size - at) : w->buf_room;
-    w->buf_len = 0;
-    if (w->source) {
-      packed_read(w->source, at, w->buf, want);
-    } else {
-      int err = payload_read(w->pl, w->base + at, w->buf, want);
-      if (err)
-        return err;
-    }
-    w->buf_at = at;
-    w->buf_len = want;
+/* The data of a block; the last one of flash that is not compressed is filled up. */
+static int get_block(struct stream_write *w, uint8_t **data, size_t *n) {
+  int err = supply_block(&w->from, w->sent, data, n);
+  if (!err && *n < w->from.block && !w->from.packed && w->kind == STREAM_FLASH) {
+    memset(*data + *n, 0xFF, w->from.block - *n);
+    *n = w->from.block;
   }
-  uint8_t *place = w->buf + (at - w->buf_at);
-  if (*n < w->block && !w->source && w->kind == STREAM_FLASH) {
-    memset(place + *n, 0xFF, w->block - *n); /* the last one; there is room, see start */
-    *n = w->block;
-  }
-  *data = place;
-  return 0;
+  return err;
 }
 
 static int send_block(struct stream_write *w) {
   struct link *k = w->o.k;
-  const uint8_t *data;
-  uint8_t head[16] = {0};
+  uint8_t *data, head[16] = {0};
   size_t n;
-  int err = get_block(w, w->sent, &data, &n);
+  int err = get_block(w, &data, &n);
   if (err)
     return fail_payload(w, err), LINK_EPAYLOAD;
   if (w->sent == w->acked)
@@ -213,27 +189,25 @@ static int may_go_on(struct stream_write *w) {
 /* Gets the link in step again; then comes a new beginning. */
 static void resync(struct stream_write *w) {
   struct link *k = w->o.k;
-  link_drop(k);
-  k->panic[0] = '\0';
-  sync_begin(&w->sync, (int)(w->sync_timeout / 0.5) + 3, 0.1, 0.5, 0.02);
+  sync_again(k, &w->sync, w->sync_timeout);
   w->state = ST_SYNC;
 }
 
 /* How far the chip may have written since everything was erased. */
 static int note_dirty(struct stream_write *w) {
-  uint64_t in_stream = (uint64_t)w->sent * w->block, reach;
+  uint64_t in_stream = (uint64_t)w->sent * w->from.block, reach;
   int sure = w->erased && w->fruitless == 0 && !w->exact && w->lag == 0 && w->o.result != LINK_EROM;
   w->dirty = 0;
   if (w->kind != STREAM_FLASH || !sure)
     return 0;
-  reach = in_stream < w->size ? in_stream : w->size;
-  if (w->source) {
-    int err = packed_reach(w->source, reach, &reach);
+  reach = in_stream < w->from.size ? in_stream : w->from.size;
+  if (w->from.packed) {
+    int err = packed_reach(w->from.packed, reach, &reach);
     if (err)
       return err;
   }
-  if (w->base + reach < w->total)
-    w->dirty = w->base + reach;
+  if (w->from.base + reach < w->total)
+    w->dirty = w->from.base + reach;
   return 0;
 }
 
@@ -246,10 +220,10 @@ static int restart(struct stream_write *w) {
   }
   int err = safe_place(w, &place);
   if (err)
-    return w->source && err != PAYLOAD_ENOMEM
+    return w->from.packed && err != PAYLOAD_ENOMEM
                ? done(w, link_fail(w->o.k, LINK_EPAYLOAD, 0, "compressed data damaged"))
                : done(w, link_fail(w->o.k, LINK_ENOMEM, 0, "not enough memory"));
-  w->fruitless = place > w->base ? 0 : w->fruitless + 1;
+  w->fruitless = place > w->from.base ? 0 : w->fruitless + 1;
   err = note_dirty(w);
   if (err)
     return done(w, link_fail(w->o.k, LINK_ENOMEM, 0, "not enough memory"));
@@ -286,11 +260,9 @@ static int fault(struct stream_write *w, int r, int err) {
 /* --- the machine -------------------------------------------------------------------------------------- */
 
 static int start(struct stream_write *w) {
-  w->total = payload_size(w->pl);
+  w->total = payload_size(w->from.pl);
   w->started = ev_now();
-  w->buf_room = w->block >= BUF_MIN ? w->block : BUF_MIN / w->block * w->block;
-  w->buf = malloc(w->buf_room);
-  if (!w->buf)
+  if (supply_open(&w->from) != 0)
     return done(w, link_fail(w->o.k, LINK_ENOMEM, 0, "not enough memory"));
   w->wire_before = w->o.k->written;
   begin_at(w, 0);
@@ -401,6 +373,5 @@ void stream_write_begin(struct stream_write *w, struct link *k) {
 
 void stream_write_free(struct stream_write *w) {
   packed_free(&w->own);
-  free(w->buf);
-  w->buf = NULL;
+  supply_free(&w->from);
 }

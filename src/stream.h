@@ -10,8 +10,7 @@
 #define STREAM_H
 
 #include "link.h"
-#include "packed.h"
-#include "payload.h"
+#include "supply.h"
 
 enum stream_kind { STREAM_FLASH, STREAM_RAM };
 
@@ -22,10 +21,9 @@ struct stream_write {
 
   /* set by the caller */
   enum stream_kind kind;
-  struct payload *pl; /* of the caller, until done */
+  struct supply from; /* payload and size of a block; base is where in it the current beginning is */
   int compress;
   uint32_t address;
-  uint32_t block;      /* bytes of data in a packet */
   int window;          /* blocks that may be unanswered; 1 for every ROM */
   int attempts;        /* how often the same block is tried */
   int lag;             /* blocks that are acknowledged before they are written: 0 for ROMs, 1 for stubs */
@@ -50,22 +48,16 @@ struct stream_write {
 
   /* private */
   int state;
-  uint64_t base;        /* where in the payload the current beginning is */
-  uint64_t size;        /* bytes that it sends */
   uint64_t fault_at;    /* where in the payload the last fault was */
   int same, fruitless;  /* faults at the same place; new beginnings at the same place */
   uint64_t wire_before; /* what the link had sent when this began */
   uint64_t dirty;       /* after a fault: what may be written ends here; behind it all is erased */
   int erased;           /* a begin command was answered: all is erased but for what was written since */
   uint32_t blocks, sent, acked;
-  const struct packed *source;
   struct packed own; /* for a beginning in the middle */
   struct exchange x;
   struct sync sync;
   double begun, reported;
-  uint8_t *buf; /* data of the next blocks */
-  size_t buf_room, buf_len;
-  uint64_t buf_at;
 };
 
 /* Prepares; set the fields above before the first step. Zeroed before. */

@@ -20,9 +20,7 @@ static int ask(struct stream_read *r) {
 }
 
 static void resync(struct stream_read *r) {
-  link_drop(r->o.k);
-  r->o.k->panic[0] = '\0';
-  sync_begin(&r->sync, (int)(r->sync_timeout / 0.5) + 3, 0.1, 0.5, 0.02);
+  sync_again(r->o.k, &r->sync, r->sync_timeout);
   r->state = ST_SYNC;
 }
 

@@ -1,10 +1,7 @@
 /* stream_window.c - writing flash with many blocks on the way. */
 #include "stream_window.h"
 
-#include <stdlib.h>
-
 enum {
-  BUF_MIN = 0x8000,
   SLACK = 5, /* faults at one block per attempt: one damaged frame may cause several */
   STATE_BODY = 8,
   BEGIN_LENGTH = 64 /* bytes on the line of a begin command, at most */
@@ -26,18 +23,16 @@ static int done(struct stream_window *w, int result) {
 
 static int fail_payload(struct stream_window *w, int err) {
   w->o.k->payload_error = err;
-  return done(w, link_fail(w->o.k, LINK_EPAYLOAD, 0, "%s", payload_error(w->pl)));
+  return done(w, link_fail(w->o.k, LINK_EPAYLOAD, 0, "%s", payload_error(w->from.pl)));
 }
 
 /* --- beginning ---------------------------------------------------------------------------------------- */
 
 static int start(struct stream_window *w) {
-  w->total = payload_size(w->pl);
+  w->total = payload_size(w->from.pl);
   w->started = ev_now();
   w->wire_before = w->o.k->written;
-  w->buf_room = w->block >= BUF_MIN ? w->block : BUF_MIN / w->block * w->block;
-  w->buf = malloc(w->buf_room);
-  if (!w->buf)
+  if (supply_open(&w->from) != 0)
     return done(w, link_fail(w->o.k, LINK_ENOMEM, 0, "not enough memory"));
   if (w->total == 0)
     return done(w, LINK_OK);
@@ -46,27 +41,21 @@ static int start(struct stream_window *w) {
 }
 
 static int pack(struct stream_window *w) {
-  struct packed *p = payload_packed(w->pl);
-  int r = packed_step(p);
+  int r = supply_pack(&w->from, payload_packed(w->from.pl));
   if (r < 0)
     return fail_payload(w, r);
-  if (r > 0) { /* let others have their turn */
-    w->o.op.fd = -1;
-    w->o.op.deadline = 0;
-    return OP_WAIT;
-  }
-  w->source = p->state == PACKED_READY ? p : NULL;
+  if (r > 0)
+    return link_yield(&w->o);
   w->state = ST_BEGIN;
   return OP_EVENT;
 }
 
 static int begin(struct stream_window *w) {
   uint8_t words[20];
-  w->size = w->source ? w->source->size : w->total;
-  w->blocks = (uint32_t)((w->size + w->block - 1) / w->block);
+  w->blocks = supply_count(&w->from);
   put_le32(words, (uint32_t)w->total);
   put_le32(words + 4, w->blocks);
-  put_le32(words + 8, w->block);
+  put_le32(words + 8, w->from.block);
   put_le32(words + 12, w->address);
   put_le32(words + 16, w->encrypted > 0);
   w->x = (struct exchange){.status_bytes = w->o.k->status_bytes, .quick = 1};
@@ -78,15 +67,13 @@ static int begin(struct stream_window *w) {
   w->first = w->count = 0;
   w->on_way = 0;
   w->pass++;
-  int err = exchange_begin(w->o.k, &w->x, w->source ? OP_FLASH_DEFL_BEGIN : OP_FLASH_BEGIN, 0, words,
+  int err = exchange_begin(w->o.k, &w->x, w->from.packed ? OP_FLASH_DEFL_BEGIN : OP_FLASH_BEGIN, 0, words,
                            sizeof words, NULL, 0, w->begin_timeout);
   return err ? done(w, err) : OP_EVENT;
 }
 
 static int resync(struct stream_window *w) {
-  link_drop(w->o.k);
-  w->o.k->panic[0] = '\0';
-  sync_begin(&w->sync, (int)(w->sync_timeout / 0.5) + 3, 0.1, 0.5, 0.02);
+  sync_again(w->o.k, &w->sync, w->sync_timeout);
   w->state = ST_SYNC;
   return OP_EVENT;
 }
@@ -134,37 +121,15 @@ static int wait_begin(struct stream_window *w) {
 /* --- sending ------------------------------------------------------------------------------------------ */
 
 static uint8_t data_op(const struct stream_window *w) {
-  return w->source ? OP_FLASH_DEFL_DATA : OP_FLASH_DATA;
-}
-
-/* The data of a block; several are read at a time. */
-static int get_block(struct stream_window *w, uint32_t number, const uint8_t **data, size_t *n) {
-  uint64_t at = (uint64_t)number * w->block;
-  *n = w->size - at < w->block ? (size_t)(w->size - at) : w->block;
-  if (at < w->buf_at || at + *n > w->buf_at + w->buf_len) {
-    size_t want = w->size - at < w->buf_room ? (size_t)(w->size - at) : w->buf_room;
-    w->buf_len = 0;
-    if (w->source) {
-      packed_read(w->source, at, w->buf, want);
-    } else {
-      int err = payload_read(w->pl, at, w->buf, want);
-      if (err)
-        return err;
-    }
-    w->buf_at = at;
-    w->buf_len = want;
-  }
-  *data = w->buf + (at - w->buf_at);
-  return 0;
+  return w->from.packed ? OP_FLASH_DEFL_DATA : OP_FLASH_DATA;
 }
 
 /* Returns LINK_OK; or LINK_EPAYLOAD, with the operation done; or another error. */
 static int send_block(struct stream_window *w) {
   struct link *k = w->o.k;
-  const uint8_t *data;
-  uint8_t head[16] = {0};
+  uint8_t *data, head[16] = {0};
   size_t n, before = k->tx_len;
-  int err = get_block(w, w->next, &data, &n);
+  int err = supply_block(&w->from, w->next, &data, &n);
   if (err)
     return fail_payload(w, err), LINK_EPAYLOAD;
   put_le32(head, (uint32_t)n);
@@ -185,7 +150,7 @@ static int send_block(struct stream_window *w) {
 /* A block of this many bytes of data takes at most this on the line; what it really takes is known when it is
  * framed. */
 static int has_credit(const struct stream_window *w) {
-  uint64_t typical = w->block + w->block / 32 + 32;
+  uint64_t typical = w->from.block + w->from.block / 32 + 32;
   if (w->state == ST_BEGIN_WAIT)
     typical += BEGIN_LENGTH;
   return w->count == 0 || (w->count < WINDOW_BLOCKS && w->on_way + typical <= w->credit);
@@ -247,8 +212,9 @@ static int go_back(struct stream_window *w, uint32_t number) {
 }
 
 static void progress(struct stream_window *w) {
-  uint64_t sent = (uint64_t)w->acked * w->block;
-  w->done = w->acked == w->blocks ? w->total : (uint64_t)((double)w->total * (double)sent / (double)w->size);
+  uint64_t sent = (uint64_t)w->acked * w->from.block;
+  w->done =
+      w->acked == w->blocks ? w->total : (uint64_t)((double)w->total * (double)sent / (double)w->from.size);
   double now = ev_now();
   if (now - w->reported >= REPORT_EVERY) {
     w->reported = now;
@@ -412,6 +378,5 @@ void stream_window_begin(struct stream_window *w, struct link *k) {
 }
 
 void stream_window_free(struct stream_window *w) {
-  free(w->buf);
-  w->buf = NULL;
+  supply_free(&w->from);
 }

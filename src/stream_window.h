@@ -10,8 +10,7 @@
 #define STREAM_WINDOW_H
 
 #include "link.h"
-#include "packed.h"
-#include "payload.h"
+#include "supply.h"
 
 enum { WINDOW_BLOCKS = 128 }; /* most that may be on the way */
 
@@ -19,10 +18,9 @@ struct stream_window {
   struct link_op o;
 
   /* set by the caller */
-  struct payload *pl; /* of the caller, until done */
+  struct supply from; /* payload and size of a block */
   int compress;
   uint32_t address;
-  uint32_t block;  /* bytes of data in a packet */
   uint32_t credit; /* bytes on the line, framing included, that may be unanswered */
   int attempts;    /* how often the same block may fail */
   int encrypted;   /* fifth word of the begin command */
@@ -37,8 +35,6 @@ struct stream_window {
 
   /* private */
   int state;
-  const struct packed *source;
-  uint64_t size;         /* bytes to be sent */
   uint32_t blocks, next; /* in all; the one to be sent */
   uint32_t acked;        /* all before are taken */
   unsigned pass;         /* counts the times of going back */
@@ -57,9 +53,6 @@ struct stream_window {
   struct exchange x;
   struct sync sync;
   double reported, begun;
-  uint8_t *buf; /* data of the next blocks */
-  size_t buf_room, buf_len;
-  uint64_t buf_at;
 };
 
 /* Prepares; set the fields above before the first step. Zeroed before. */

@@ -1,4 +1,4 @@
-// sources: src/slip.c src/frame.c src/link*.c src/stream*.c src/pa[cy]*d.c src/inflate.c src/unpack.c src/digest.c
+// sources: src/slip.c src/frame.c src/link*.c src/stream*.c src/supply.c src/pa[cy]*d.c src/inflate.c src/unpack.c src/digest.c
 /* The input is what a chip sends. Every operation must end, within its time, whatever that is. The clock is
  * ours. */
 #include "link_ops.h"
@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   uint8_t kept[100];
   struct stream_read r = {.size = 300, .attempts = 3, .timeout = 3, .sync_timeout = 3};
   struct stream_write w = {.address = 0x1000,
-                           .block = 0x400,
+                           .from.block = 0x400,
                            .window = data[1] & 8 ? 4 : 1,
                            .attempts = 3,
                            .encrypted = -1,
@@ -141,12 +141,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   default: {
     struct payload_spec spec = {.data = bytes, .data_size = sizeof bytes, .size = PAYLOAD_ALL};
     char error[PAYLOAD_ERROR_SIZE];
-    if (payload_open(&w.pl, &spec, error) != 0)
+    if (payload_open(&w.from.pl, &spec, error) != 0)
       abort();
     stream_write_begin(&w, &k);
     run(&w.o, 2000);
     stream_write_free(&w);
-    payload_unref(w.pl);
+    payload_unref(w.from.pl);
   }
   }
   link_free(&k);
