@@ -1,8 +1,6 @@
 /* cpu_rv32_dis.c - finding, decoding and printing RISC-V instructions, by the tables' operand letters. */
 #include "sim/cpu_rv32.h"
-
-#include <stdarg.h>
-#include <stdio.h>
+#include "sim/cpu_text.h"
 
 static uint32_t bits(uint32_t w, int high, int low) {
   return w >> low & ((2u << (high - low)) - 1);
@@ -184,87 +182,74 @@ static const char *const fnames[] = {"ft0", "ft1", "ft2",  "ft3",  "ft4", "ft5",
                                      "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"};
 static const char *const modes[] = {"rne", "rtz", "rdn", "rup", "rmm", "5", "6"};
 
-struct out {
-  char *text;
-  size_t room, n;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct out *o, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  int n = o->n < o->room ? vsnprintf(o->text + o->n, o->room - o->n, fmt, ap) : 0;
-  va_end(ap);
-  o->n += n > 0 ? (size_t)n : 0;
-}
-
-static void put_fence(struct out *o, uint32_t set) {
-  put(o, "%s%s%s%s%s", set ? "" : "0", set & 8 ? "i" : "", set & 4 ? "o" : "", set & 2 ? "r" : "",
-      set & 1 ? "w" : "");
+static void put_fence(struct cpu_text *o, uint32_t set) {
+  cpu_put(o, "%s%s%s%s%s", set ? "" : "0", set & 8 ? "i" : "", set & 4 ? "o" : "", set & 2 ? "r" : "",
+          set & 1 ? "w" : "");
 }
 
 /* {ra}, {ra,s0}, {ra,s0-s11} */
-static void put_list(struct out *o, unsigned rlist) {
+static void put_list(struct cpu_text *o, unsigned rlist) {
   if (rlist < 6)
-    put(o, rlist == 4 ? "{ra}" : "{ra,s0}");
+    cpu_put(o, rlist == 4 ? "{ra}" : "{ra,s0}");
   else
-    put(o, "{ra,s0-s%u}", rlist == 15 ? 11 : rlist - 5);
+    cpu_put(o, "{ra,s0-s%u}", rlist == 15 ? 11 : rlist - 5);
 }
 
-static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, const struct cpu_insn *i) {
+static void put_operand(struct cpu_text *o, char letter, uint32_t pc, uint32_t w, const struct cpu_insn *i) {
   /* clang-format off */
   switch (letter) {
-  case 'd': case 'e': case 'h': put(o, "%s", names[i->a]); break;
-  case 's': case 'w': case 'f': put(o, "%s", names[i->b]); break;
-  case 't': case 'v': case 'g': put(o, "%s", names[i->c]); break;
-  case 'D': case 'F': put(o, "%s", fnames[i->a]); break;
-  case 'S': put(o, "%s", fnames[i->b]); break;
-  case 'T': case 'V': put(o, "%s", fnames[i->c]); break;
-  case 'R': put(o, "%s", fnames[i->d]); break;
+  case 'd': case 'e': case 'h': cpu_put(o, "%s", names[i->a]); break;
+  case 's': case 'w': case 'f': cpu_put(o, "%s", names[i->b]); break;
+  case 't': case 'v': case 'g': cpu_put(o, "%s", names[i->c]); break;
+  case 'D': case 'F': cpu_put(o, "%s", fnames[i->a]); break;
+  case 'S': cpu_put(o, "%s", fnames[i->b]); break;
+  case 'T': case 'V': cpu_put(o, "%s", fnames[i->c]); break;
+  case 'R': cpu_put(o, "%s", fnames[i->d]); break;
   case 'm':
     if (i->top < 7)
-      put(o, ",%s", modes[i->top]);
+      cpu_put(o, ",%s", modes[i->top]);
     break;
-  case 'x': put(o, "sp"); break;
-  case 'X': put(o, "(sp)"); break;
+  case 'x': cpu_put(o, "sp"); break;
+  case 'X': cpu_put(o, "(sp)"); break;
   case '=': case 'Y': break;
   case 'P': put_fence(o, bits(w, 27, 24)); break;
   case 'Q': put_fence(o, bits(w, 23, 20)); break;
   case 'l': put_list(o, i->c); break;
-  case 'k': put(o, "%s", names[i->b]); break;
-  case 'K': put(o, "%s", names[i->c]); break;
-  case 'N': put(o, "-%d", (int)i->imm); break;
-  case 'Z': put(o, "%u", (unsigned)i->b); break;
-  case 'p': case 'a': case '8': case '9': put(o, "0x%x", (unsigned)(pc + (uint32_t)i->imm)); break;
-  case 'u': case '2': put(o, "0x%x", (unsigned)((uint32_t)i->imm >> 12)); break;
-  case '>': case '1': put(o, "0x%x", (unsigned)i->imm); break;
+  case 'k': cpu_put(o, "%s", names[i->b]); break;
+  case 'K': cpu_put(o, "%s", names[i->c]); break;
+  case 'N': cpu_put(o, "-%d", (int)i->imm); break;
+  case 'Z': cpu_put(o, "%u", (unsigned)i->b); break;
+  case 'p': case 'a': case '8': case '9': cpu_put(o, "0x%x", (unsigned)(pc + (uint32_t)i->imm)); break;
+  case 'u': case '2': cpu_put(o, "0x%x", (unsigned)((uint32_t)i->imm >> 12)); break;
+  case '>': case '1': cpu_put(o, "0x%x", (unsigned)i->imm); break;
   case 'E':
     if (rv_csr_name((unsigned)i->imm))
-      put(o, "%s", rv_csr_name((unsigned)i->imm));
+      cpu_put(o, "%s", rv_csr_name((unsigned)i->imm));
     else
-      put(o, "0x%x", (unsigned)i->imm);
+      cpu_put(o, "0x%x", (unsigned)i->imm);
     break;
-  case ',': case '(': case ')': put(o, "%c", letter); break;
-  default: put(o, "%d", (int)i->imm);
+  case ',': case '(': case ')': cpu_put(o, "%c", letter); break;
+  default: cpu_put(o, "%d", (int)i->imm);
   }
   /* clang-format on */
 }
 
 int rv_print(const struct cpu *c, uint32_t pc, const uint8_t *code, size_t have, char *text, size_t room) {
-  struct out o = {text, room, 0};
+  struct cpu_text o = {text, room, 0};
   size_t len = (code[0] & 3) == 3 ? 4 : 2;
   if (have < len) {
-    put(&o, ".byte 0x%02x", code[0]);
+    cpu_put(&o, ".byte 0x%02x", code[0]);
     return 1;
   }
   uint32_t w = cpu_get_le(code, (unsigned)len);
   const struct rv_op *op = rv_find(&((const struct rv32 *)c)->config, w);
   struct cpu_insn i;
   if (!op) {
-    put(&o, len == 4 ? ".word 0x%08x" : ".half 0x%04x", (unsigned)w);
+    cpu_put(&o, len == 4 ? ".word 0x%08x" : ".half 0x%04x", (unsigned)w);
     return (int)len;
   }
   rv_decode(op, w, &i);
-  put(&o, "%s%s", op->name, *op->args ? " " : "");
+  cpu_put(&o, "%s%s", op->name, *op->args ? " " : "");
   for (const char *p = op->args; *p; p++)
     put_operand(&o, *p, pc, w, &i);
   return (int)len;

@@ -1,8 +1,6 @@
 /* cpu_xtensa_dis.c - finding, decoding and printing Xtensa instructions, by the tables' operand letters. */
 #include "sim/cpu_xtensa.h"
-
-#include <stdarg.h>
-#include <stdio.h>
+#include "sim/cpu_text.h"
 
 static uint32_t bits(uint32_t w, int high, int low) {
   return w >> low & ((2u << (high - low)) - 1);
@@ -96,93 +94,80 @@ void xt_decode(const struct xt_op *op, uint32_t w, struct cpu_insn *i) {
   /* clang-format on */
 }
 
-struct out {
-  char *text;
-  size_t room, n;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct out *o, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  int n = o->n < o->room ? vsnprintf(o->text + o->n, o->room - o->n, fmt, ap) : 0;
-  va_end(ap);
-  o->n += n > 0 ? (size_t)n : 0;
-}
-
-static void put_constant(struct out *o, unsigned index, bool is_unsigned) {
+static void put_constant(struct cpu_text *o, unsigned index, bool is_unsigned) {
   static const int plain[16] = {-1, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 32, 64, 128, 256};
-  put(o, "%d", is_unsigned && index < 2 ? 32768 << index : plain[index]);
+  cpu_put(o, "%d", is_unsigned && index < 2 ? 32768 << index : plain[index]);
 }
 
-static void put_special(struct out *o, const struct xt_op *op, unsigned number) {
+static void put_special(struct cpu_text *o, const struct xt_op *op, unsigned number) {
   const char *name = xt_sr_name(number);
   if (number == SR_INTERRUPT && op->name[0] == 'w')
     name = "intset";
   if (name)
-    put(o, ".%s ", name);
+    cpu_put(o, ".%s ", name);
   else
-    put(o, ".%u ", number);
+    cpu_put(o, ".%u ", number);
 }
 
-static void put_user(struct out *o, unsigned number) {
+static void put_user(struct cpu_text *o, unsigned number) {
   static const char *const names[] = {"threadptr", "fcr", "fsr", "f64r_lo", "f64r_hi", "f64s"};
   if (number - 231 < sizeof names / sizeof *names)
-    put(o, ".%s ", names[number - 231]);
+    cpu_put(o, ".%s ", names[number - 231]);
   else
-    put(o, ".ur%u ", number);
+    cpu_put(o, ".ur%u ", number);
 }
 
-static void put_operand(struct out *o, char letter, uint32_t pc, uint32_t w, const struct cpu_insn *i) {
+static void put_operand(struct cpu_text *o, char letter, uint32_t pc, uint32_t w, const struct cpu_insn *i) {
   /* clang-format off */
   switch (letter) {
-  case 'r': case 'q': case 'p': put(o, "a%d", i->a); break;
-  case 's': case 'z': put(o, "a%d", i->b); break;
-  case 't': put(o, "a%d", i->c); break;
-  case 'R': put(o, "b%d", i->a); break;
-  case 'S': put(o, "b%d", i->b); break;
-  case 'T': put(o, "b%d", i->c); break;
-  case 'F': put(o, "f%d", i->a); break;
-  case 'G': put(o, "f%d", i->b); break;
-  case 'H': put(o, "f%d", i->c); break;
+  case 'r': case 'q': case 'p': cpu_put(o, "a%d", i->a); break;
+  case 's': case 'z': cpu_put(o, "a%d", i->b); break;
+  case 't': cpu_put(o, "a%d", i->c); break;
+  case 'R': cpu_put(o, "b%d", i->a); break;
+  case 'S': cpu_put(o, "b%d", i->b); break;
+  case 'T': cpu_put(o, "b%d", i->c); break;
+  case 'F': cpu_put(o, "f%d", i->a); break;
+  case 'G': cpu_put(o, "f%d", i->b); break;
+  case 'H': cpu_put(o, "f%d", i->c); break;
   case 'k': case 'K': put_constant(o, i->d, letter == 'K'); break;
-  case 'X': case 'B': case 'J': put(o, "%d", i->d); break;
-  case 'L': put(o, "0x%x", (unsigned)(((pc + 3) & ~3u) + (uint32_t)i->imm)); break;
-  case 'c': put(o, "0x%x", (unsigned)((pc & ~3u) + (uint32_t)i->imm)); break;
-  case 'N': case 'w': case 'b': case 'o': case 'j': put(o, "0x%x", (unsigned)(pc + (uint32_t)i->imm)); break;
-  case 'D': put(o, "m%u", (unsigned)bits(w, 14, 14)); break;
-  case 'Z': put(o, "m%u", 2 + (unsigned)bits(w, 6, 6)); break;
-  case 'Q': put(o, "m%u", (unsigned)bits(w, 13, 12)); break;
+  case 'X': case 'B': case 'J': cpu_put(o, "%d", i->d); break;
+  case 'L': cpu_put(o, "0x%x", (unsigned)(((pc + 3) & ~3u) + (uint32_t)i->imm)); break;
+  case 'c': cpu_put(o, "0x%x", (unsigned)((pc & ~3u) + (uint32_t)i->imm)); break;
+  case 'N': case 'w': case 'b': case 'o': case 'j': cpu_put(o, "0x%x", (unsigned)(pc + (uint32_t)i->imm)); break;
+  case 'D': cpu_put(o, "m%u", (unsigned)bits(w, 14, 14)); break;
+  case 'Z': cpu_put(o, "m%u", 2 + (unsigned)bits(w, 6, 6)); break;
+  case 'Q': cpu_put(o, "m%u", (unsigned)bits(w, 13, 12)); break;
   case 'Y': case 'U': case 'V': case 'W': break;
-  case ',': put(o, ", "); break;
-  default: put(o, "%d", (int)immediate(letter, w));
+  case ',': cpu_put(o, ", "); break;
+  default: cpu_put(o, "%d", (int)immediate(letter, w));
   }
   /* clang-format on */
 }
 
 int xt_print(const struct cpu *c, uint32_t pc, const uint8_t *code, size_t have, char *text, size_t room) {
-  struct out o = {text, room, 0};
+  struct cpu_text o = {text, room, 0};
   size_t len = xt_length(code[0]);
   if (have < len) {
-    put(&o, ".byte 0x%02x", code[0]);
+    cpu_put(&o, ".byte 0x%02x", code[0]);
     return 1;
   }
   uint32_t w = code[0] | (uint32_t)code[1] << 8 | (len > 2 ? (uint32_t)code[2] << 16 : 0);
   const struct xt_op *op = xt_find(((const struct xtensa *)c)->config, w);
   struct cpu_insn i;
   if (!op) {
-    put(&o, ".byte");
+    cpu_put(&o, ".byte");
     for (size_t k = 0; k < len; k++)
-      put(&o, "%s0x%02x", k ? ", " : " ", code[k]);
+      cpu_put(&o, "%s0x%02x", k ? ", " : " ", code[k]);
     return (int)len;
   }
   xt_decode(op, w, &i);
-  put(&o, "%s", op->name);
+  cpu_put(&o, "%s", op->name);
   if (op->args[0] == 'Y')
     put_special(&o, op, (unsigned)i.imm);
   else if (op->args[0] == 'U' || op->args[0] == 'V')
     put_user(&o, (unsigned)i.imm);
   else
-    put(&o, "%s", op->args[0] ? " " : "");
+    cpu_put(&o, "%s", op->args[0] ? " " : "");
   for (const char *p = op->args; *p; p++)
     put_operand(&o, *p, pc, w, &i);
   return (int)len;
