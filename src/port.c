@@ -254,10 +254,17 @@ void port_fd_close(struct port *p) {
   p->fd = -1;
 }
 
-/* Requests of a port that has nothing but bytes. */
-static int fd_request(struct port *p, struct port_request *rq, int why) {
+int port_fd_flush(struct port *p) {
   char waste[4096];
   int n;
+  do
+    n = port_fd_read(p, waste, sizeof waste);
+  while (n > 0);
+  return n;
+}
+
+/* Requests of a port that has nothing but bytes. */
+static int fd_request(struct port *p, struct port_request *rq, int why) {
   (void)why;
   rq->result = PORT_OK;
   switch (rq->what) {
@@ -265,10 +272,7 @@ static int fd_request(struct port *p, struct port_request *rq, int why) {
     p->baud = rq->a;
     break;
   case PORT_FLUSH:
-    do
-      n = port_fd_read(p, waste, sizeof waste);
-    while (n > 0);
-    rq->result = n;
+    rq->result = port_fd_flush(p);
     break;
   case PORT_DRAIN:
   case PORT_OPEN:

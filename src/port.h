@@ -132,6 +132,7 @@ struct port *port_from_fd(int fd, const char *kind, const char *url);
  * SIGPIPE. */
 int port_fd_read(struct port *p, void *buf, size_t max);
 int port_fd_write(struct port *p, const void *buf, size_t n);
+int port_fd_flush(struct port *p); /* drops what has come; PORT_OK or an error */
 int port_socket_write(struct port *p, const void *buf, size_t n);
 /* The same on TCP. Servers that send an answer in pieces wait for the acknowledgement of the first one, which
  * the system here would put off for 40 ms in the hope of something to send along: this asks for it at once.

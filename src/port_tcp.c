@@ -74,8 +74,6 @@ static int reopen_step(struct tcp *t, struct port_request *rq, int why) {
 
 static int tcp_request(struct port *p, struct port_request *rq, int why) {
   struct tcp *t = (struct tcp *)p;
-  char waste[4096];
-  int n;
   rq->result = PORT_OK;
   switch (rq->what) {
   case PORT_OPEN:
@@ -86,10 +84,7 @@ static int tcp_request(struct port *p, struct port_request *rq, int why) {
     p->baud = rq->a;
     break;
   case PORT_FLUSH:
-    do
-      n = port_fd_read(p, waste, sizeof waste);
-    while (n > 0);
-    rq->result = n;
+    rq->result = port_fd_flush(p);
     break;
   case PORT_DRAIN:
     break;
