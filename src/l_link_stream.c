@@ -149,9 +149,11 @@ static int write_ahead(lua_State *L, struct link *k, uint32_t credit) {
 
 /* k:write_flash{ payload=, address=, block=0x400, compress=false, window=1, attempts=3, lag=0, exact=false,
  *   begin={ encrypted=, erase_size= number or function(address, size) }, timeout={ begin=, block=, sync= },
- *   progress=function(done, total, wire, begin_seconds) } -> { bytes=, wire=, ... } | nil, message, code,
- * details With credit=BYTES many blocks are on the way at a time, which our stub alone understands; of the
- * rest then count payload, address, block (0x800), compress, attempts, timeout and progress. */
+ *   progress=function(done, total, wire, begin_seconds) }
+ * -> { bytes=, wire=, ... } | nil, message, code, details
+ *
+ * With credit=BYTES many blocks are on the way at a time, which our stub alone understands; of the rest then
+ * count payload, address, block (0x800), compress, attempts, timeout and progress. */
 int l_link_write_flash(lua_State *L) {
   struct link *k = l_link_idle(L);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -225,17 +227,22 @@ static void get_sink(lua_State *L) {
   lua_replace(L, SLOT_SINK);
 }
 
-/* k:read_flash_slow{ address=, size=, sink=function(bytes), progress=, timeout=3, attempts=3 }
- * -> bytes, or true when there is a sink | nil, message, code, details */
-int l_link_read_flash_slow(lua_State *L) {
-  struct link *k = l_link_idle(L);
+static struct lop *new_read(lua_State *L, int kind) {
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, SLOT_OP - 1);
   get_sink(L);
   field_function(L, 2, "progress", SLOT_PROGRESS);
   struct lop *u = l_link_op(L, 0);
+  u->kind = kind;
+  return u;
+}
+
+/* k:read_flash_slow{ address=, size=, sink=function(bytes), progress=, timeout=3, attempts=3 }
+ * -> bytes, or true when there is a sink | nil, message, code, details */
+int l_link_read_flash_slow(lua_State *L) {
+  struct link *k = l_link_idle(L);
+  struct lop *u = new_read(L, KIND_READ);
   struct stream_read *r = &u->flash;
-  u->kind = KIND_READ;
   r->address = (uint32_t)l_field_int(L, 2, "address", 0, 0xFFFFFFFF, 0);
   r->size = (uint64_t)l_field_int(L, 2, "size", 0, 0x100000000LL - r->address, 0);
   r->attempts = (int)l_field_int(L, 2, "attempts", 1, 1000, 3);
@@ -252,13 +259,8 @@ int l_link_read_flash_slow(lua_State *L) {
  * all has succeeded. */
 int l_link_read_flash(lua_State *L) {
   struct link *k = l_link_idle(L);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, SLOT_OP - 1);
-  get_sink(L);
-  field_function(L, 2, "progress", SLOT_PROGRESS);
-  struct lop *u = l_link_op(L, 0);
+  struct lop *u = new_read(L, KIND_FAST);
   struct stream_fast *r = &u->fast;
-  u->kind = KIND_FAST;
   r->packed = field_flag(L, 2, "packed");
   r->address = (uint32_t)l_field_int(L, 2, "address", 0, 0xFFFFFFFF, 0);
   r->size = (uint64_t)l_field_int(L, 2, "size", 0, 0x100000000LL - r->address, 0);

@@ -285,16 +285,18 @@ local function assign(args, specs, words)
   if words[at] then usage(("'%s' is one argument too many"):format(words[at])) end
 end
 
+--- The value of what was not given.
+function M.default(args, spec)
+  local field = M.field(spec)
+  if args[field] ~= nil then return end
+  if spec.default ~= nil then args[field] = spec.default
+  elseif not spec.type then args[field] = false
+  elseif spec.many then args[field] = {} end
+end
+
 local function defaults(args, set)
   for _, list in ipairs { set.options, set.positionals } do
-    for _, spec in ipairs(list) do
-      local field = M.field(spec)
-      if args[field] == nil then
-        if spec.default ~= nil then args[field] = spec.default
-        elseif not spec.type then args[field] = false
-        elseif spec.many then args[field] = {} end
-      end
-    end
+    for _, spec in ipairs(list) do M.default(args, spec) end
   end
 end
 

@@ -194,11 +194,7 @@ local function settle(args, set)
         usage(("%s and %s are mutually exclusive."):format(spec[1], other[1]))
       end
       if spec.required and not args.given[field] then usage(("Missing option '%s'."):format(spec[1])) end
-      if args[field] == nil then
-        if spec.default ~= nil then args[field] = spec.default
-        elseif not spec.type then args[field] = false
-        elseif spec.many then args[field] = {} end
-      end
+      parser.default(args, spec)
     end
   end
 end
