@@ -203,6 +203,8 @@ describe("esptool's arguments", function()
     end
     assert.same({ "write-flash", "write-mem", "write-flash-status" }, candidates({}, "wri"))
     assert.same({ "--chip" }, candidates({}, "--ch"))
+    assert.same({ "flash-id" }, candidates({ "--port-filter", "vid=1", "name=x" }, "flash-"))
+    assert.same({ "--erase-all" }, candidates({ "--port-filter", "vid=1", "write-flash" }, "--er"))
     assert.is_true(has(candidates({ "--chip" }, "esp32"), "esp32c3"))
     assert.is_true(has(candidates({ "-b" }, ""), "460800"))
     assert.same({ "qio", "qout" }, candidates({ "-c", "esp32", "write-flash", "--flash-mode" }, "q"))

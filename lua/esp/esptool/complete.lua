@@ -76,18 +76,22 @@ function M.candidates(words, word)
   local set, command = parser.compile(declare.global), nil
   local pending = nil                                      -- the option whose value comes
   for _, w in ipairs(words) do
-    if pending and not (pending.eat and w:find "^%-") then
+    -- A list that an option takes ends at the next option, and before the command also at its name.
+    local ended = pending and pending.eat and (w:find "^%-" or not command and args.command(w))
+    if pending and not ended then
       if not pending.eat then pending = nil end
     elseif w:find "^%-" then
       local spec = set.by_name[w]
       pending = spec and spec.type and spec or nil
     elseif not command then
-      command = args.command(w)
+      command, pending = args.command(w), nil
       if not command then return {} end
       set = args.compile(command)
     end
   end
   local list
+  local more = pending and pending.eat and not words[#words]:find "^%-"
+  if more and not command and not word:find "=" then pending = nil end
   if pending then
     list = values(pending)
   elseif word:find "^%-" then
