@@ -17,6 +17,7 @@ local args = cli.parse {
   { "file", type = "output", optional = true, help = "file to write" },
   { "--partition", type = { "string", "output" }, many = true, metavar = "LABEL FILE",
     help = "read partitions, by their names" },
+  { "--fill-bad", help = "NAND: 0xFF in the place of bad blocks, so that every byte keeps its place" },
   { "--force", help = "NAND: read also what has more wrong bits than can be corrected" },
   cli.partition_table, cli.flash_size, cli.spi, cli.flash_type, cli.nand_end, cli.progress, cli.connection,
 }
@@ -26,7 +27,7 @@ if args.address and not args.file or not args.address and #args.partition == 0 t
   fail { code = "usage", message = ("argument %s is missing"):format(missing) }
 end
 
-if require "esp.cli.nand".wanted(args) then return require "esp.cli.nand".read(args) end
+if require "esp.cli.nand".wanted(args, "fill_bad", "force") then return require "esp.cli.nand".read(args) end
 
 local function read(chip, report, address, size, file, label)
   local _, info = chip:read(address, size, {

@@ -8,7 +8,7 @@ local CONFIG = { timeout = 0.25, sync_timeout = 0.05, erase_region_timeout_per_m
 --- Make a chip and connect to it.
 -- @param id chip
 -- @param options of esp.sim; config = settings that differ, attempts; stub = true: our flasher stub does the work, and
---   not the ROM loader; baud
+--   not the ROM loader; flash_type; baud
 -- @return chip, sim, events
 function M.new(id, options)
   local given, config = { chip = id }, {}
@@ -17,7 +17,7 @@ function M.new(id, options)
   for k, v in pairs(options or {}) do
     if k == "config" then
       for name, value in pairs(v) do config[name] = value end
-    elseif k ~= "attempts" and k ~= "stub" and k ~= "baud" then
+    elseif k ~= "attempts" and k ~= "stub" and k ~= "baud" and k ~= "flash_type" then
       given[k] = v
     end
   end
@@ -26,7 +26,8 @@ function M.new(id, options)
   -- The chip starts in download mode: a reset would only take time.
   local ok, chip = pcall(require "esp.connect".connect, {
     port = assert(sim:port("sim:" .. id, 115200)), config = config, env = {}, before = "no-reset", after = "no-reset",
-    no_stub = not (options and options.stub), baud = options and options.baud,
+    no_stub = not (options and options.stub), flash_type = options and options.flash_type,
+    baud = options and options.baud,
     attempts = options and options.attempts or 3, on_event = function(e) events[#events + 1] = e end })
   if not ok then
     sim:close()

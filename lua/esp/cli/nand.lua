@@ -9,11 +9,14 @@ local GENERAL = { flash_type = true, nand_end_address = true, spi_connection = t
                   rom_baud = true, override_vddsdio = true, trace = true }
 
 --- Whether a command line is about NAND flash.
+-- @param ... further options that only NAND flash has
 -- @raise usage
-function M.wanted(args)
+function M.wanted(args, ...)
   if args.flash_type == "nand" then return true end
-  if args.nand_end_address then
-    fail { code = "usage", message = "--nand-end-address goes with --flash-type nand" }
+  for _, name in ipairs { "nand_end_address", ... } do
+    if args.given[name] then
+      fail { code = "usage", message = ("--%s goes with --flash-type nand"):format((name:gsub("_", "-"))) }
+    end
   end
   return false
 end
@@ -85,11 +88,12 @@ function M.flash(args)
 end
 
 function M.read(args)
-  only(args, "address", "size", "file", "force")
+  only(args, "address", "size", "file", "force", "fill_bad")
   if not args.file then fail { code = "usage", message = "arguments ADDRESS, SIZE and FILE are needed" } end
   with_nand(args, function(nand, report)
     local _, info = nand:read(args.address, args.size == "all" and "ALL" or args.size, {
-      file = args.file, end_address = args.nand_end_address, force = args.force, progress = report:bar "Reading" })
+      file = args.file, end_address = args.nand_end_address, force = args.force, fill = args.fill_bad,
+      progress = report:bar "Reading" })
     report:result({ address = args.address, bytes = info.size, seconds = info.seconds, file = args.file,
                     skipped = info.skipped, corrected = info.corrected },
       ("%s: %s from 0x%X in %.1f s%s%s"):format(args.file, report.bytes(info.size), args.address, info.seconds,
