@@ -3,9 +3,11 @@
 package.path = "./?.lua;" .. package.path
 local board = require "spec.support.board"
 local spiflash = require "esp.spiflash"
+local zlib = require "esp.core.zlib"
 
 local W = function(...) return ("<I4"):rep(select("#", ...)):pack(...) end
 local BEGIN, DATA, END, MEM_BEGIN, MEM_DATA, ATTACH, PARAMS = 0x02, 0x03, 0x04, 0x05, 0x07, 0x0D, 0x0B
+local DEFL_BEGIN, DEFL_DATA, DEFL_END = 0x10, 0x11, 0x12
 local MD5, ERASE_FLASH, ERASE_REGION, READ, DIGESTS, READ_PACKED = 0x13, 0xD0, 0xD1, 0xD2, 0xF1, 0xF2
 local OK, PROTECTED, FAILED, NOT_IN_PROGRESS = 0, 0xC5, 0xC4, 0xC6
 local STRESS = os.getenv "ESPLUA_GC_STRESS"
@@ -22,8 +24,8 @@ local function with(id, options, fn)
 end
 
 -- The error byte that a command is refused with, 0 when it is not.
-local function refusal(chip, op, data)
-  local value, _, _, details = chip.link:command(op, data, { status = 2, timeout = 20 })
+local function refusal(chip, op, data, checksum)
+  local value, _, _, details = chip.link:command(op, data, { status = 2, timeout = 20, checksum = checksum })
   return value and 0 or details.error
 end
 
@@ -130,6 +132,27 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
         sim:poke_flash(0x10800, "\0")
         assert.equal(0xE2, refusal(chip, DATA, block(("\x5A"):rep(4096), 0)))
         assert.equal(0xE2, refusal(chip, END, W(1)))
+      end)
+    end)
+
+    it("takes no block with a wrong checksum, and no stream without its end", function()
+      with(id, {}, function(chip, sim)
+        chip:attach()
+        assert.equal(OK, refusal(chip, BEGIN, W(4, 1, 16, 0x10000)))
+        chip.link:set_guard(false)
+        local right = 0xEF ~ 1 ~ 2 ~ 4 ~ 8
+        for _, wrong in ipairs { right ~ 1, right ~ 0x80, 0 } do
+          assert.equal(0xC1, refusal(chip, DATA, block("\1\2\4\8", 0), wrong))
+        end
+        assert.equal(OK, refusal(chip, DATA, block("\1\2\4\8", 0), right))
+        assert.equal("\1\2\4\8\xFF", sim:flash(0x10000, 5))
+        chip.link:set_guard(true)
+        local stream = zlib.deflate(("abc"):rep(1000), 9)
+        for cut = 1, 4 do                                  -- the content is complete, its Adler-32 is not
+          assert.equal(OK, refusal(chip, DEFL_BEGIN, W(3000, 1, 0x4000, 0x10000)))
+          assert.equal(OK, refusal(chip, DEFL_DATA, block(stream:sub(1, -1 - cut), 0)))
+          assert.equal(0xC8, refusal(chip, DEFL_END, W(1)))
+        end
       end)
     end)
 
