@@ -51,7 +51,8 @@ describe("a port filter", function()
 
   for _, case in ipairs {
     { { "vid=0x303A" }, "ttyACM1 ttyACM0" },
-    { { "vid=12346" }, "ttyACM1 ttyACM0" },
+    { { "vid=12346" }, "ttyACM1 ttyACM0" }, { { "vid=0o30072" }, "ttyACM1 ttyACM0" },
+    { { "pid=0b1000000000001" }, "ttyACM1" },
     { { "vid=0x303a", "pid=0x1001" }, "ttyACM1" },
     { { "vid=0x303a", "vid=0x1A86" }, "ttyACM1 ttyUSB1 ttyACM0" },
     { { "name=usb" }, "ttyUSB0 ttyUSB1" },

@@ -182,7 +182,8 @@ end
 -- @raise port_*, nothing_received, no_reply, wrong_boot_mode, garbage, no_sync, wrong_chip, unknown_chip,
 --   bad_argument, bad_reset_sequence
 function M.connect(opts)
-  local o = settle_options(opts or {})
+  opts = opts or {}
+  local o = settle_options(opts)
   if o.notes and o.on_event then
     for _, event in ipairs(o.config.notes) do o.on_event(event) end
   end
@@ -191,7 +192,12 @@ function M.connect(opts)
     return connect_port(o.port, o)
   end
   if o.open_attempts ~= 1 then
-    fail { code = "bad_argument", message = "waiting for a port needs its name", hint = "give --port" }
+    local text = "waiting for a port needs its name"
+    if opts.open_attempts then fail { code = "bad_argument", message = text, hint = "give --port" } end
+    if o.on_event then
+      o.on_event { type = "warning", code = "not_waiting", hint = "give --port",
+                   text = "open_port_attempts does not count: " .. text }
+    end
   end
   return scan(o)
 end

@@ -207,7 +207,7 @@ function M.parse_filters(words)
     end
     local value
     if kind == "number" then
-      value = math.tointeger(tonumber(text))
+      value = require "esp.cli.types".integer(tostring(text))
       if not value or value < 0 or value > 0xFFFF then
         fail { code = "bad_argument", message = ("port filter %q: not a number from 0 to 0xFFFF"):format(word) }
       end
