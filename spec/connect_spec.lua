@@ -549,9 +549,9 @@ describe("choosing a port", function()
   it("needs a name to wait for", function()
     assert.equal("bad_argument", failure({ open_attempts = 3 }).code)
     -- What is set for all commands does not keep one from looking at the ports there are.
-    local list, on_event = events()
+    local told, on_event = events()
     failure { port_filter = { "name=no such port" }, cfg = "open_port_attempts = 0\n", on_event = on_event }
-    assert.matches("needs its name", has(list, "not_waiting").text, 1, true)
-    assert.equal(0, has(list, "ports_found").count)
+    assert.matches("needs its name", has(told, "not_waiting").text, 1, true)
+    assert.equal(0, has(told, "ports_found").count)
   end)
 end)
