@@ -158,6 +158,7 @@ return {
   },
   sim = {
     core = "esp32", -- the other one: clock on, out of reset, not stalled (TRM, "DPort Registers")
+    encryption = { base = 0x3FF5B000, control = 0x3FF000C8, layout = "esp32" },
     second_core = { { 0x3FF00030, 1, 1 }, { 0x3FF0002C, 1, 0 }, { 0x3FF00034, 1, 0 } },
     peripherals = { { 0x3FF00000, 0x3FF80000 }, { 0x60000000, 0x60080000 } },
     boot_baud = 115200, crystal = 40, mac = "24:0a:c4:12:34:56", revision = 300,

@@ -369,6 +369,8 @@ describe("flash encryption", function()
 
   -- The sequence of the Technical Reference Manual: plain bytes, line, address, trigger, release, program.
   local function encrypt(chip, base, spi, address, bytes, line)
+    -- The pad of the clock, as SPI_ATTACH of the one ROM and of the other does: without it there is no flash.
+    for _, pad in ipairs { 0x60009040, 0x60090078 } do chip:reg(pad, 0) end
     chip:reg(base + 0x40, line)
     chip:reg(base + 0x44, 0)
     chip:reg(base + 0x48, address)
@@ -434,5 +436,64 @@ describe("flash encryption", function()
     assert.equal(hex(AT_0), shown { boot = "flash", keys = "4" })
     assert.equal(hex(AT_0), shown { boot = "download", keys = "4", flash_encryption = true })
     assert.equal(hex(AT_0), shown { boot = "flash", keys = "9", flash_encryption = true })  -- no such key
+  end)
+end)
+
+-- Ciphers by espsecure 5.2: encrypt-flash-data --flash-crypt-conf 0, of the same key and bytes.
+describe("flash encryption of the ESP32, where the address takes no part,", function()
+  local PLAIN = ""
+  for i = 0, 63 do PLAIN = PLAIN .. string.char(i * 7 + 3 & 0xFF) end
+  local COUNTED = "17604c72a2cd2f3b88a27126eea188ff7487efe6058868edc6256c46d03957a0"
+    .. "1a443f5e735cd5dd709edb0f58726880a9e1510294e1d93172402d03a77819ce"
+  local NO_KEY = "c47d369e395c3b61bf7be2ed21bde2f733b3790ee47b2853652448a55ad9607a"
+    .. "bb4c638cdc0f4132d34aa3a97aedfec651841b13998c082dcba7425d72483501"
+
+  -- A key of the bytes 1 to 32 is burned with the last one first.
+  local function board()
+    local chip = sim.new { chip = "esp32", flash_encryption = true }
+    return chip, function()
+      for i = 0, 7 do
+        local last = 32 - 4 * i
+        chip:efuse_word(1, i, last | (last - 1) << 8 | (last - 2) << 16 | (last - 3) << 24)
+      end
+    end
+  end
+
+  it("is what a loader writes", function()
+    for _, expected in ipairs { COUNTED, NO_KEY } do
+      local chip, burn_key = board()
+      if expected == COUNTED then burn_key() end
+      local host = require "esp".connect { port = chip:port(), env = {}, chip = "esp32", before = "no-reset",
+                                           after = "no-reset" }
+      host:flash({ { 0x10000, { data = PLAIN } } }, { encrypt = true, ignore_flash_enc_efuse = true })
+      host:close()
+      assert.equal(expected, hex(chip:flash(0x10000, 64)))
+      chip:close()
+    end
+  end)
+
+  it("is done by the block beside the flash controller", function()
+    local BLOCK, CONTROL, START, ADDRESS, DONE = 0x3FF5B000, 0x3FF000C8, 0x20, 0x24, 0x28
+    local CMD, ADDR, W0 = 0x3FF42000, 0x3FF42004, 0x3FF42080
+    local PP, WREN = 1 << 25, 1 << 30                 -- TRM, SPI_CMD_REG
+    local chip, burn_key = board()
+    burn_key()
+    local host = rawhost.new(chip)
+    host:sync()
+    host:command(0x0D, ("\0"):rep(8))
+    for _, enabled in ipairs { 0x101, 0 } do
+      local address = enabled == 0 and 0x2000 or 0x1000
+      put(chip, BLOCK, PLAIN:sub(1, 32))
+      chip:reg(BLOCK + ADDRESS, address)
+      chip:reg(BLOCK + START, 1)
+      assert.equal(1, chip:reg(BLOCK + DONE))
+      chip:reg(CONTROL, enabled)
+      chip:reg(CMD, WREN)
+      put(chip, W0, PLAIN:sub(1, 32))
+      chip:reg(ADDR, address | 32 << 24)
+      chip:reg(CMD, PP)
+      assert.equal(enabled == 0 and hex(PLAIN:sub(1, 32)) or COUNTED:sub(1, 64), hex(chip:flash(address, 32)))
+    end
+    chip:close()
   end)
 end)

@@ -118,6 +118,7 @@ static const struct member integers[] = {
     AT(machine.id_addr),
     AT(machine.id_value),
     AT(machine.cache.encrypted),
+    AT(crypt.esp32),
     AT(crypt.base),
     AT(crypt.control),
     AT(crypt.line),
@@ -196,6 +197,7 @@ static const struct member fields[] = {
     AT(hard_dis_jtag),   AT(dis_usb),           AT(dis_dcache),          AT(dis_icache),
     AT(key_purpose[0]),  AT(key_purpose[1]),    AT(key_purpose[2]),      AT(key_purpose[3]),
     AT(key_purpose[4]),  AT(key_purpose[5]),    AT(key_purpose[6]),      AT(crypt_key_length),
+    AT(crypt_config),
 };
 
 /* Pushes cfg.a.b for "a.b"; nil when a table is missing. "a[1]" is a key like any other. */

@@ -301,6 +301,7 @@ local CHIP = record {
     peripherals = optional(list(record { word, word }, 1)), unclaimed = optional(list(record { word, word }, 1)),
     encryption = optional(record {
       base = word, control = word, line = optional(within(32, 64)), key_length = optional(field),
+      layout = optional(behaviour "esp32"),
     }),
     machine = optional(record {
       id = record { word, word }, unaligned = optional(flag), strap = optional(word),

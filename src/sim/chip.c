@@ -111,6 +111,14 @@ static int reset_write(void *ctx, uint32_t offset, uint32_t value) {
   return 1;
 }
 
+/* The ROM sets up the pads of the flash: from then on it answers. Nothing else is modelled of them. */
+static int pad_write(void *ctx, uint32_t offset, uint32_t value) {
+  struct sim_chip *c = ctx;
+  (void)offset, (void)value;
+  c->flash_connected |= c->machine.on;
+  return 0;
+}
+
 static void attach(struct sim_chip *c) {
   const struct sim_config *g = &c->config;
   sim_bus_attach(&c->bus, (struct sim_dev){g->spi.base, 0x100, sim_spi_read, sim_spi_write, &c->spi});
@@ -144,6 +152,8 @@ static void attach(struct sim_chip *c) {
       sim_bus_attach(&c->bus, (struct sim_dev){m->irq.matrix, 4 * SIM_IRQ_SOURCES, sim_irq_map_read,
                                                sim_irq_map_write, &c->machine.irq});
   }
+  if (m->flash_pad)
+    sim_bus_attach(&c->bus, (struct sim_dev){m->flash_pad, 4, NULL, pad_write, c});
   if (m->cache.kind)
     sim_bus_attach(&c->bus, (struct sim_dev){m->cache.base,
                                              m->cache.kind == SIM_CACHE_TABLE ? 4 * m->cache.entries : 8,

@@ -93,8 +93,9 @@ struct sim_config {
       dis_dcache, dis_icache;
   struct sim_field
       crypt_key_length; /* without purposes: one block has the key; 0: half of it, which is stretched */
-  int keys, key_block;  /* how many, and the block of the first; -1: not known */
-  uint32_t no_purpose;  /* what the ROM says of the block after the key blocks */
+  struct sim_field crypt_config; /* ESP32: how the address takes part in the key */
+  int keys, key_block;           /* how many, and the block of the first; -1: not known */
+  uint32_t no_purpose;           /* what the ROM says of the block after the key blocks */
   /* links */
   int link;                        /* SIM_LINK_... */
   uint32_t link_addr, link_value;  /* the ROM's variable; addr 0: none */

@@ -34,7 +34,6 @@ static void write_word(struct sim_chip *c, uint32_t at, uint32_t value) {
       sim_machine_note(c, at, 1, value);
     else if (r->forget)
       sim_cache_invalidate(c);
-    c->flash_connected |= at && at == c->config.machine.flash_pad;
   }
   sim_core_work(c, sim_crypto_work(&c->machine.crypto));
   sim_irq_written(c);

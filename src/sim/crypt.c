@@ -9,6 +9,7 @@
 #include "sim/chip.h"
 #include "xts.h"
 
+#include <mbedtls/aes.h>
 #include <string.h>
 
 enum {
@@ -20,6 +21,8 @@ enum {
   DESTROY = 0x54,
   STATE = 0x58
 };
+/* The ESP32's: what was written is encrypted when START is, for the address in OLD_ADDRESS. */
+enum { OLD_PLAIN = 0x20, OLD_START = 0x20, OLD_ADDRESS = 0x24, OLD_DONE = 0x28, OLD_LINE = 32, OLD_KEY = 1 };
 enum { IDLE, BUSY, DONE, RELEASED };
 enum { SPI_MANUAL = 1, DOWNLOAD_WINDOW = 4, DOWNLOAD_MANUAL = 8 }; /* bits of the control register */
 enum { BLOCK = 32 };                                               /* bytes of a key in eFuse */
@@ -75,7 +78,7 @@ static size_t key(struct sim_chip *c, uint8_t to[SIM_CRYPT_KEY]) {
 
 int sim_crypt_window(struct sim_chip *c) {
   const struct sim_crypt_layout *l = &c->config.crypt;
-  if (!l->base)
+  if (!l->base || l->esp32)
     return 0;
   if (c->boot_mode == SIM_BOOT_DOWNLOAD)
     return (control(c) & DOWNLOAD_WINDOW) != 0;
@@ -102,8 +105,29 @@ static int unit(int encrypt, const uint8_t *key, size_t key_size, uint32_t addre
   return 0;
 }
 
+/* The ESP32's cipher: AES-256 the other way round, of 16 bytes of which the last comes first. The address
+ * takes part as FLASH_CRYPT_CONFIG in eFuse says; only 0 is done here, that it does not. */
+static int run_old(struct sim_chip *c, int encrypt, uint8_t *data, size_t n) {
+  uint8_t k[BLOCK], in[16], out[16];
+  mbedtls_aes_context aes;
+  if (sim_field_get(c, &c->config.crypt_config))
+    return -1;
+  turned(c, OLD_KEY, k, BLOCK);
+  mbedtls_aes_init(&aes);
+  int bad = encrypt ? mbedtls_aes_setkey_dec(&aes, k, 8 * BLOCK) : mbedtls_aes_setkey_enc(&aes, k, 8 * BLOCK);
+  for (size_t at = 0; !bad && at + 16 <= n; at += 16) {
+    turn(in, data + at, 16);
+    mbedtls_aes_crypt_ecb(&aes, encrypt ? MBEDTLS_AES_DECRYPT : MBEDTLS_AES_ENCRYPT, in, out);
+    turn(data + at, out, 16);
+  }
+  mbedtls_aes_free(&aes);
+  return bad ? -1 : 0;
+}
+
 int sim_crypt_run(struct sim_chip *c, int encrypt, uint32_t address, uint8_t *data, size_t n) {
   uint8_t k[SIM_CRYPT_KEY], one[SIM_CRYPT_UNIT];
+  if (c->config.crypt.esp32)
+    return run_old(c, encrypt, data, n);
   size_t size = key(c, k);
   while (size && n > 0) {
     size_t at = address % SIM_CRYPT_UNIT, room = SIM_CRYPT_UNIT - at, part = n < room ? n : room;
@@ -143,7 +167,32 @@ static void calculate(struct sim_crypt *x) {
   x->state = DONE;
 }
 
+static size_t take_old(const struct sim_crypt *x, uint32_t *address, uint8_t *data) {
+  struct sim_chip *c = x->chip;
+  if (x->state != DONE || !(control(c) & SPI_MANUAL) || sim_field_get(c, &c->config.dl_encrypt_disabled))
+    return 0;
+  *address = x->address / OLD_LINE * OLD_LINE;
+  memcpy(data, x->result, OLD_LINE);
+  return OLD_LINE;
+}
+
+static int write_old(struct sim_crypt *x, uint32_t offset, uint32_t value) {
+  if (offset < OLD_PLAIN)
+    for (int i = 0; i < 4; i++)
+      x->plain[offset + (uint32_t)i] = (uint8_t)(value >> 8 * i);
+  else if (offset == OLD_ADDRESS)
+    x->address = value;
+  else if (offset == OLD_START && value & 1) {
+    memcpy(x->result, x->plain, OLD_LINE);
+    run_old(x->chip, 1, x->result, OLD_LINE);
+    x->state = DONE;
+  }
+  return offset <= OLD_DONE;
+}
+
 size_t sim_crypt_take(const struct sim_crypt *x, uint32_t *address, uint8_t data[SIM_CRYPT_PLAIN]) {
+  if (x->chip->config.crypt.esp32)
+    return take_old(x, address, data);
   size_t n = line_bytes(x);
   if (x->state != RELEASED || !enabled(x->chip))
     return 0;
@@ -162,6 +211,10 @@ static uint32_t *named(struct sim_crypt *x, uint32_t offset) {
 
 int sim_crypt_read(void *ctx, uint32_t offset, uint32_t *value) {
   struct sim_crypt *x = ctx;
+  if (x->chip->config.crypt.esp32) {
+    *value = offset == OLD_DONE ? x->state == DONE : offset == OLD_ADDRESS ? x->address : 0;
+    return offset <= OLD_DONE;
+  }
   uint32_t *r = named(x, offset);
   if (r)
     *value = *r;
@@ -176,6 +229,8 @@ int sim_crypt_read(void *ctx, uint32_t offset, uint32_t *value) {
 
 int sim_crypt_write(void *ctx, uint32_t offset, uint32_t value) {
   struct sim_crypt *x = ctx;
+  if (x->chip->config.crypt.esp32)
+    return write_old(x, offset, value);
   uint32_t *r = named(x, offset);
   if (offset < LINE)
     for (int i = 0; i < 4; i++)

@@ -11,6 +11,7 @@ struct sim_chip;
 enum { SIM_CRYPT_PLAIN = 64, SIM_CRYPT_KEY = 64, SIM_CRYPT_UNIT = 128 };
 
 struct sim_crypt_layout {
+  int esp32;               /* AES-256 of blocks in place of XTS, and other registers */
   uint32_t base;           /* registers; 0: none */
   uint32_t control;        /* address of the register with the enable bits */
   uint32_t line;           /* bytes that are encrypted at once, at most: 32 or 64 */
