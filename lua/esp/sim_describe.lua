@@ -50,7 +50,8 @@ local function encryption(data)
   local e, named = data.sim.encryption or {}, {}
   for value, name in pairs(data.security.key_purpose_names or {}) do named[name] = value end
   return {
-    esp32 = e.layout == "esp32", base = e.base, control = e.control, line = e.line or 64, purpose = named.XTS_AES_128_KEY,
+    esp32 = e.layout == "esp32", base = e.base, control = e.control, line = e.line or 64,
+    purpose = named.XTS_AES_128_KEY,
     ["purpose_256[0]"] = named.XTS_AES_256_KEY_1, ["purpose_256[1]"] = named.XTS_AES_256_KEY_2,
   }
 end
@@ -185,7 +186,8 @@ function M.describe(given)
       wprotect = wdt.wprotect, config0 = wdt.config0, config1 = wdt.config1, key = wdt.key, guard = wdt.guard or 12,
       shift = wdt.shift or 1, hold = wdt.hold or 200000,
     },
-    crypt = encryption(data), crypt_config = data.security.crypt_config, crypt_key_length = (sim.encryption or {}).key_length,
+    crypt = encryption(data), crypt_config = data.security.crypt_config,
+    crypt_key_length = (sim.encryption or {}).key_length,
     key_block = fuse.first_key(data.efuse),
     efuse = fuse.layout(data.efuse), chip_id = data.image_chip_id or 0, api_version = sim.api_version or 0,
     secure_boot = data.security.secure_boot, crypt_cnt = data.security.flash_crypt_cnt,
