@@ -298,6 +298,9 @@ describe("writing flash", function()
     it("stays empty", function()
       local err = spoiled(function(sim) sim:poke_flash(0x10000, ("\xFF"):rep(20000)) end, bytes)
       assert.matches("app at 0x10000: writing failed, the 20000 bytes read as erased", err.message, 1, true)
+      -- with the words that esptool has for it in front
+      assert.matches("^Write failed, the written flash region is empty%.\napp at 0x10000: ",
+                     require "esp.esptool.words".of(err, "write-flash"))
     end)
     it("has a bit that cannot be written", function()
       local at = 0x3456
@@ -317,6 +320,8 @@ describe("writing flash", function()
     it("has its sectors partly empty", function()
       local err = spoiled(function(sim) sim:poke_flash(0x12000, ("\xFF"):rep(0x1000)) end, bytes)
       assert.same({ "erased", 0x12000 }, { err.evidence.kind, err.evidence.address })
+      assert.matches("^MD5 of file does not match data in flash!\napp at 0x10000: ",
+                     require "esp.esptool.words".of(err, "write-flash"))
     end)
   end)
 

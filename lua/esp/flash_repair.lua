@@ -207,7 +207,7 @@ function M.explain(chip, region, job, damage, wanted, found)
   local size = job.payload:size()
   local e = { code = "verify_failed", region = util.about(region), file_md5 = hex(wanted), flash_md5 = hex(found) }
   local evidence = M.evidence(chip, job, damage)
-  e.evidence = evidence
+  e.evidence, e.empty = evidence, damage.empty
   e.status, e.protected = protection(chip)
   if damage.empty then
     e.message = ("%s at 0x%X: writing failed, the %d bytes read as erased (MD5 of file %s, of flash %s)")

@@ -43,6 +43,14 @@ function ON.does_not_fit(err, command)
     err.limit)
 end
 
+-- After writing: which of the two digests is whose is in our message.
+function ON.verify_failed(err)
+  if not err.flash_md5 then return nil end
+  local known = err.empty and "Write failed, the written flash region is empty." or
+                "MD5 of file does not match data in flash!"
+  return ("%s\n%s"):format(known, err.message)
+end
+
 function ON.bad_reset_sequence(err)
   return "Invalid custom reset sequence option format: " .. err.message
 end
