@@ -6,6 +6,8 @@ local serve = require "esp.serve"
 
 local args = cli.parse {
   summary = "Serve serial ports over the network (RFC 2217), so that a container, WSL or another machine can use them.",
+  details = (arg[0] or ""):find "%.py$"
+    and "DEPRECATED in esptool 5: this name, which ends in .py. Here it means the same." or nil,
   examples = { "serve /dev/ttyUSB0", "serve /dev/ttyUSB0:4000 /dev/ttyUSB1:4001",
                "serve /dev/ttyACM0 --listen 0.0.0.0 --allow 192.168.1.0/24" },
   { "ports", type = "string", many = true, metavar = "PORT[:TCP]",

@@ -229,6 +229,11 @@ describe("uploading as", function()
     assert.equal(2, run("image-info boot_app0.bin").status)
   end)
 
+  it("somebody asks for help, by the name of old", function()
+    assert.matches("^Usage: esptool%.py .*\nDEPRECATED ", good("-h", { as = path "bin/esptool.py" }))
+    assert.is_nil(good("-h"):find("DEPRECATED", 1, true))
+  end)
+
   it("the plug-in for VS Code looks at a board", function()
     -- It takes the chip from one of these lines, and the result of verifying from version 4's words.
     local out = good("--chip esp32c3 --port sim:esp32c3?flash=code.flash chip_id", { as = path "bin/esptool.py" })

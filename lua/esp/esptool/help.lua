@@ -61,7 +61,10 @@ function M.text(program, command)
     ("  esplua in the place of esptool v%s: flash and look into Espressif chips."):format(declare.VERSION), "",
     "Options:", help.columns(option_rows(declare.global), WIDTH), "",
     "Basic commands:", help.columns(basic, WIDTH), "", "Advanced commands:", help.columns(advanced, WIDTH), "",
-    ("`%s COMMAND --help` tells more about a command. @FILE stands for the words in FILE."):format(program), "" }, "\n")
+    ("`%s COMMAND --help` tells more about a command. @FILE stands for the words in FILE."):format(program)
+      .. (program:find "%.py$" and "\nDEPRECATED in esptool 5: this name, which ends in .py. Here it means the same."
+          or ""),
+    "" }, "\n")
 end
 
 return M

@@ -64,6 +64,11 @@ local function perform(self, values)
   if not left then error(trouble, 0) end
 end
 
+-- The name that the user called it by: esptool, or the older esptool.py.
+local function called(argv)
+  return (argv[0] or ""):match "[/\\]?(esptool%.py)$" or PROGRAM
+end
+
 local function run(argv, state)
   local out = state.out
   local expanded = parser.expand(argv)
@@ -71,7 +76,7 @@ local function run(argv, state)
   local global, command, values = args.parse(expanded)
   state.command = command
   if global.help or values.help then
-    out:write(require "esp.esptool.help".text(PROGRAM, command))
+    out:write(require "esp.esptool.help".text(called(argv), command))
     return
   end
   check_verbosity(global)
