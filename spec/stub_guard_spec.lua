@@ -156,6 +156,23 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
       end)
     end)
 
+    it("puts nothing of a stream behind the end of the write", function()
+      with(id, {}, function(chip, sim)
+        chip:attach()
+        local letters = board.noise(9000, 3):gsub(".", function(c) return string.char(c:byte() % 61 + 32) end)
+        for kind, bytes in pairs { letters = letters, copies = letters:sub(1, 300):rep(30), stored = board.noise(9000, 2) } do
+          local stream = zlib.deflate(bytes, 9)
+          for _, size in ipairs { 5000, 8300 } do
+            assert.equal(OK, refusal(chip, DEFL_BEGIN, W(size, 1, 0x4000, 0x10000)))
+            assert.equal(0xC9, refusal(chip, DEFL_DATA, block(stream, 0)), kind)
+            assert.equal(0xC9, refusal(chip, DEFL_DATA, block("abcd", 1)), kind)
+            for _ = 1, 20 do chip:read_reg(chip.data.uart.base + 0x14) end      -- time to do what it should not
+            assert.equal(("\xFF"):rep(100), sim:flash(0x10000 + size, 100), kind)
+          end
+        end
+      end)
+    end)
+
     it("has an error for what it cannot do", function()
       with(id, {}, function(chip)
         chip:attach()
