@@ -200,8 +200,10 @@ describe("esptool's commands", function()
       has(out, "\nStub flasher running%.\n.*\nLoaded %d segments from [^\n]*\n\nExiting immediately%.\n")
       local over = program.write(path "over.elf", elf.elf { machine = 0xF3, entry = 0x40380400, segments = true,
         sections = { { name = ".iram0.text", address = 0x40380400, data = ("\x6F\0\0\0"):rep(8) } } })
-      out = good("-p sim:esp32c3 load-ram " .. over)
-      has(out, "\nNote: [^\n]*the ROM loader loads it%.\n.*\nLoaded 1 segments from ")
+      for _, before in ipairs { "", "--before no-reset -b 460800 " } do
+        out = good(("-p sim:esp32c3 %sload-ram %s"):format(before, over))
+        has(out, "\nNote: [^\n]*the ROM loader loads it%.\n.*\nLoaded 1 segments from ")
+      end
     end)
   end)
 

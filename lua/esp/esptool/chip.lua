@@ -113,6 +113,7 @@ M["load-ram"] = function(self, args)
       screen:note "The program lies where the flasher stub does, the ROM loader loads it."
       chip.options.no_stub = true
       self.hook = function() return true end
+      chip:leave_stub()                                  -- where nothing resets the chip it would run on
       chip:reconnect()
       loaded, entry = load()
     end
