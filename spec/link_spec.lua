@@ -740,6 +740,50 @@ describe("link:read_flash_slow", function()
   end)
 end)
 
+describe("a port that takes no bytes", function()
+  local READ_REG = 0x0A
+
+  -- Fills a pseudo terminal that nobody reads. The system may still find room for a few bytes: the command is long.
+  local DATA = ("\0"):rep(16000)
+  local function stuck()
+    local master, name = port.pty()
+    local p = assert(port.open(name))
+    while p:write(("x"):rep(4096), 0.02) do end
+    return master, p
+  end
+
+  it("ends a command after its time when no more is granted", function()
+    local master, p = stuck()
+    finally(function()
+      p:close()
+      master:close()
+    end)
+    local k <close> = link.new(p)
+    k:set_status_bytes(4)
+    local ok, message, code = k:command(READ_REG, DATA, { timeout = 0.02, retries = 0 })
+    assert.same({ nil, "READ_REG: the port took no more bytes", "timeout" }, { ok, message, code })
+  end)
+
+  it("has the time of serial_write_timeout to go on", function()
+    local master, p = stuck()
+    finally(function()
+      p:close()
+      master:close()
+    end)
+    local k <close> = link.new(p)
+    k:set_status_bytes(4)
+    k:set_write_timeout(60)
+    local reader = task.spawn(function()
+      task.sleep(0.1)
+      local got = ""
+      while not got:find "\0\xC0$" do got = master:read(4096, 60) end
+      master:write(reply(READ_REG, OK, 0x1234))
+    end)
+    assert.same({ 0x1234, "" }, { k:command(READ_REG, DATA, { timeout = 0.02, retries = 0 }) })
+    reader:join()
+  end)
+end)
+
 describe("1 MiB over a line that spoils one reply in a thousand", function()
   local sim = require "esp.sim"
   local bytes, small = noise(1 << 20), text(1 << 20)

@@ -325,6 +325,13 @@ static int l_set_status_bytes(lua_State *L) {
   return 0;
 }
 
+/* k:set_write_timeout(seconds): how long the port may take nothing; less than a command's own timeout does
+ * nothing */
+static int l_set_write_timeout(lua_State *L) {
+  l_link_check(L)->k.write_timeout = check_seconds(L, 2, 0);
+  return 0;
+}
+
 /* k:port() -> the port */
 static int l_port(lua_State *L) {
   l_link_check(L);
@@ -359,6 +366,7 @@ static const luaL_Reg methods[] = {{"command", l_command},
                                    {"set_trace", l_set_trace},
                                    {"set_status_bytes", l_set_status_bytes},
                                    {"set_guard", l_set_guard},
+                                   {"set_write_timeout", l_set_write_timeout},
                                    {"port", l_port},
                                    {"close", l_close},
                                    {NULL, NULL}};

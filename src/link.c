@@ -232,8 +232,14 @@ int link_write(struct link *k) {
       break;
     k->tx_at += (size_t)n;
     k->written += (uint64_t)n;
+    k->wrote_at = ev_now();
   }
   return LINK_OK;
+}
+
+double link_until(const struct link *k, double deadline) {
+  double patience = k->tx_at < k->tx_len ? k->wrote_at + k->write_timeout : 0;
+  return patience > deadline ? patience : deadline;
 }
 
 double link_line_time(const struct link *k) {
@@ -336,7 +342,8 @@ int exchange_begin(struct link *k, struct exchange *x, uint8_t op, uint32_t chec
   int err = link_put(k, op, checksum, head, head_len, data, len);
   x->op = op;
   x->fresh = 1;
-  x->deadline = ev_now() + seconds + link_line_time(k);
+  k->wrote_at = ev_now();
+  x->deadline = k->wrote_at + seconds + link_line_time(k);
   return err ? err : link_write(k);
 }
 
@@ -400,6 +407,7 @@ int exchange_run(struct link_op *o, struct exchange *x, int *err) {
     *err = next;
     return EXCHANGE_FAILED;
   }
+  x->deadline = link_until(k, x->deadline);
   if (k->panic[0] || ev_now() >= x->deadline)
     return exchange_late(k, x, err);
   link_wait(o, x->deadline, next);

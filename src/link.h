@@ -59,6 +59,8 @@ struct link {
   uint8_t *tx;          /* framed, to be written */
   size_t tx_room, tx_at, tx_len;
   uint64_t written;     /* bytes, in all */
+  double wrote_at;      /* when the port took some */
+  double write_timeout; /* how long it may take none before that ends an exchange */
   struct link_op *busy; /* the operation in flight */
   int status_bytes;     /* 2 or 4 */
   int guard;            /* requests carry their CRC-32: frame_guard */
@@ -126,6 +128,9 @@ int link_put(struct link *k, uint8_t op, uint32_t checksum, const uint8_t *head,
 
 /* Writes what is in k->tx as far as possible. Returns LINK_OK or LINK_EPORT. */
 int link_write(struct link *k);
+
+/* Until when an answer is waited for: longer than deadline while the port takes no bytes and may. */
+double link_until(const struct link *k, double deadline);
 
 /* Seconds that what is in k->tx takes on the line. */
 double link_line_time(const struct link *k);

@@ -332,7 +332,8 @@ static int flow(struct stream_window *w) {
   if (next < 0)
     return done(w, next);
   double now = ev_now();
-  if (now >= w->quiet + w->block_timeout + link_line_time(k)) {
+  double until = link_until(k, w->quiet + w->block_timeout + link_line_time(k));
+  if (now >= until) {
     w->faults++;
     return done(
         w, link_fail(k, LINK_ETIMEOUT, data_op(w), "block %u of %u: no answer in time", w->acked, w->blocks));
@@ -341,7 +342,6 @@ static int flow(struct stream_window *w) {
     return done(w, err);
   if (w->o.events)
     return OP_EVENT;
-  double until = w->quiet + w->block_timeout + link_line_time(k);
   return link_wait(&w->o, w->probe_at > now && w->probe_at < until ? w->probe_at : until, next);
 }
 

@@ -74,6 +74,7 @@ local establish
 function establish(chip, o)
   chip.status_bytes = nil
   chip.link:set_guard(false)
+  chip.link:set_write_timeout(o.config.serial_write_timeout)
   chip.stub, chip.sdm, chip.security, chip.left = false, false, nil, false
   chip:tell { type = "stage", code = "connecting", port = chip.url, text = "Connecting" }
   chip.stub = synchronise.run(chip, o)
