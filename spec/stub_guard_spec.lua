@@ -2,7 +2,9 @@
 -- and layouts are those of doc/stub-protocol.md.
 package.path = "./?.lua;" .. package.path
 local board = require "spec.support.board"
+local chips = require "esp.chips"
 local spiflash = require "esp.spiflash"
+local stub = require "esp.stub"
 local zlib = require "esp.core.zlib"
 
 local W = function(...) return ("<I4"):rep(select("#", ...)):pack(...) end
@@ -79,6 +81,11 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
         chip:attach()
         assert.equal(OK, refusal(chip, ERASE_REGION, W(0x20000, 0x20000)))
         assert.is_true("low " .. ("\xFF"):rep(0x20000) .. "high" == sim:flash(0x1FFFC, 0x20008))
+        for at, mark in pairs { [0x50FFC] = "low ", [0x51000] = "from", [0x6FFFC] = "to  ", [0x70000] = "high" } do
+          sim:poke_flash(at, mark)
+        end
+        assert.equal(OK, refusal(chip, ERASE_REGION, W(0x51000, 0x1F000)))       -- 64 KiB at once only where they begin
+        assert.is_true("low " .. ("\xFF"):rep(0x1F000) .. "high" == sim:flash(0x50FFC, 0x1F008))
         sim:poke_flash(0x11FFF, "<")
         sim:poke_flash(0x14000, ">")
         sim:poke_flash(0x12000, ("\0"):rep(0x2000))
@@ -234,6 +241,30 @@ describe("our stub on a simulated chip", function()
         assert.equal("low", sim:flash(0x3000, 3))
       end)
     end)
+  end
+
+  for _, id in ipairs(chips.list()) do
+    local data = chips.get(id)
+    local dog = data.watchdog
+    if dog and dog.disable_on_usj and data.stub.default ~= "none" then
+      some("switches off the watchdogs that USB leaves on: " .. id, function()
+        with(id, {}, function(chip)
+          chip:write_reg(dog.rtc.wprotect, dog.rtc.key)
+          chip:write_reg(dog.rtc.config0, 0x12345)                              -- no stage of it does anything
+          chip:write_reg(dog.rtc.wprotect, 0)
+          chip:write_reg(dog.swd.wprotect, dog.swd.key)
+          chip:write_reg(dog.swd.config, 0x2345 & ~dog.swd.auto_feed)
+          chip:write_reg(dog.swd.wprotect, 0)
+          assert.equal(0x12345, chip:read_reg(dog.rtc.config0))
+          local entry = stub.built_in { id = id, data = data, revision_number = chip.revision_number or 0 }.entry
+          assert.equal(OK, refusal(chip, 0x06, W(0, entry)))                    -- from the beginning
+          chip.link:command(0x08, ("\7\7\x12\x20" .. ("\x55"):rep(32)), { status = 2 })
+          assert.equal(0, chip:read_reg(dog.rtc.config0))
+          assert.equal(dog.swd.auto_feed, chip:read_reg(dog.swd.config) & dog.swd.auto_feed)
+          assert.equal(0, chip:read_reg(dog.rtc.wprotect))
+        end)
+      end)
+    end
   end
 
   some("gives up on flash that stays busy, and says so", function()

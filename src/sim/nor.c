@@ -90,6 +90,33 @@ static void write_status(struct sim_nor *nor, int index, const uint8_t *tx, size
   take_time(nor, STATUS_TIME);
 }
 
+/* How many bytes of address a command takes; 0: none, or nobody looks. */
+static int address_bytes(const struct sim_nor *nor, uint8_t opcode) {
+  switch (opcode) {
+  case 0x02:
+  case 0x03:
+  case 0x0B:
+  case 0x20:
+  case 0x32:
+  case 0x3B:
+  case 0x52:
+  case 0x6B:
+  case 0xD8:
+    return nor->addr4 ? 4 : 3;
+  case 0x0C:
+  case 0x12:
+  case 0x13:
+  case 0x21:
+  case 0x3C:
+  case 0x5C:
+  case 0x6C:
+  case 0xDC:
+    return 4;
+  default:
+    return 0;
+  }
+}
+
 int sim_nor_lines(uint8_t opcode, unsigned *wait) {
   *wait = 0;
   switch (opcode) {
@@ -131,6 +158,11 @@ void sim_nor_command(struct sim_nor *nor, uint8_t opcode, uint32_t addr, int add
     return;
   if (nor->powered_down && opcode != 0xAB)
     return;
+  int takes = address_bytes(nor, opcode);
+  if (takes && addr_bytes > takes)
+    addr >>= 8; /* the last byte is not taken for one of the address */
+  else if (addr_bytes && addr_bytes < takes)
+    return; /* and here the first of what follows would be; what comes of it is of no use */
   for (size_t i = 0; i < sizeof erases / sizeof erases[0]; i++)
     if (opcode == erases[i].opcode && addr_bytes > 0) {
       if (may_change(nor)) {
