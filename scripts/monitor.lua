@@ -2,6 +2,7 @@
 -- Shows what the program on a chip says.
 local cli = require "esp.cli"
 local monitor = require "esp.cli.monitor"
+local BAUD_MAX = require "esp.config".BAUD_MAX
 
 local args = cli.parse {
   summary = "Show what the program on the chip says, until Ctrl-C.",
@@ -10,7 +11,7 @@ local args = cli.parse {
   examples = { "monitor -p /dev/ttyUSB0", "monitor -b 74880 --reset", "monitor --reset --until 'ready' --for 10",
                "monitor --elf build/", "monitor --elf app.elf --log boot.txt" },
   cli.port_options,
-  { "--baud", "-b", aliases = { "-r", "--monitor-baud" }, type = "int", min = 1, max = 100000000, metavar = "RATE",
+  { "--baud", "-b", aliases = { "-r", "--monitor-baud" }, type = "int", min = 1, max = BAUD_MAX, metavar = "RATE",
     env = "ESPLUA_MONITOR_BAUD", help = "bits per second of the program's output (115200)" },
   { "--reset", help = "reset the chip first, so that it starts what is in flash" },
   monitor.options,

@@ -177,6 +177,9 @@ describe("the stock scripts", function()
 
   it("take their settings from the environment and the configuration file", function()
     good({ "info" }, { env = { ESPTOOL_PORT = "sim:esp32c6", ESPTOOL_CHIP = "esp32-c6", ESPLUA_BAUD = "460800" } })
+    -- No more than the port layer takes: the largest number that was accepted ended in a Lua error.
+    bad({ "info", "-p", "sim:esp32c6", "-b", "20000001" }, 2, "expected at most 20000000")
+    bad({ "info", "-p", "sim:esp32c6", "--rom-baud", "0" }, 2, "expected at least 1")
     bad({ "info" }, 2, "environment variable ESPLUA_BAUD", { env = { ESPLUA_PORT = "sim:esp32c6", ESPLUA_BAUD = "x" } })
     bad({ "info" }, 12, "this chip is ESP32-C6, not ESP32",
         { env = { ESPLUA_PORT = "sim:esp32c6", ESPLUA_CHIP = "esp32" } })

@@ -8,6 +8,7 @@
 local parser = require "esp.cli.parser"
 local M = {}
 
+local BAUD_MAX = require "esp.config".BAUD_MAX
 local BEFORE = { "default-reset", "usb-reset", "no-reset", "no-reset-no-sync" }
 local AFTER = { "hard-reset", "soft-reset", "no-reset", "no-reset-stub", "watchdog-reset" }
 local SIZES = { "keep", "detect", "256KB", "512KB", "1MB", "2MB", "2MB-c1", "4MB", "4MB-c1", "8MB", "16MB", "32MB",
@@ -24,7 +25,7 @@ M.port_options = {
 --- Options of every command that talks to a chip.
 M.connection = {
   M.port_options,
-  { "--baud", "-b", type = "int", min = 1, max = 100000000, metavar = "RATE", env = "ESPLUA_BAUD",
+  { "--baud", "-b", type = "int", min = 1, max = BAUD_MAX, metavar = "RATE", env = "ESPLUA_BAUD",
     help = "bits per second while working (115200)" },
   { "--chip", "-c", type = "chip", metavar = "CHIP", env = "ESPLUA_CHIP", help = "the chip it must be (auto)" },
   { "--port-filter", type = "string", many = true, follow = "^%a+=", metavar = "KEY=VALUE",
@@ -37,7 +38,7 @@ M.connection = {
   { "--no-stub", excludes = "--stub", help = "use the chip's ROM loader only" },
   { "--stub", type = "string", metavar = "FILE",
     help = "use this flasher stub (JSON, as esptool has them); ours: our own in any case" },
-  { "--rom-baud", type = "int", metavar = "RATE",
+  { "--rom-baud", type = "int", min = 1, max = BAUD_MAX, metavar = "RATE",
     help = "rate at which the ROM takes the stub; 115200 leaves it alone" },
   { "--override-vddsdio", type = "choice", choices = { "1.8V", "1.9V", "OFF" }, metavar = "VOLTAGE",
     help = "ESP32: set the supply of the flash to 1.8V, 1.9V or OFF; take care" },

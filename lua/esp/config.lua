@@ -4,6 +4,9 @@
 local fail = require "esp.error"
 local M = {}
 
+--- The highest baud rate that esp.core.port takes.
+M.BAUD_MAX = 20000000
+
 local MAX_FILE = 1 << 20                  -- bytes; a configuration file is a few lines
 
 -- key = { kind, default, lowest, highest }; seconds are numbers, counts are integers
@@ -27,8 +30,8 @@ local KEYS = {
   port = { "text", own = true },
   port_filter = { "text", own = true },
   chip = { "text", own = true },
-  baud = { "count", nil, 1, 100000000, own = true },
-  monitor_baud = { "count", nil, 1, 100000000, own = true },
+  baud = { "count", nil, 1, M.BAUD_MAX, own = true },
+  monitor_baud = { "count", nil, 1, M.BAUD_MAX, own = true },
 }
 
 local FILES = { "esplua.cfg", "esptool.cfg", "setup.cfg", "tox.ini" }
@@ -304,12 +307,12 @@ local VARIABLES = {
   { "port", "PORT", as_it_is, "--port" },
   { "baud", "BAUD", function(text)
     local n = math.tointeger(tonumber(text))
-    if n and n > 0 and n <= 100000000 then return n end
+    if n and n > 0 and n <= M.BAUD_MAX then return n end
     return nil, "a baud rate such as 460800"
   end, "--baud" },
   { "monitor_baud", "MONITOR_BAUD", function(text)
     local n = math.tointeger(tonumber(text))
-    if n and n > 0 and n <= 100000000 then return n end
+    if n and n > 0 and n <= M.BAUD_MAX then return n end
     return nil, "a baud rate such as 115200"
   end, "--monitor-baud" },
   { "chip", "CHIP", chip_name, "--chip" },

@@ -48,7 +48,7 @@ local function settle_options(opts)
     o.port_filter = {}
     for word in o.config.port_filter:gmatch "%S+" do table.insert(o.port_filter, word) end
   end
-  o.baud = number_option(opts, "baud", opts.baud == nil and env.baud or o.config.baud or ROM_BAUD, 1, 100000000)
+  o.baud = number_option(opts, "baud", opts.baud == nil and env.baud or o.config.baud or ROM_BAUD, 1, config_file.BAUD_MAX)
   o.attempts = number_option(opts, "attempts", opts.attempts == nil and env.connect_attempts
                              or o.config.connect_attempts or 7, math.mininteger, math.maxinteger)
   o.open_attempts = number_option(opts, "open_attempts", env.open_port_attempts or o.config.open_port_attempts or 1,
@@ -59,7 +59,7 @@ local function settle_options(opts)
   if name ~= "auto" then o.chip = chips.get(name) end
   -- A chip that already talks is talking at the rate it was left at.
   o.rom_baud = o.before == "no-reset-no-sync" and o.baud or math.min(ROM_BAUD, o.baud)
-  local wanted = number_option(opts, "rom_baud", nil, 1, 100000000)
+  local wanted = number_option(opts, "rom_baud", nil, 1, config_file.BAUD_MAX)
   if wanted and wanted > ROM_BAUD then o.upload_baud = wanted end
   if wanted and not o.upload_baud then o.rom_baud, o.upload_baud = wanted, wanted end
   -- Mistakes in a sequence show before a port is touched.

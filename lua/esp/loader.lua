@@ -419,7 +419,7 @@ end
 -- @return true when the rate is the one asked for
 -- @raise no_reply when the chip is silent at the new rate, and it could not be reached again at the old one
 function M:set_baud(baud, first)
-  if math.type(baud) ~= "integer" or baud < 1 or baud > 100000000 then error("bad baud rate", 2) end
+  if math.type(baud) ~= "integer" or baud < 1 or baud > require "esp.config".BAUD_MAX then error("bad baud rate", 2) end
   if baud == self.baud then return true end
   local rom = self.data.rom
   if not self.stub and not rom.change_baud then

@@ -3,6 +3,7 @@ local fail = require "esp.error"
 local M = {}
 
 local BAUD = 115200
+local BAUD_MAX = require "esp.config".BAUD_MAX
 
 --- What is shown, and for how long.
 M.options = {
@@ -22,7 +23,7 @@ M.options = {
 --- For commands that do something else first.
 M.after = {
   { "--monitor", "-M", help = "show what the program says afterwards, until Ctrl-C" },
-  { "--monitor-baud", type = "int", min = 1, max = 100000000, metavar = "RATE", env = "ESPLUA_MONITOR_BAUD",
+  { "--monitor-baud", type = "int", min = 1, max = BAUD_MAX, metavar = "RATE", env = "ESPLUA_MONITOR_BAUD",
     help = "bits per second of the program's output (115200)" },
   M.options,
 }

@@ -64,7 +64,7 @@ local function in_range(n, spec, lowest, highest)
   lowest, highest = spec.min or lowest, spec.max or highest
   if lowest and n < lowest then return nil, ("at least %d"):format(lowest) end
   if highest and n > highest then
-    return nil, (highest > 0xFFFF and "at most 0x%X" or "at most %d"):format(highest)
+    return nil, (highest & 0xFFFFFF == 0xFFFFFF and "at most 0x%X" or "at most %d"):format(highest)
   end
   if spec.multiple and n % spec.multiple ~= 0 then return nil, ("a multiple of 0x%X"):format(spec.multiple) end
   return n

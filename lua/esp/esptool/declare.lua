@@ -17,6 +17,7 @@ M.VERSION = "5.2.0"
 M.BEFORE = { "default-reset", "usb-reset", "no-reset", "no-reset-no-sync" }
 M.AFTER = { "hard-reset", "soft-reset", "no-reset", "no-reset-stub", "watchdog-reset" }
 
+local BAUD_MAX = require "esp.config".BAUD_MAX
 local SIZES = { "256KB", "512KB", "1MB", "2MB", "2MB-c1", "4MB", "4MB-c1", "8MB", "16MB", "32MB", "64MB", "128MB" }
 local FREQS = { "80m", "60m", "64m", "48m", "40m", "32m", "30m", "26m", "24m", "20m", "16m", "15m", "12m" }
 local MODES = { "qio", "qout", "dio", "dout" }
@@ -31,7 +32,7 @@ M.global = {
   { "--chip", "-c", type = "chip", metavar = "CHIP", env = "ESPTOOL_CHIP", help = "chip to work with (auto)" },
   { "--port", "-p", type = "string", metavar = "PORT", env = "ESPTOOL_PORT",
     help = "serial device, socket://HOST:PORT, rfc2217://HOST:PORT or sim:CHIP; all ports are tried without it" },
-  { "--baud", "-b", type = "int", min = 1, max = 100000000, metavar = "BAUD", env = "ESPTOOL_BAUD",
+  { "--baud", "-b", type = "int", min = 1, max = BAUD_MAX, metavar = "BAUD", env = "ESPTOOL_BAUD",
     help = "bits per second while working (115200)" },
   { "--port-filter", type = "string", check = "filter", many = true, eat = true, metavar = "KEY=VALUE",
     help = "try only ports with this vid, pid, name or serial" },
@@ -44,6 +45,8 @@ M.global = {
     help = "accepted and not used: there is one flasher stub" },
   { "--stub", type = "string", check = "stub", metavar = "FILE",
     help = "use this flasher stub, or `ours` where it is not used unasked (not in esptool)" },
+  { "--rom-baud", type = "int", min = 1, max = BAUD_MAX, metavar = "BAUD",
+    help = "rate at which the ROM takes the stub (not in esptool)" },
   { "--trace", "-t", help = "show every packet" },
   { "--verbose", "-v", help = "keep every line on the screen" },
   { "--silent", "-s", help = "print nothing but errors" },

@@ -179,6 +179,7 @@ function M.connect(self)
     port = given, baud = self.command.sdc and 115200 or global.baud, chip = global.chip,
     before = global.before, after = self.command.sdc and "no-reset" or global.after,
     attempts = global.connect_attempts, port_filter = #global.port_filter > 0 and global.port_filter or nil,
+    rom_baud = global.rom_baud,
     no_stub = global.no_stub or self.command.rom, stub = global.stub, flash_type = self.flash_type,
     override_vddsdio = global.override_vddsdio,
     config = self.settings, trace = global.trace and function(p) screen:packet(p) end or nil, on_event = on_event })
