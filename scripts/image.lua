@@ -131,7 +131,7 @@ end
 -- What the library tells on the way.
 local function teller(report)
   return function(level, code, text)
-    if level == "info" then report:say(text) else report:listener() { type = level, code = code, message = text } end
+    if level == "info" then report:say(text) else report:listener() { type = level, code = code, text = text } end
   end
 end
 

@@ -132,6 +132,17 @@ describe("merging files", function()
     assert.equal("warning", notes[1].level)
   end)
 
+  it("says what a raw file does to what lies between", function()
+    local function notes(case)
+      local n = merge(case).notes
+      return n[1] and n[1].code, #n
+    end
+    assert.equal("gaps", (notes { "esp32c3", { 0, "a", 0x8000, "a" }, {} }))
+    assert.same({ nil, 0 }, { notes { "esp32c3", { 0, "a", 0x1000, "a" }, {} } })
+    assert.same({ nil, 0 }, { notes { "esp32c3", { 0x8000, "a" }, {} } })
+    assert.same({ nil, 0 }, { notes { "esp32c3", { 0, "a", 0x8000, "a" }, { format = "hex" } } })
+  end)
+
   it("does not mind settings that no file takes", function()
     assert.equal(3000 + 0x10000, #merge({ "esp32h2", { 0x10000, "a" }, { flash_freq = "80m" } }).data)
     refused("bad_argument", "flash frequency '80m'", { "esp32h2", { 0, "boot" }, { flash_freq = "80m" } })

@@ -102,6 +102,22 @@ local function look_at_old(img, warn)
   end
 end
 
+local OTHERS = { ["\127ELF"] = "an ELF file: `esplua image from-elf` makes an image of it", ["UF2\n"] = "a UF2 file",
+                 ["PK\3\4"] = "an archive", ["\xAA\x50\1\0"] = "a partition table: `esplua partition show`",
+                 ["\xAA\x50\1\2"] = "a partition table: `esplua partition show`" }
+
+-- What a file may be that is no image.
+local function hint_for(reader)
+  local known = OTHERS[reader.read(0, 4)]
+  if known then return "this is " .. known end
+  for _, at in ipairs { 0x1000, 0x2000 } do
+    if reader.size > at and reader.read(at, 1):byte() == image.MAGIC then
+      return ("images begin with 0xe9 or 0xea; one may begin at 0x%X of this file"):format(at)
+    end
+  end
+  return "images begin with 0xe9 or 0xea"
+end
+
 --- Describe an image.
 -- @param source string, payload or reader
 -- @param opts chip (name; found out from the image when absent), name (for messages)
@@ -119,7 +135,7 @@ function M.describe(source, opts)
   end
   local magic = reader.read(0, 1):byte() or 0
   if magic ~= image.MAGIC and magic ~= image.MAGIC_V2 then
-    fail { code = "bad_image", file = name, offset = 0, hint = "images begin with 0xe9 or 0xea",
+    fail { code = "bad_image", file = name, offset = 0, hint = hint_for(reader),
            message = ("%s: This is not a valid image (invalid magic number: 0x%x)."):format(name, magic) }
   end
   local family

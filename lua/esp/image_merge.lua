@@ -119,9 +119,9 @@ local function set_parameters(region, data, opts, note)
 end
 
 --- Write a raw file: gaps are as erased flash.
-local function write_raw(write, list, opts)
+local function write_raw(write, list, opts, _, note)
   local base = opts.target_offset or 0
-  local at = base
+  local at, gaps = base, 0
   local blank = ("\xFF"):rep(CHUNK)
   local function fill(to)
     while at < to do
@@ -131,9 +131,14 @@ local function write_raw(write, list, opts)
     end
   end
   for _, r in ipairs(list) do
+    if at > base then gaps = gaps + math.max(r.address - at, 0) // SECTOR end
     fill(r.address)
     for from = 0, r.size - 1, CHUNK do write(r.reader.read(from, math.min(CHUNK, r.size - from))) end
     at = r.address + r.size
+  end
+  if gaps > 0 then
+    note("note", "gaps", "What lies between the files in flash is erased when this one is written. A file in the format "
+      .. "hex leaves it as it is.")
   end
   if opts.pad_to_size then fill(require "esp.image_elf".size(opts.pad_to_size, "pad_to_size")) end
 end
