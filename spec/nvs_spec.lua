@@ -245,6 +245,14 @@ describe("a damaged NVS image", function()
     assert.equal(1, err.entry)
   end)
 
+  it("gives the keys of a namespace whose name is lost", function()
+    local image = nvs_read.parse(damaged(64 + 8, "\0"))
+    assert.equal(10, #image.entries)
+    assert.same({ "unnamed-1" }, { image.entries[1].namespace })
+    assert.same({ "unnamed-1", "b" }, { image.entries[3].namespace, image.entries[3].key })
+    assert.matches("in namespace 1, which has no name", image.problems[2].text, 1, true)
+  end)
+
   it("with wrong data, or without a part of a blob", function()
     local list = { { namespace = "n" }, { namespace = "n", key = "s", encoding = "string", value = "hello" },
                    { namespace = "n", key = "b", encoding = "blob", value = ("x"):rep(5000) } }

@@ -227,23 +227,28 @@ local function gather(self)
       end
     end
   end
-  local list, by_name = {}, {}
+  local list, by_name, unnamed = {}, {}, {}
   for _, index in ipairs(order) do
     local group = { { namespace = names[index] } }
     by_name[index] = group
   end
   for _, item in ipairs(items) do
     if latest[item.namespace .. "/" .. item.key] == item then
-      local group = by_name[item.namespace]
-      if not group then
+      local index = item.namespace
+      if not names[index] then
+        -- Its entry is damaged; what is in it need not be lost.
+        order[#order + 1], names[index] = index, ("unnamed-%d"):format(index)
+        by_name[index], unnamed[index] = { { namespace = names[index] } }, true
+      end
+      if unnamed[index] then
         self:problem("error", item.page, item.slot, ("key %s is in namespace %d, which has no name"):format(
-          shown(item.key), item.namespace))
-      else
-        local encoding, value = value_of(self, item, chunks)
-        if value then
-          group[#group + 1] = { namespace = names[item.namespace], key = item.key, encoding = encoding, value = value,
-                                page = item.page.index, entry = item.slot }
-        end
+          shown(item.key), index))
+      end
+      local encoding, value = value_of(self, item, chunks)
+      if value then
+        local group = by_name[index]
+        group[#group + 1] = { namespace = names[index], key = item.key, encoding = encoding, value = value,
+                              page = item.page.index, entry = item.slot }
       end
     end
   end
