@@ -96,7 +96,8 @@ function M.machine_layout(data, crystal)
   return {
     unaligned = m.unaligned or false, elf = data.arch == "riscv" and 243 or 94,
     id_addr = m.id and m.id[1] or 0, id_value = m.id and m.id[2] or 0,
-    crypto = crypto_layout(m), flash_pad = m.flash_pad or 0, cause_addr = cause[1], cause_lsb = cause[2], cause_width = cause[3],
+    crypto = crypto_layout(m), flash_pad = m.flash_pad or 0,
+    cause_addr = cause[1], cause_lsb = cause[2], cause_width = cause[3],
     irq = {
       kind = IRQS[irq.kind] or 0, matrix = irq.matrix, control = irq.control or irq.matrix, enable = irq.enable,
       priority = irq.priority, threshold = irq.threshold,
