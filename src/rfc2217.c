@@ -151,18 +151,20 @@ static void acknowledge(struct rfc2217 *r, uint8_t command, int value) {
   }
 }
 
-/* Our server asks for a proof that we know its secret. Without one it tells us what is wrong. */
+/* Our server asks for a proof that we know its secret. After an empty one it tells us what is wrong. */
 static void on_challenge(struct rfc2217 *r, const struct telnet_event *e) {
   static const uint8_t head[] = {TELNET_IAC, TELNET_SB, PROOF_OPTION}, tail[] = {TELNET_IAC, TELNET_SE};
   const size_t mark = sizeof PROOF_MARK - 1;
   uint8_t proof[PROOF_SIZE], escaped[2 * PROOF_SIZE];
   size_t used;
-  if (e->size != mark + PROOF_NONCE || memcmp(e->data, PROOF_MARK, mark) != 0 || !r->secret_file[0] ||
-      proof_make(r->secret_file, e->data + mark, PROOF_NONCE, proof, r->p.hint, sizeof r->p.hint) != 0)
+  if (e->size != mark + PROOF_NONCE || memcmp(e->data, PROOF_MARK, mark) != 0)
     return;
+  int known = r->secret_file[0] && proof_make(r->secret_file, e->data + mark, PROOF_NONCE, proof, r->p.hint,
+                                              sizeof r->p.hint) == 0;
   queue(r, head, sizeof head);
   queue(r, (const uint8_t *)PROOF_MARK, mark);
-  queue(r, escaped, telnet_escape(proof, sizeof proof, escaped, sizeof escaped, &used));
+  if (known)
+    queue(r, escaped, telnet_escape(proof, sizeof proof, escaped, sizeof escaped, &used));
   queue(r, tail, sizeof tail);
 }
 
@@ -557,6 +559,11 @@ int port_new_rfc2217(struct port **out, const char *url, int baud, char *error) 
     snprintf(error, PORT_ERROR_SIZE,
              "%.200s: rfc2217://host:port[?ign_set_control][&timeout=seconds][&secret-file=path] expected",
              url);
+    return PORT_EARGUMENT;
+  }
+  uint8_t proof[PROOF_SIZE] = {0}; /* whether there is a secret in the file */
+  if (r->secret_file[0] && proof_make(r->secret_file, proof, 0, proof, error, PORT_ERROR_SIZE) != 0) {
+    port_free(&r->p);
     return PORT_EARGUMENT;
   }
   *out = &r->p;

@@ -80,7 +80,7 @@ end
 
 -- A shared secret: the client shows that it knows it, by an HMAC of a number that is used once. Telnet's option
 -- AUTHENTICATION carries both. What else it says meanwhile is kept.
--- @return bytes | nil
+-- @return bytes | nil, whether the client tried
 function Served:authenticate(client)
   local task, core = require "esp.core.task", require "esp.core.serve"
   local random <close> = assert(io.open("/dev/urandom", "rb"))
@@ -96,7 +96,7 @@ function Served:authenticate(client)
     local stop = first and got:gsub("\255\255", "\0\0"):find(SUB_END, last + 1, true)
     if stop then
       local proof = got:sub(last + 1, stop - 1):gsub("\255\255", "\255")
-      if proof ~= wanted then return nil end
+      if proof ~= wanted then return nil, proof ~= "" end
       return got:sub(1, first - 1) .. got:sub(stop + #SUB_END)
     end
   end
@@ -112,11 +112,12 @@ function Served:ask_secret(client, address)
       self.asking = self.asking - 1
       self.askers[client] = nil
     end })
-    local ok, received = pcall(self.authenticate, self, client)
+    local ok, received, tried = pcall(self.authenticate, self, client)
     if ok and received then
       self:admit(client, address, received)
     elseif ok then
-      self:refuse(client, address, "bad_secret", "this port needs a shared secret: ?secret-file=FILE in its name")
+      self:refuse(client, address, "bad_secret", tried and "this port's shared secret is another one"
+        or "this port needs a shared secret: ?secret-file=FILE in its name")
     else
       client:close()
       if type(received) == "table" and (received.code == "interrupted" or received.code == "cancelled") then
