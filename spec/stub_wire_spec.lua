@@ -1,0 +1,253 @@
+-- Our stub, frame by frame, as doc/stub-protocol.md has it: what another host relies on. Frames are built and taken
+-- apart here.
+package.path = "./?.lua;" .. package.path
+local board = require "spec.support.board"
+local digest = require "esp.core.digest"
+local task = require "esp.core.task"
+
+local W = function(...) return ("<I4"):rep(select("#", ...)):pack(...) end
+local BEGIN, DATA, END, DEFL_BEGIN, DEFL_DATA = 0x02, 0x03, 0x04, 0x10, 0x11
+local SYNC, READ_REG, CHANGE_BAUD, READ, STATE, DIGESTS, READ_PACKED = 0x08, 0x0A, 0x0F, 0xD2, 0xF3, 0xF1, 0xF2
+local STRESS = os.getenv "ESPLUA_GC_STRESS"
+local QUIET = 0.05                             -- seconds without a frame: nothing more comes
+
+local function slip(payload)
+  return "\xC0" .. payload:gsub("[\xC0\xDB]", { ["\xC0"] = "\xDB\xDC", ["\xDB"] = "\xDB\xDD" }) .. "\xC0"
+end
+
+local function request(op, data, sum) return slip(("<BBI2I4"):pack(0, op, #data, sum or 0) .. data) end
+
+local function block(op, number, bytes)
+  local sum = 0xEF
+  for i = 1, #bytes do sum = sum ~ bytes:byte(i) end
+  return request(op, W(#bytes, number, 0, 0) .. bytes, sum)
+end
+
+local function guarded(op, data)
+  return request(op, data, digest.crc32(("<BBI2I4"):pack(0, op, #data, 0) .. data))
+end
+
+local function with(id, options, fn)
+  options.stub = true
+  local chip, sim = board.new(id, options)
+  local link = chip.link
+  local wire = { send = function(...) assert(link:write_raw(table.concat { ... })) end }
+  function wire.frame(seconds)
+    local f = link:receive(seconds or 5)
+    return f and f.frame
+  end
+  -- n frames, and no more.
+  function wire.frames(n)
+    local list = {}
+    for i = 1, n do list[i] = assert(wire.frame(), "a frame is missing") end
+    assert.is_nil(wire.frame(QUIET))
+    return list
+  end
+  -- An answer as text: command, error, value.
+  function wire.answer(seconds)
+    local f = wire.frame(seconds)
+    if not f then return "nothing" end
+    assert.equal(1, f:byte(1))
+    assert.equal(#f - 8, ("<I2"):unpack(f, 3))
+    assert.equal(0, f:byte(-1))
+    return ("%02X %02X %d"):format(f:byte(2), f:byte(-2), (("<I4"):unpack(f, 5))), f:sub(9, -3)
+  end
+  function wire.alive()
+    wire.send(request(SYNC, "\7\7\x12\x20" .. ("U"):rep(32)))
+    for _ = 1, 8 do assert.equal("08 00 0", (wire.answer())) end
+  end
+  function wire.settle()
+    for _ = 1, 10 do
+      wire.send(request(SYNC, "\7\7\x12\x20" .. ("U"):rep(32)))
+      if wire.frame(0.3) then
+        while wire.frame(QUIET) do end         -- luacheck: ignore 542
+        return
+      end
+    end
+  end
+  local ok, err = pcall(function()
+    chip:attach()
+    fn(wire, chip, sim)
+    wire.alive()
+  end)
+  chip:close()
+  sim:close()
+  if not ok then error(err, 0) end
+end
+
+for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" }) do
+  describe("our stub on the simulated " .. id, function()
+    local some = STRESS and function() end or it
+
+    it("tells with every answer the block that comes next", function()
+      with(id, {}, function(wire, _, sim)
+        local a, b = ("\xC0\xDB"):rep(2048), ("b"):rep(4096)
+        for _, case in ipairs {
+          { request(BEGIN, W(8192, 2, 4096, 0x10000)), "02 00 0" },
+          { block(DATA, 1, b), "03 E1 0" },
+          { block(DATA, 0, a), "03 00 1" },
+          { block(DATA, 0, b), "03 00 1" },                                    -- again: changes nothing
+          { request(STATE, ""), "F3 00 1", W(4096, 0) },
+          { request(DATA, W(5, 1, 0, 0) .. "abcd", 0), "03 C0 1" },
+          { request(DATA, W(4, 1, 0, 0) .. "abcd", 1), "03 C1 1" },
+          { block(DATA, 1, b), "03 00 2" },
+          { block(DATA, 1, a), "03 00 2" },
+          { request(STATE, ""), "F3 00 2", W(0, 0) },
+          { block(DATA, 2, a), "03 00 3" },                                    -- padding
+          { request(END, W(1)), "04 00 0" },
+          { request(STATE, ""), "F3 00 3", W(0, 0xC6) },
+          { block(DATA, 3, a), "03 C6 3" },
+          { request(DEFL_BEGIN, W(16, 1, 4096, 0x20000)), "10 00 0" },
+          { block(DEFL_DATA, 0, "\x78\x9C"), "11 00 1" },
+          { block(DEFL_DATA, 1, "\xFF"), "11 C7 1" },
+          { request(STATE, ""), "F3 00 1", W(16, 0xC7) },
+        } do
+          wire.send(case[1])
+          local answer, body = wire.answer()
+          assert.equal(case[2], answer)
+          if case[3] then assert.equal(case[3], body) end
+        end
+        assert.is_true(a .. b == sim:flash(0x10000, 8192))
+      end)
+    end)
+
+    some("takes requests one behind the other", function()
+      with(id, {}, function(wire, chip, sim)
+        local parts, bytes = { request(BEGIN, W(9000, 9, 1000, 0x10000)) }, board.noise(9000, 5)
+        for i = 0, 8 do parts[#parts + 1] = block(DATA, i, bytes:sub(1000 * i + 1, 1000 * i + 1000)) end
+        parts[#parts + 1] = request(END, W(1))
+        local divider = chip.data.uart.base + 0x14
+        for _ = 1, 20 do parts[#parts + 1] = request(READ_REG, W(divider)) end
+        wire.send(table.concat(parts))
+        assert.equal("02 00 0", (wire.answer()))
+        for i = 1, 9 do assert.equal("03 00 " .. i, (wire.answer())) end
+        assert.equal("04 00 0", (wire.answer()))
+        local first = wire.answer()
+        for _ = 2, 20 do assert.equal(first, (wire.answer())) end
+        assert.is_true(bytes == sim:flash(0x10000, 9000))
+      end)
+    end)
+
+    it("says at once when a frame is broken", function()
+      with(id, {}, function(wire, _, sim)
+        sim:poke_flash(0x20000, "data")
+        wire.send(request(BEGIN, W(8192, 2, 4096, 0x10000)), block(DATA, 0, ("x"):rep(4096)))
+        assert.equal("02 00 0", (wire.answer()))
+        assert.equal("03 00 1", (wire.answer()))
+        wire.send(slip "abcd", slip "abc", slip "a", "\xC0\xC0\xC0")           -- acknowledgements, and less
+        assert.equal("nothing", (wire.answer(QUIET)))
+        local good = guarded(DATA, W(4096, 1, 0, 0) .. ("y"):rep(4096))
+        for _, bad in ipairs {
+          slip "\0\3\0\0\0", slip "\0\3\0\0\0\0\0",                             -- no whole header
+          slip("\1\3\0\0" .. W(0)),                                            -- not a request
+          slip("\0\3\5\0" .. W(0) .. "abcd"), slip("\0\3\3\0" .. W(0) .. "abcd"), -- more, and less, than there is
+          slip("\0\3\x2A\x4E" .. ("\1"):rep(20010)),                           -- too long
+          "\xC0\0\3\xDB\1" .. ("\0"):rep(30) .. "\xC0",                        -- an escape that means nothing
+          good:sub(1, 99) .. "z" .. good:sub(101), "\xC0" .. good:sub(1, 40):sub(2) .. "\xC0",
+        } do
+          wire.send(bad)
+          assert.equal("03 E5 1", (wire.answer()))
+        end
+        wire.send((guarded(0xD1, W(0x20000, 4096)):gsub("\xD1", "\xD0", 1)))   -- one bit: all of flash
+        assert.equal("D0 E5 1", (wire.answer()))
+        assert.equal("data", sim:flash(0x20000, 4))
+        wire.send(good:sub(2))                                                 -- one 0xC0 ends one and begins the next
+        assert.equal("03 00 2", (wire.answer()))
+      end)
+    end)
+
+    some("sends no more of a read than is acknowledged", function()
+      with(id, {}, function(wire, _, sim)
+        local bytes = board.noise(40000, 8)
+        sim:poke_flash(0x10000, bytes)
+        local cases = { { 1000, 64, 5 }, { 4096, 64, 1 }, { 8192, 64, 1 }, { 16384, 1024, 1 }, { 512, 3, 3 } }
+        for _, case in ipairs(cases) do
+          wire.send(request(READ, W(0x10000, 40000, case[1], case[2])))
+          assert.equal("D2 00 0", (wire.answer()))
+          local list = wire.frames(case[3])
+          for i, f in ipairs(list) do assert.is_true(f == bytes:sub((i - 1) * case[1] + 1, i * case[1])) end
+          wire.send(slip(W(case[1])))
+          wire.frames(1)
+          wire.alive()                                                         -- any other frame ends it
+        end
+        wire.send(request(READ, W(0x10000, 40000, 1000, 5)))
+        assert.equal("D2 00 0", (wire.answer()))
+        wire.frames(5)
+        wire.send(slip(W(0xFFFFFFFF)))                                         -- more than was sent
+        wire.frames(0)
+        wire.send(request(READ, W(0x10000, 3000, 2000, 4)))
+        assert.equal("D2 00 0", (wire.answer()))
+        local list = wire.frames(2)
+        assert.is_true(table.concat(list) == bytes:sub(1, 3000))
+        wire.send(slip(W(3000)))
+        assert.equal(digest.md5(bytes:sub(1, 3000)), wire.frame())
+      end)
+    end)
+
+    some("packs as many packets as are asked for, until another request comes", function()
+      with(id, {}, function(wire, _, sim)
+        local bytes = board.code(60000, 8)
+        sim:poke_flash(0x10000, bytes)
+        wire.send(request(READ_PACKED, W(0x10000, 60000, 1000, 7)))
+        assert.equal("F2 00 0", (wire.answer()))
+        local list = wire.frames(7)
+        for i, f in ipairs(list) do
+          assert.equal(0x10000 + 1000 * (i - 1), (("<I4"):unpack(f)))
+          assert.equal(digest.crc32(bytes:sub(1000 * i - 999, 1000 * i)), (("<I4"):unpack(f, 5)))
+        end
+        wire.send(slip(W(1000)), slip(W(3000)))
+        wire.frames(3)
+        wire.send(request(READ_PACKED, W(0x12000, 1000, 1000, 1)))             -- ends the old one
+        assert.equal("F2 00 0", (wire.answer()))
+        assert.equal(0x12000, (("<I4"):unpack(wire.frame())))
+        wire.send(slip(W(1000)))
+        assert.equal(16, #wire.frame())
+      end)
+    end)
+
+    some("tells 64 digests in a frame", function()
+      with(id, {}, function(wire, _, sim)
+        local bytes = board.noise(130 * 256 + 7, 8)
+        sim:poke_flash(0x10000, bytes)
+        wire.send(request(DIGESTS, W(0x10000, #bytes, 256)))
+        assert.equal("F1 00 0", (wire.answer()))
+        local at, sizes = 0, {}
+        while at < #bytes do
+          local f = wire.frame()
+          sizes[#sizes + 1] = #f
+          assert.equal(0x10000 + at, (("<I4"):unpack(f)))
+          assert.equal(digest.crc32(f:sub(1, -5)), (("<I4"):unpack(f, -4)))
+          for i = 5, #f - 4, 8 do
+            assert.equal(digest.mix(bytes:sub(at + 1, at + 256)), f:sub(i, i + 7))
+            at = at + 256
+          end
+        end
+        assert.same({ 520, 520, 32 }, sizes)
+      end)
+    end)
+
+    some("works out the rate from the one in use", function()
+      with(id, {}, function(wire, chip)
+        local whole = id == "esp8266"                                          -- its divider has no fraction
+        local function sixteenths()
+          local v = chip:read_reg(chip.data.uart.base + 0x14)
+          return (v & 0xFFFFF) * 16 + (whole and 0 or v >> 20 & 15)
+        end
+        local now = 115200
+        local clock = sixteenths() * now
+        for i, rate in ipairs { 921600, 460800, 2000000, 57600, 115200 } do
+          wire.send(request(CHANGE_BAUD, W(rate, i % 2 == 0 and 0 or now)))    -- 0: the one that was set last
+          assert.equal("0F 00 0", (wire.answer()))
+          assert(chip.link:port():baud(rate))
+          task.sleep(0.01)
+          wire.settle()                                                        -- the chip may be slow to follow
+          wire.alive()
+          local wanted = clock / rate
+          local off = whole and 8.2 + wanted * 0.008 or 0.6 + wanted * 0.002
+          assert.is_true(math.abs(sixteenths() - wanted) <= off, rate)
+          now = rate
+        end
+      end)
+    end)
+  end)
+end
