@@ -161,7 +161,7 @@ return {
     encryption = { base = 0x3FF5B000, control = 0x3FF000C8, layout = "esp32" },
     second_core = { { 0x3FF00030, 1, 1 }, { 0x3FF0002C, 1, 0 }, { 0x3FF00034, 1, 0 } },
     peripherals = { { 0x3FF00000, 0x3FF80000 }, { 0x60000000, 0x60080000 } },
-    boot_baud = 115200, crystal = 40, mac = "24:0a:c4:12:34:56", revision = 300,
+    print = 0x40007D54, boot_baud = 115200, crystal = 40, mac = "24:0a:c4:12:34:56", revision = 300,
     flash_id = { manufacturer = 0xEF, device = 0x4016 },
     log = {
       banner = "ets Jul 29 2019 12:21:46\r\n\r\n",

@@ -140,7 +140,7 @@ return {
     core = "rv32imc", systimer = 0x60023000,
     peripherals = { { 0x60000000, 0x60100000 } },
     unclaimed = { { 0x400C0000, 0x400C1000 }, { 0x50000000, 0x50001000 } },  -- by what esptool's tests do on boards
-    boot_baud = 115200, boot_crystal = 40, crystal = 26, mac = "08:3a:8d:12:34:56", revision = 100, api_version = 1,
+    print = 0x40000034, boot_baud = 115200, boot_crystal = 40, crystal = 26, mac = "08:3a:8d:12:34:56", revision = 100, api_version = 1,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {
       banner = "ESP-ROM:esp8684-api2-20220127\r\nBuild:Jan 27 2022\r\n",

@@ -143,7 +143,7 @@ return {
     core = "rv32imc", systimer = 0x60023000,
     peripherals = { { 0x60000000, 0x600FE000 } },
     unclaimed = { { 0x400C0000, 0x400C1000 } },  -- by what esptool's tests do on boards
-    boot_baud = 115200, crystal = 40, mac = "60:55:f9:12:34:56", revision = 4, api_version = 3,
+    print = 0x40000040, boot_baud = 115200, crystal = 40, mac = "60:55:f9:12:34:56", revision = 4, api_version = 3,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {
       banner = "ESP-ROM:esp32c3-api1-20210207\r\nBuild:Feb  7 2021\r\n",

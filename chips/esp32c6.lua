@@ -165,7 +165,7 @@ return {
     core = "rv32imac", systimer = 0x6000A000,
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
     unclaimed = { { 0x400C0000, 0x400C1000 } },  -- by what esptool's tests do on boards
-    boot_baud = 115200, crystal = 40, mac = "60:55:f9:f7:2c:a2", revision = 1, api_version = 0,
+    print = 0x40000028, boot_baud = 115200, crystal = 40, mac = "60:55:f9:f7:2c:a2", revision = 1, api_version = 0,
     flash_id = { manufacturer = 0x85, device = 0x2018 },
     log = {
       banner = "ESP-ROM:esp32c6-20220919\r\nBuild:Sep 19 2022\r\n",

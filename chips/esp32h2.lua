@@ -167,7 +167,7 @@ return {
     core = "rv32imac", systimer = 0x6000B000,
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x600FE000 } },
     unclaimed = { { 0x400C0000, 0x400C1000 } },  -- by what esptool's tests do on boards
-    boot_baud = 115200, crystal = 32, mac = "60:55:f9:f7:3e:93", revision = 1, api_version = 0,
+    print = 0x40000028, boot_baud = 115200, crystal = 32, mac = "60:55:f9:f7:3e:93", revision = 1, api_version = 0,
     flash_id = { manufacturer = 0x20, device = 0x4016 },
     log = {
       banner = "ESP-ROM:esp32h2-20221101\r\nBuild:Nov  1 2022\r\n",

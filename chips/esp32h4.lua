@@ -136,7 +136,7 @@ return {
     core = "rv32imafcb_zc",
     peripherals = { { 0x20000000, 0x20002000 }, { 0x60000000, 0x60100000 } },
     -- The log has not been seen; it has the form of its relatives.
-    boot_baud = 115200, crystal = 32, mac = "60:55:f9:44:3e:93", revision = 0, api_version = 0,
+    print = 0x40000024, boot_baud = 115200, crystal = 32, mac = "60:55:f9:44:3e:93", revision = 0, api_version = 0,
     flash_id = { manufacturer = 0x20, device = 0x4016 },
     log = {
       banner = "ESP-ROM:esp32h4-20250114\r\nBuild:Jan 14 2025\r\n",

@@ -200,7 +200,7 @@ return {
     second_core = { { 0x500E6014, 16, 16 }, { 0x500E60C0, 256, 0 } }, -- clock on, out of reset (HP_SYS_CLKRST)
     core = "rv32imafc_zc", systimer = 0x500E2000,
     peripherals = { { 0x20000000, 0x20002000 }, { 0x3FF00000, 0x3FF20000 }, { 0x50000000, 0x50108000 }, { 0x50110000, 0x50180000 } },
-    boot_baud = 115200, crystal = 40, mac = "60:55:f9:fa:12:34", revision = 100, api_version = 0,
+    print = 0x4FC00024, boot_baud = 115200, crystal = 40, mac = "60:55:f9:fa:12:34", revision = 100, api_version = 0,
     flash_id = { manufacturer = 0xC8, device = 0x4018 },
     log = {
       banner = "ESP-ROM:esp32p4-eco2-20240710\r\nBuild:Jul 10 2024\r\n",

@@ -147,7 +147,7 @@ return {
     core = "esp32s2",
     peripherals = { { 0x3F400000, 0x3F500000 }, { 0x60000000, 0x600D1000 }, { 0x61800000, 0x61804000 } },
     unclaimed = { { 0x400C0000, 0x400C1000 } },  -- by what esptool's tests do on boards
-    boot_baud = 115200, crystal = 40, mac = "7c:df:a1:12:34:56", revision = 100, no_purpose = 0,
+    print = 0x4000FEE0, boot_baud = 115200, crystal = 40, mac = "7c:df:a1:12:34:56", revision = 100, no_purpose = 0,
     flash_id = { manufacturer = 0xC8, device = 0x4016 },
     log = {
       banner = "ESP-ROM:esp32s2-rc4-20191025\r\nBuild:Oct 25 2019\r\n",

@@ -165,7 +165,7 @@ return {
     -- Nothing is known to be at the second; esptool's stub reads a word there and works on boards.
     peripherals = { { 0x60000000, 0x600FE000 }, { 0x3FFAE000, 0x3FFAF000 } },
     unclaimed = { { 0x400C0000, 0x400C1000 } },  -- by what esptool's tests do on boards
-    boot_baud = 115200, crystal = 40, mac = "7c:df:a1:e0:12:34", revision = 2, api_version = 0,
+    print = 0x400005D0, boot_baud = 115200, crystal = 40, mac = "7c:df:a1:e0:12:34", revision = 2, api_version = 0,
     flash_id = { manufacturer = 0xEF, device = 0x4017 },
     log = {
       banner = "ESP-ROM:esp32s3-20210327\r\nBuild:Mar 27 2021\r\n",

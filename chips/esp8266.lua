@@ -86,7 +86,7 @@ return {
     core = "lx106",
     peripherals = { { 0x3FF00000, 0x3FF21000 }, { 0x60000000, 0x60002000 } },
     unclaimed = { { 0x400C0000, 0x400C1000 }, { 0x50000000, 0x50001000 } },  -- by what esptool's tests do on boards
-    boot_baud = 115200, boot_crystal = 40,        -- what the divider was set for: with 26 MHz it is 74880 on the line
+    print = 0x400024CC, boot_baud = 115200, boot_crystal = 40,        -- what the divider was set for: with 26 MHz it is 74880 on the line
     crystal = 26, mac = "18:fe:34:a1:b2:c3", revision = 0,
     flash_id = { manufacturer = 0xEF, device = 0x4016 },
     log = {

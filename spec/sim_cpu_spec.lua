@@ -126,6 +126,24 @@ describe("a program on the simulated chip", function()
     end)
   end)
 
+  -- printf as ISO C has it; the ROM sends "\r\n" for "\n". Code is written with fake_rom's encodings; jalr by hand.
+  it("prints by the ROM's printf, at the rate of the line", function()
+    local r = require "support.fake_rom"
+    local A0, A1, A2, A3, A4, T0 = 10, 11, 12, 13, 14, 5
+    with({ chip = "esp32c3", rate = "real" }, function(host, chip)
+      local format = "%d|%4u|%04x|%c|%s|%%\n\0"
+      host:sync()
+      for at = 0, #format - 1, 4 do
+        host:write_reg(0x3FC90000 + at, (("<I4"):unpack((format:sub(at + 1, at + 4) .. ("\0"):rep(4)):sub(1, 4))))
+      end
+      run(host, r.lui(A0, 0x3FC90000), r.addi(A1, 0, -7), r.addi(A2, 0, 42), r.addi(A3, 0, 0xBE), r.addi(A4, 0, 0x41),
+          r.addi(15, A0, 0), r.lui(T0, 0x40000000), 0x040280E7, r.STOP)              -- jalr ra, 0x40(t0)
+      assert.matches("-7|  42|00be|A|" .. format:sub(1, -3) .. "\r\n|%\r\n", expect(host, "\r\n|%%\r\n"),
+                     1, true)
+      assert.is_nil(chip:fault())
+    end)
+  end)
+
   for _, case in ipairs {
     { "reads where there is nothing", { 0x00002503 }, "nothing can be read, address 0x00000000", "lw a0" },
     { "runs what is no instruction", { 0x00000000 }, "instruction that this core lacks", "40380000" },

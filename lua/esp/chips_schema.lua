@@ -294,7 +294,7 @@ local CHIP = record {
       timer1_cpu = optional(code_and_text),
     },
     fields = map(field_name, word), registers = optional(map(word, word)), sync_value = within(1, 0xFFFFFFFF),
-    no_purpose = optional(within(0, 31)), spi_also = optional(word), systimer = optional(word),
+    print = optional(word), no_purpose = optional(within(0, 31)), spi_also = optional(word), systimer = optional(word),
     core = optional(behaviour("rv32imc", "rv32imac", "rv32imafc", "rv32imafc_zc", "rv32imafcb_zc", "lx106", "esp32",
                               "esp32s2", "esp32s3")),
     second_core = optional(list(record { word, word, word }, 1)),

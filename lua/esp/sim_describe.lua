@@ -159,7 +159,7 @@ function M.describe(given)
   local spi, wdt = data.spi, data.watchdog.rtc or {}
   local d = {
     regions = memory, aliases = aliases, core = layout.core_layout(data, crystal), usj_base = data.stub.usj or 0,
-    second_core = sim.second_core or {}, traps = layout.traps(layout.stub_rom(data, rev), sim.api_version or 0),
+    second_core = sim.second_core or {}, traps = layout.traps(data, rev),
     systimer_base = sim.systimer or 0,
     presets = presets, fuses = fuses, efuse_blocks = fuse.blocks(data.efuse),
     rom = {

@@ -10,7 +10,7 @@ local TRAPS = {                 -- what the C core calls the functions of data.s
   attach = 0, pads = 1, configure = 1, write_encrypted = 2, uart_device = 4, reset = 5, boot = 6,
 }
 local USB_TRAPS = { poll = 1, callback = 1, read = 7, write = 8 }        -- of data.stub.rom.usb
-local SECURITY_INFO = 3
+local SECURITY_INFO, PRINT = 3, 9
 local IRQS = { matrix = 1, plic = 2, clic = 3, direct = 4 }
 local REGISTERS = { esp32 = 1, later = 2 }             -- of AES and RSA
 local CACHES = { table = 1, indexed = 2 }
@@ -41,8 +41,9 @@ function M.stub_rom(data, rev)
 end
 
 --- Functions of the ROM that a program finds although the ROM's code is not there.
-function M.traps(rom, api_version)
-  local list = {}
+function M.traps(data, rev)
+  local rom, list = M.stub_rom(data, rev), {}
+  if data.sim.print then list[1] = { data.sim.print, PRINT } end
   for name, kind in pairs(TRAPS) do
     if rom[name] then list[#list + 1] = { rom[name], kind } end
   end
@@ -50,7 +51,7 @@ function M.traps(rom, api_version)
     if rom.usb then list[#list + 1] = { rom.usb[name], kind } end
   end
   for _, entry in ipairs(rom.security_info or {}) do
-    if entry.from <= api_version then list[#list + 1] = { entry[1], SECURITY_INFO } end
+    if entry.from <= (data.sim.api_version or 0) then list[#list + 1] = { entry[1], SECURITY_INFO } end
   end
   return list
 end

@@ -46,7 +46,8 @@ enum {
   SIM_TRAP_RESET,
   SIM_TRAP_BOOT,     /* goes on as after a reset with the boot pin high */
   SIM_TRAP_USB_READ, /* USB-OTG: (device, where to, n), returns how many */
-  SIM_TRAP_USB_WRITE /* (device, bytes, n), returns how many */
+  SIM_TRAP_USB_WRITE, /* (device, bytes, n), returns how many */
+  SIM_TRAP_PRINT      /* (format, ...): printf on the UART */
 };
 
 struct sim_trap {

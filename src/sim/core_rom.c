@@ -8,7 +8,10 @@
 #include "sim/chip.h"
 #include "sim/cpu_xtensa.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { PRINTED = 256, PRINT_BACKLOG = 1024, ARGUMENTS = 6 }; /* in registers, on every core */
 
 static int is_riscv(const struct sim_chip *c) {
   return sim_core_is_riscv(c->config.core.kind);
@@ -113,6 +116,73 @@ static uint32_t usb_write(struct sim_chip *c, uint32_t from, uint32_t n) {
   return (uint32_t)size;
 }
 
+/* What is printed, with "\n" as the ROM sends it. */
+struct text {
+  uint8_t bytes[PRINTED];
+  size_t n;
+};
+
+static void add(struct text *t, const char *more, size_t n) {
+  for (size_t i = 0; i < n && t->n + 2 <= sizeof t->bytes; i++) {
+    if (more[i] == '\n')
+      t->bytes[t->n++] = '\r';
+    t->bytes[t->n++] = (uint8_t)more[i];
+  }
+}
+
+static size_t string_at(struct sim_chip *c, uint32_t addr, char *to, size_t max) {
+  size_t n = 0;
+  while (n < max && cpu_bus_peek(c->core.bus, addr + (uint32_t)n, (uint8_t *)to + n, 1) == 1 && to[n])
+    n++;
+  return n;
+}
+
+/* One conversion: a flag 0, a width, and one of d u x X p c s. Returns the characters of it that were used.
+ */
+static size_t convert(struct sim_chip *c, const char *f, size_t left, uint32_t value, struct text *t) {
+  char number[48], string[PRINTED];
+  size_t n = 0;
+  int zero = n < left && f[n] == '0', width = 0;
+  while (n < left && f[n] >= '0' && f[n] <= '9' && width < 32)
+    width = 10 * width + f[n++] - '0';
+  while (n < left && f[n] == 'l')
+    n++;
+  width = width < 32 ? width : 32;
+  if (n == left)
+    return n;
+  if (f[n] == 's')
+    add(t, string, string_at(c, value, string, sizeof string));
+  else if (f[n] == 'c')
+    add(t, &(char){(char)value}, 1);
+  else if (f[n] == 'd')
+    add(t, number, (size_t)snprintf(number, sizeof number, zero ? "%0*d" : "%*d", width, (int)value));
+  else if (f[n] == 'u')
+    add(t, number, (size_t)snprintf(number, sizeof number, zero ? "%0*u" : "%*u", width, (unsigned)value));
+  else if (f[n] == 'x' || f[n] == 'X' || f[n] == 'p')
+    add(t, number, (size_t)snprintf(number, sizeof number, zero ? "%0*x" : "%*x", width, (unsigned)value));
+  else
+    add(t, f, n + 1);
+  return n + 1;
+}
+
+static void print(struct sim_chip *c, const struct call *call) {
+  char format[PRINTED];
+  struct text t = {.n = 0};
+  size_t n = string_at(c, argument(c, call, 0), format, sizeof format);
+  int next = 1;
+  for (size_t i = 0; i < n; i++) {
+    if (format[i] != '%' || i + 1 == n)
+      add(&t, format + i, 1);
+    else if (format[i + 1] == '%')
+      add(&t, format + i++, 1);
+    else
+      i += convert(c, format + i + 1, n - i - 1, next < ARGUMENTS ? argument(c, call, next++) : 0, &t);
+  }
+  double baud = c->config.link == SIM_LINK_UART ? sim_uart_baud(&c->uart) : 0;
+  sim_line_send(&c->line, SIM_TO_HOST, t.bytes, t.n, baud, baud > 0 ? c->host_baud : 0, sim_core_time(c));
+  sim_core_active(c);
+}
+
 static uint32_t serve(struct sim_chip *c, int kind, const struct call *call) {
   uint32_t a = argument(c, call, 0), b = argument(c, call, 1), n = argument(c, call, 2);
   switch (kind) {
@@ -135,6 +205,9 @@ static uint32_t serve(struct sim_chip *c, int kind, const struct call *call) {
     return usb_read(c, b, n);
   case SIM_TRAP_USB_WRITE:
     return usb_write(c, b, n);
+  case SIM_TRAP_PRINT:
+    print(c, call);
+    return 0;
   default:
     return 0;
   }
@@ -145,6 +218,10 @@ int sim_core_trap(struct sim_chip *c) {
   struct cpu *cpu = c->core.cpu;
   for (int i = 0; i < l->traps; i++)
     if (l->trap[i].addr == cpu->pc) {
+      if (l->trap[i].kind == SIM_TRAP_PRINT && sim_line_pending(&c->line, SIM_TO_HOST) >= PRINT_BACKLOG) {
+        sim_core_idle(c); /* until the line has taken what was printed before */
+        return 1;
+      }
       struct call call = open_call(c);
       uint32_t result = serve(c, l->trap[i].kind, &call);
       cpu_set(cpu, call.result, result);
