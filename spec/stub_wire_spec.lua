@@ -251,3 +251,62 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
     end)
   end)
 end
+
+local function unhex(text)
+  return (text:gsub("%s", ""):gsub("..", function(h) return string.char(tonumber(h, 16)) end))
+end
+
+describe("our stub on a chip with a key", function()
+  local some = STRESS and function() end or it
+  -- espsecure v5.2.0, encrypt-flash-data --aes-xts at 0x10020: key of the bytes 0, 1, 2, ...; bytes (7 * i + 3) & 0xFF.
+  local XTS = unhex [[
+    dbcd14463f0c8b35805b808afe2ca85b2f6c50a24f46fa9d8792c95665021e55f0d2f12ea1c42a67c5faebc1c74cb7f5
+    ca8aa2d92da28121b5a5425a8fa6de57ca81996ca4e4e218bc78e6d7d1f5c0243b3137fb618ded77ee378ca407fb7388]]
+  -- The same for the ESP32, --flash-crypt-conf 0, key of the bytes 1 to 32, where the address takes no part.
+  local COUNTED = unhex [[17604c72a2cd2f3b88a27126eea188ff7487efe6058868edc6256c46d03957a0
+    1a443f5e735cd5dd709edb0f58726880a9e1510294e1d93172402d03a77819ce]]
+  local plain = ""
+  for i = 0, 95 do plain = plain .. string.char((7 * i + 3) & 0xFF) end
+
+  for id, case in pairs { esp32c3 = { keys = "4", block = 4, first = 0, align = 16, cipher = XTS },
+                          esp32c6 = { keys = "4", block = 4, first = 0, align = 16, cipher = XTS },
+                          esp32 = { block = 1, first = 1, align = 32, cipher = COUNTED } } do
+    some("writes what only that chip reads: " .. id, function()
+      with(id, { keys = case.keys, flash_encryption = true, flash_size = "32MB" }, function(wire, _, sim)
+        for w = 0, 7 do                                                        -- a key's last byte comes first
+          local b = case.first + 31 - 4 * w
+          sim:efuse_word(case.block, w, b | b - 1 << 8 | b - 2 << 16 | b - 3 << 24)
+        end
+        local n, at = #case.cipher, 0x10020
+        local function begin(size, address)
+          wire.send(request(BEGIN, W(size, 1, 4096, address, 1)))
+          return (wire.answer())
+        end
+        wire.send(request(0x0B, W(0, 32 << 20, 65536, 4096, 256, 0xFFFF)))
+        assert.equal("0B 00 0", (wire.answer()))
+        for _, bad in ipairs { { n + case.align // 2, at }, { n, at + case.align // 2 }, { n, at + 1 },
+                               { n, (16 << 20) - case.align }, { n, 16 << 20 }, { n, 20 << 20 } } do
+          assert.equal("02 E6 0", begin(bad[1], bad[2]))
+        end
+        assert.equal("02 00 0", begin(n, (16 << 20) - n))
+        assert.equal("02 00 0", begin(n, at))
+        wire.send(block(DATA, 0, plain:sub(1, 21)))                            -- pieces of any size
+        assert.equal("03 00 1", (wire.answer()))
+        wire.send(block(DATA, 1, plain:sub(22, n)))
+        assert.equal("03 00 2", (wire.answer()))
+        wire.send(request(END, W(1)))
+        assert.equal("04 00 0", (wire.answer()))
+        assert.is_true(case.cipher == sim:flash(at, n))
+        assert.is_true(("\xFF"):rep(32) == sim:flash(at - 32, 32))
+        assert.is_true(("\xFF"):rep(32) == sim:flash(at + n, 32))
+      end)
+    end)
+  end
+
+  some("says that a chip has no encryption", function()
+    with("esp8266", {}, function(wire)
+      wire.send(request(BEGIN, W(64, 1, 64, 0x10000, 1)))
+      assert.equal("02 FF 0", (wire.answer()))
+    end)
+  end)
+end)
