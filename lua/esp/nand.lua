@@ -63,7 +63,7 @@ function M.open(chip, opts)
               { hint = "flash there cuts a USB link to this chip" })
   end
   local self = setmetatable({ chip = chip, connection = connection, pins = value }, M)
-  self.id, self.protect = common.attach(self)
+  self.id, self.protect, self.status = common.attach(self)
   if self.id == 0 or self.id == 0xFFFFFF then
     local p = chip.data.nand.pins
     fail { code = "flash_failed", message = ("NAND flash does not answer (id 0x%06X)"):format(self.id),
@@ -192,7 +192,7 @@ end
 
 --- Erase blocks. Those that are marked as bad keep their mark, and their content; those that fail are marked.
 -- @param address multiple of BLOCK; size likewise, or "ALL" up to the end
--- @param opts { progress =, on_event = }
+-- @param opts { marked = true: also those that are marked, with their marks; progress =, on_event = }
 -- @return { address, size, seconds, erased = number of blocks, failed = list of blocks, skipped = list of blocks }
 -- @raise bad_argument, does_not_fit, flash_protected, cancelled
 function M:erase(address, size, opts)
@@ -206,12 +206,12 @@ function M:erase(address, size, opts)
   local bad, started = bad_set(self), task.now()
   util.stage(self.chip, opts, "erase", ("erasing 0x%X to 0x%X"):format(address, address + size - 1))
   for block = address // M.BLOCK, (address + size) // M.BLOCK - 1 do
-    if bad[block] then
+    if bad[block] and not opts.marked then
       result.skipped[#result.skipped + 1] = block
     else
       local ok, err = pcall(erase_block, self, block)
       if ok then
-        result.erased = result.erased + 1
+        result.erased, bad[block] = result.erased + 1, nil
       elseif fail.is(err) and err.code == "nand_erase_failed" then
         local region = { name = "erase", address = address, size = size }
         local marked, why = pcall(common.condemn, self, region, block, err, opts, result)

@@ -33,10 +33,10 @@ function M.command(self, what, op, data, timeout)
 end
 
 --- Connect the pins, and the part to them.
--- @return id, protection register
+-- @return id, protection register, status register
 function M.attach(self)
   local answer, body = M.command(self, "attaching NAND flash", ATTACH, ("<I4"):pack(self.pins))
-  return answer & 0xFFFFFF, body:byte(1)
+  return answer & 0xFFFFFF, body:byte(1), answer >> 24
 end
 
 function M.must_change(self, what)

@@ -12,9 +12,14 @@ local function speed(bytes, seconds)
 end
 
 local function attach(self, chip, args)
+  self.screen:warning "NAND flash support is experimental, it has not been tried on a board."
   self.screen:print(("Configuring SPI NAND flash mode (%s)..."):format(args.spi_connection))
   local nand = chip:nand { spi_connection = args.spi_connection }
   self.screen:print(("Detected NAND chip: %s (1Gbit)"):format(nand.name))
+  if self.global.trace then
+    self.screen:print(("NAND debug: status=0x%02x, JEDEC ID: mfr=0x%02x dev=0x%04x, prot=0x%02x"):format(nand.status,
+      nand.id >> 16, nand.id & 0xFFFF, nand.protect))
+  end
   return nand
 end
 
@@ -73,6 +78,19 @@ end
 
 local run = {}
 
+local function erase(self, args, nand, what, address, size)
+  local screen = self.screen
+  hook(self, "")
+  screen:stage()
+  screen:print(("Erasing %s..."):format(what))
+  local done = nand:erase(address, size, { marked = args.force })
+  screen:finish()
+  screen:print(("%s erase complete in %.1fs: %d blocks erased, %d failed (marked bad)%s."):format(
+    what:gsub("flash ", ""):gsub(" flash", ""), done.seconds, done.erased, #done.failed,
+    #done.skipped > 0 and (", %d marked as bad before and left alone"):format(#done.skipped) or ""))
+  self.hook = nil
+end
+
 run["write-flash"] = function(self, args)
   if #args.encrypt_files == 0 and #args.addr_filename == 0 then
     fail { code = "usage", message = "Missing argument 'ADDRESS FILE'." }
@@ -83,7 +101,7 @@ run["write-flash"] = function(self, args)
     local screen = self.screen
     local nand = attach(self, chip, args)
     hook(self, "Found bad block at 0x%08x, trying next block!")
-    if args.erase_all then run["erase-flash"](self, args)(chip, nand) end
+    if args.erase_all then erase(self, {}, nand, "NAND flash", 0, "ALL") end
     hook(self, "Found bad block at 0x%08x, trying next block!")
     screen:stage()
     local bar = screen:bar()
@@ -151,22 +169,9 @@ run["verify-flash"] = function(self, args)
   end
 end
 
-local function erase(self, nand, what, address, size)
-  local screen = self.screen
-  hook(self, "")
-  screen:stage()
-  screen:print(("Erasing %s..."):format(what))
-  local done = nand:erase(address, size)
-  screen:finish()
-  screen:print(("%s erase complete in %.1fs: %d blocks erased, %d failed (marked bad)%s."):format(
-    what:gsub("flash ", ""):gsub(" flash", ""), done.seconds, done.erased, #done.failed,
-    #done.skipped > 0 and (", %d marked as bad before and left alone"):format(#done.skipped) or ""))
-  self.hook = nil
-end
-
 run["erase-flash"] = function(self, args)
   return function(chip, nand)
-    erase(self, nand or attach(self, chip, args), "NAND flash", 0, "ALL")
+    erase(self, args, nand or attach(self, chip, args), "NAND flash", 0, "ALL")
   end
 end
 
@@ -178,7 +183,8 @@ run["erase-region"] = function(self, args)
     end
   end
   return function(chip)
-    erase(self, attach(self, chip, args), "NAND flash region", args.address, args.size == "all" and "ALL" or args.size)
+    erase(self, args, attach(self, chip, args), "NAND flash region", args.address,
+          args.size == "all" and "ALL" or args.size)
   end
 end
 
