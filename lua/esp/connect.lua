@@ -48,7 +48,8 @@ local function settle_options(opts)
     o.port_filter = {}
     for word in o.config.port_filter:gmatch "%S+" do table.insert(o.port_filter, word) end
   end
-  o.baud = number_option(opts, "baud", opts.baud == nil and env.baud or o.config.baud or ROM_BAUD, 1, config_file.BAUD_MAX)
+  o.baud = number_option(opts, "baud", opts.baud == nil and env.baud or o.config.baud or ROM_BAUD, 1,
+                         config_file.BAUD_MAX)
   o.attempts = number_option(opts, "attempts", opts.attempts == nil and env.connect_attempts
                              or o.config.connect_attempts or 7, math.mininteger, math.maxinteger)
   o.open_attempts = number_option(opts, "open_attempts", env.open_port_attempts or o.config.open_port_attempts or 1,
