@@ -124,6 +124,7 @@ static int l_file(lua_State *L) {
   uint8_t piece[PIECE];
   size_t n;
   lua_Integer total = 0;
+  clearerr(s->f);
   while ((n = fread(piece, 1, sizeof piece, s->f)) > 0) {
     digest_update(d, piece, n);
     total += (lua_Integer)n;
