@@ -178,6 +178,15 @@ describe("the description of an image", function()
     assert.matches("Validation hash: %x+ %(invalid%)", text)
   end)
 
+  it("shows an image whose digest is cut short", function()
+    for _, missing in ipairs { 1, 31, 32 } do
+      local d = image_info.describe(APP:sub(1, -1 - missing))
+      assert.same({ true, false, "demo" }, { d.checksum_valid, d.digest_valid, d.app.project_name })
+      assert.equal("The file is cut short: the SHA-256 at its end is incomplete.", d.warnings[1])
+    end
+    assert.has_error(function() image_info.describe(APP:sub(1, -34)) end)     -- the checksum is gone
+  end)
+
   it("warns of another chip than was given", function()
     local _, warnings = text_of(APP, "esp32c3")
     assert.matches("Unexpected chip ID in image. Expected 5 but value was 13.", warnings, 1, true)

@@ -142,7 +142,13 @@ function M.describe(source, opts)
   if opts.chip then family = chips.get(opts.chip).image_chip_id and "esp32" or "esp8266" end
   local warnings = {}
   local function warn(s) warnings[#warnings + 1] = s end
-  local img = image.parse(reader, name, family)
+  local img, fault, part = image.probe(reader, name, family)
+  if not img and part and part.digest then               -- all but the digest is there
+    img = part
+    warn "The file is cut short: the SHA-256 at its end is incomplete."
+  end
+  if not img then fail(fault) end
+  image.check(img, reader)
   local data = chip_of(img, opts.chip, warn)
   local flash = { mode_code = img.mode, size_code = img.size_code, freq_code = img.freq_code,
                   mode = name_of({ ["0qio"] = 0, ["1qout"] = 1, ["2dio"] = 2, ["3dout"] = 3 }, img.mode) }
