@@ -96,6 +96,10 @@ end
 --- Digest of a range of flash.
 -- @return 32 hexadecimal digits
 function Flash:md5(address, size, opts)
+  if math.type(address) ~= "integer" or math.type(size) ~= "integer" or address < 0 or size < 0
+     or address + size > 1 << 32 then
+    error("md5: address and size are integers from 0 on, within 32 bits", 2)
+  end
   attach.attach(self, opts)
   attach.set_size(self, opts and opts.flash_size, opts)
   return require "esp.core.digest".hex(write.md5(self, address, size))

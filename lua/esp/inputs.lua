@@ -407,7 +407,7 @@ function add_source(ctx, address, source, extra, inside)
 end
 
 local function add(ctx, item)
-  if item.payload then                          -- a region, from here or from esp.input
+  if type(item) == "table" and item.payload then          -- a region, from here or from esp.input
     ctx.out[#ctx.out + 1] = item
     return
   end
@@ -425,6 +425,7 @@ local function add(ctx, item)
   end
   if spec.encrypt ~= nil then extra.encrypt = spec.encrypt end
   if spec.data then
+    if type(spec.data) ~= "string" then error("input: data must be a string", 0) end
     if #spec.data == 0 then return add_plain(ctx, address, spec, extra) end
     return add_source(ctx, address, from_bytes(spec.data, spec.name or "data"), extra)
   end
@@ -448,6 +449,7 @@ end
 -- @raise what esp.input.load raises; bad_zip, bad_flasher_args, bad_json, bad_image, wrong_chip, no_partition,
 --   does_not_fit; with needs_chip = true when ctx must say more of the chip
 function M.load_all(list, ctx)
+  if type(list) ~= "table" then error("a list of { address, file } is needed", 0) end
   ctx = setmetatable({ out = {}, keep = ctx or {} }, { __index = ctx })
   local ok, err = pcall(function()
     for _, item in ipairs(list) do
