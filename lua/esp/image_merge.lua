@@ -137,8 +137,8 @@ local function write_raw(write, list, opts, _, note)
     at = r.address + r.size
   end
   if gaps > 0 then
-    note("note", "gaps", "What lies between the files in flash is erased when this one is written. A file in the format "
-      .. "hex leaves it as it is.")
+    note("note", "gaps", "What lies between the files in flash is erased when this one is written. A file in the "
+      .. "format hex leaves it as it is.")
   end
   if opts.pad_to_size then fill(require "esp.image_elf".size(opts.pad_to_size, "pad_to_size")) end
 end
