@@ -74,6 +74,29 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
       end)
     end)
 
+    some("erases as few times as can be, and programs no blank", function()
+      with(id, {}, function(chip, sim)
+        local function use()
+          local u = sim:flash_use()
+          return ("%d erases of %X, programmed %X"):format(u.erases, u.erased, u.programmed)
+        end
+        for at = 0x1F000, 0x40000, 0x1000 do sim:poke_flash(at + 0xF00, "used") end
+        chip:attach()
+        use()
+        assert.equal(OK, refusal(chip, ERASE_REGION, W(0x1F000, 0x22000)))
+        assert.equal("4 erases of 22000, programmed 0", use())                  -- a sector, twice 64 KiB, a sector
+        assert.equal(OK, refusal(chip, ERASE_REGION, W(0x1F000, 0x22000)))
+        assert.equal("0 erases of 0, programmed 0", use())
+        sim:poke_flash(0x2FFFF, "\0")
+        local bytes = ("\xFF"):rep(256) .. ("x"):rep(128) .. ("\xFF"):rep(0x2C80)
+        assert.equal(OK, refusal(chip, BEGIN, W(0x20000, 8, 0x4000, 0x20000)))
+        assert.equal(OK, refusal(chip, DATA, block(bytes, 0)))
+        for i = 1, 16 do assert.equal(OK, refusal(chip, DATA, block(("\xFF"):rep(0x2000), i))) end
+        assert.equal(OK, refusal(chip, END, W(1)))
+        assert.equal("1 erases of 10000, programmed 80", use())
+      end)
+    end)
+
     some("erases nothing beyond what it is told", function()
       with(id, {}, function(chip, sim)
         local marks = { [0x1FFFC] = "low ", [0x20000] = "from", [0x3FFFC] = "to  ", [0x40000] = "high" }
@@ -86,6 +109,16 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
         end
         assert.equal(OK, refusal(chip, ERASE_REGION, W(0x51000, 0x1F000)))       -- 64 KiB at once only where they begin
         assert.is_true("low " .. ("\xFF"):rep(0x1F000) .. "high" == sim:flash(0x50FFC, 0x1F008))
+        for _, at in ipairs { 0x60000, 0x80000 } do                              -- where 64 KiB begin, but less is meant
+          sim:poke_flash(at, "from")
+          sim:poke_flash(at + 0x2000, "high")
+        end
+        assert.equal(OK, refusal(chip, ERASE_REGION, W(0x60000, 0x2000)))
+        assert.equal("\xFFhigh", sim:flash(0x61FFF, 5))
+        assert.equal(OK, refusal(chip, BEGIN, W(0x1800, 1, 0x4000, 0x80000)))
+        assert.equal(OK, refusal(chip, DATA, block(("z"):rep(0x1800), 0)))
+        assert.equal(OK, refusal(chip, END, W(1)))
+        assert.equal("\xFFhigh", sim:flash(0x81FFF, 5))
         sim:poke_flash(0x11FFF, "<")
         sim:poke_flash(0x14000, ">")
         sim:poke_flash(0x12000, ("\0"):rep(0x2000))
