@@ -11,7 +11,7 @@
 -- reading the flash, over two lines.
 --
 -- Until the first data a file waits for the stub's bytes on the line (0.19 s at 460800 baud, less where --rom-baud
--- lets the ROM take them faster than we work afterwards) and for nine answers.
+-- lets the ROM take them faster than we work afterwards) and for eight answers.
 --
 -- ESPLUA_BENCH_CHIPS, _RATES, _LATENCIES choose others than all; _CONNECT and _CONNECT_RATES those that are only
 -- connected to. Every run needs a core for the chip and one for us; on a busy machine `make bench STRETCH=4` makes

@@ -12,8 +12,9 @@ local STRESS = os.getenv "ESPLUA_GC_STRESS"
 
 -- Connects at 460800 baud; returns the chip, the device and the list of what was sent: { op =, waited = }, where waited
 -- says that an answer came since the command before.
-local function connect(options)
-  local device, sent, heard = sim.new(options), {}, false
+local function connect(options, device)
+  local sent, heard = {}, false
+  device = device or sim.new(options)
   local chip = esp.connect { port = device:port(), env = {}, config = config.from_text "", after = "no-reset",
     baud = 460800, trace = function(t)
       if t.dir == "rx" then
@@ -42,10 +43,10 @@ local function count(sent, from, op)
 end
 
 describe("the first byte of a file", function()
-  -- Synchronising, what chip it is (two questions on the first of them), its registers, the rate, synchronising again,
-  -- the stub, its start, flash's id, its size and what it holds.
-  for id, most in pairs(STRESS and { esp32c3 = 9 } or { esp32c3 = 9, esp32c6 = 9, esp32s3 = 9, esp32p4 = 10, esp32 = 10,
-                                                         esp32s2 = 10 }) do
+  -- Synchronising, what chip it is and its registers, the rate, synchronising again, the stub, its start, flash's id, its
+  -- size and what it holds.
+  for id, most in pairs(STRESS and { esp32c3 = 8 } or { esp32c3 = 8, esp32c6 = 8, esp32s3 = 8, esp32p4 = 8, esp32 = 8,
+                                                         esp32s2 = 8 }) do
     it(("is sent after at most %d answers on the %s"):format(most, id), function()
       local chip, device, sent = connect { chip = id, flash_size = "4MB" }
       device:poke_flash(0x10000, ("another program"):rep(8192))
@@ -71,6 +72,41 @@ describe("the first byte of a file", function()
     assert.is_true(chip:flash({ { 0x900000, { data = app } } }).verified)
     assert.is_true(chip:flash({ { 0x900000, { data = app } } })[1].skipped)
     chip:close()
+    device:close()
+  end)
+end)
+
+describe("the boot log", function()
+  local core = require "esp.core.sim"
+
+  -- A chip that says it is another one when it boots.
+  local function liar(id, banner)
+    local description = sim.describe { chip = id, flash_size = "4MB" }
+    description.banner = banner
+    return assert(core.new(description))
+  end
+
+  -- Texts of the ROMs: ESP-IDF Programming Guide, "Fatal Errors", and ROMs' own output.
+  for id, banner in pairs(STRESS and { esp32c3 = "ESP-ROM:esp32s3-20210327\r\nBuild:Mar 27 2021\r\n" } or {
+    esp32c3 = "ESP-ROM:esp32s3-20210327\r\nBuild:Mar 27 2021\r\n", esp32 = "ESP-ROM:esp32c3-api1-20210207\r\n",
+    esp32s2 = "ets Jul 29 2019 12:21:46\r\n\r\n", esp32c6 = "ESP-ROM:esp32s2-rc4-20191025\r\n",
+    esp32h2 = "ESP-ROM:esp99-20300101\r\n",
+  }) do
+    it(("is not believed: %s that says %q"):format(id, banner:match "%C+"), function()
+      local chip, device = connect(nil, liar(id, banner))
+      assert.equal(id, chip.id)
+      local app = board.code(5000, 5)
+      assert.is_true(chip:flash({ { 0x10000, { data = app } } }).verified)
+      assert.equal(app, device:flash(0x10000, #app))
+      chip:close()
+      device:close()
+    end)
+  end
+
+  it("of one chip does not keep a user's mistake from being noticed", function()
+    local device = sim.new { chip = "esp32c3" }
+    local ok, e = pcall(esp.connect, { port = device:port(), env = {}, config = config.from_text "", chip = "esp32s3" })
+    assert.same({ false, "wrong_chip" }, { ok, e.code })
     device:close()
   end)
 end)

@@ -28,8 +28,26 @@ local CODE = {
 
 local function words(list) return string.pack("<" .. ("I4"):rep(#list), table.unpack(list)) end
 
-local function rom(id)
-  local text = words { jump(0x40) } .. ("\0"):rep(12) .. words { id or 5 } .. ("\0"):rep(0x2C) .. words(CODE)
+local function srli(rd, rs, n) return n << 20 | rs << 15 | 5 << 12 | rd << 7 | 0x13 end
+local function back_unless_zero(r, n) return back_if_zero(r, n) | 1 << 12 end
+
+-- Sends "abcd" and clears the event that sending is done, then says in two digits whether it is there: when nothing waits
+-- any more and the last byte is still on its way, and when it has been seen, cleared, and nothing was sent since.
+local SENDING = { lui(T0, UART), lui(T1, 0x4000) }
+for i = 0, 3 do
+  SENDING[#SENDING + 1] = addi(A0, 0, 0x61 + i)
+  SENDING[#SENDING + 1] = sw(A0, 0, T0)
+end
+for _, word in ipairs {
+  sw(T1, 0x10, T0), lw(A0, 0x1C, T0), srli(A0, A0, 16), andi(A0, A0, 0xFF), back_unless_zero(A0, -12),
+  lw(11, 4, T0), srli(11, 11, 14), andi(11, 11, 1),
+  lw(A0, 4, T0), srli(A0, A0, 14), andi(A0, A0, 1), back_if_zero(A0, -12),
+  sw(T1, 0x10, T0), lw(A0, 4, T0), srli(A0, A0, 14), andi(A0, A0, 1),
+  addi(11, 11, 0x30), addi(A0, A0, 0x30), sw(11, 0, T0), sw(A0, 0, T0), lw(A0, 0x1C, T0), jump(-4),
+} do SENDING[#SENDING + 1] = word end
+
+local function rom(id, code)
+  local text = words { jump(0x40) } .. ("\0"):rep(12) .. words { id or 5 } .. ("\0"):rep(0x2C) .. words(code or CODE)
   return text .. ("\0"):rep(0x100 - #text) .. words { RAM, RAM + 4, ROM + 0x180 } .. ("\0"):rep(0xF4)
 end
 
@@ -78,6 +96,13 @@ describe("a simulated chip with a ROM file", function()
       if #got == 3 then p:write(sent) end
     end
     assert.equal(want, got)
+  end)
+
+  -- Source: Technical Reference Manuals, "UART Controller": UART_TX_DONE_INT_RAW. ROMs wait for that bit to be off.
+  it("sees its last byte leave after its FIFO is empty, and that once", function()
+    local bytes = elf { { 1, 6, ROM, rom(5, SENDING) }, { 1, 1, RAM, "RAM!" } }
+    local chip <close> = sim.new { chip = "esp32c3", rom = write(bytes), rate = "real" }
+    assert.equal("abcd00", (chip:exchange("", 1)))
   end)
 
   it("puts the first values of variables where the ROM's table says", function()

@@ -21,11 +21,12 @@ local NO_PROGRAM = { "invalid header", "flash read err", "No bootable app", "ets
 --   boots                 how many boot messages there are
 --   panic                 what the crash message names, "" if it names nothing
 --   brownout, no_program  booleans
---   rom                   the ROM's name for its chip, such as "esp32c3"
+--   rom                   the chip whose ROM this is, such as "esp32c3"; the ESP32's does not name it, but says when
+--                         it was made
 function M.parse(bytes)
   local text = bytes:sub(-MAX)
   local log = { boots = 0 }
-  log.rom = text:match "ESP%-ROM:(%w+)"
+  log.rom = text:match "ESP%-ROM:(%w+)" or text:find "ets J%l%l +%d+ 201[69] " and "esp32" or nil
   for reset, name, rest in text:gmatch "rst:0x(%x%x?%x?%x?) %(([^%)\r\n]*)%)([^\r\n]*)" do
     log.reset, log.reset_name = tonumber(reset, 16), name
     log.boot, log.boot_name = nil, nil

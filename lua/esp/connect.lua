@@ -77,6 +77,7 @@ function establish(chip, o)
   chip.link:set_guard(false)
   chip.link:set_write_timeout(o.config.serial_write_timeout)
   chip.stub, chip.sdm, chip.security, chip.left = false, false, nil, false
+  chip.stub_can, chip.flash_powered, chip.known, chip.fuses = nil, nil, nil, {}
   chip:tell { type = "stage", code = "connecting", port = chip.url, text = "Connecting" }
   chip.stub = synchronise.run(chip, o)
   chip.status_bytes = chip.stub and 2 or nil
@@ -85,7 +86,6 @@ function establish(chip, o)
   chip.status_bytes = chip.stub and 2 or data.rom.status_bytes
   chip.session = chip.session + 1
   chip.attached, chip.described, chip.crystal_mhz = nil, nil, nil
-  chip.stub_can, chip.flash_powered, chip.fuses = nil, nil, {}
   foresight.look(chip, foresight.connecting(chip, o))
   chip:settle()
   local running = chip.stub

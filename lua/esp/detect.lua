@@ -1,4 +1,6 @@
---- Which chip answers: by its security information, or by a word of its ROM.
+--- Which chip answers: by its security information, or by a word of its ROM. What the boot log says is not believed,
+-- but tells what to ask for in one go.
+local bootlog = require "esp.bootlog"
 local chips = require "esp.chips"
 local fail = require "esp.error"
 local identity = require "esp.identity"
@@ -56,8 +58,29 @@ local function nameless_chip()
   end
 end
 
+local function take_security(chip, info)
+  chip.security = identity.decode_security_info(info)
+  chip.sdm = chip.security.set.secure_download
+end
+
+-- The chip of the boot log, when it answers as that one does. Its registers are known then.
+local function foreseen(chip, o)
+  local name = chip.heard and not chip.stub and bootlog.parse(chip.heard).rom
+  local ok, data = pcall(chips.get, name)
+  if not name or not ok then return nil end
+  local word, info = require "esp.foresight".identify(chip, o, data, MAGIC_ADDRESS)
+  if info then take_security(chip, info) end
+  local id = chip.security and chip.security.chip_id
+  if id and chips.by_image_id(id) == data or not id and data.magic and word == data.magic then return data end
+  chip.security, chip.sdm, chip.known, chip.fuses = nil, false, nil, {}
+  return nil
+end
+
 -- Which chip answers. Returns data | nil, what is not known, true when there is no help for it
-local function identify(chip, wanted)
+local function identify(chip, o)
+  local wanted = o.chip
+  local data = foreseen(chip, o)
+  if data then return data end
   local function read_magic()
     local value, message, code = chip:try_command(OP.READ_REG, ("<I4"):pack(MAGIC_ADDRESS),
                                                   { timeout = first_wait(chip) })
@@ -67,11 +90,11 @@ local function identify(chip, wanted)
   if wanted and wanted.magic and not wanted.security_info and read_magic() == wanted.magic then return wanted end
   local info, message, code = ask_security_info(chip)
   if info then
-    chip.security = identity.decode_security_info(info)
-    chip.sdm = chip.security.set.secure_download
+    take_security(chip, info)
     local id = chip.security.chip_id
     if id then
-      local data, dropped = chips.by_image_id(id)
+      local dropped
+      data, dropped = chips.by_image_id(id)
       if data then return data end
       if dropped then
         return nil, ("this is an %s, silicon that was never sold and is not supported"):format(dropped), true
@@ -95,7 +118,7 @@ local function identify(chip, wanted)
     fail { code = code, message = named(chip, message), hint = chip.options.before == "no-reset-no-sync" and
            "a loader must be talking already, at this rate; --before no-reset synchronises with it first" or nil }
   end
-  local data = chips.by_magic(magic)
+  data = chips.by_magic(magic)
   if data then return data end
   return nil, ("unknown chip, word 0x%08X at 0x%08X"):format(magic, MAGIC_ADDRESS)
 end
@@ -106,7 +129,7 @@ end
 -- @raise wrong_chip, unknown_chip, what synchronising raises
 function M.chip(chip, o)
   chip:tell { type = "stage", code = "detecting", text = "Detecting the chip" }
-  local ok, data, unknown, fatal = pcall(identify, chip, o.chip)
+  local ok, data, unknown, fatal = pcall(identify, chip, o)
   if not ok then
     local code = fail.is(data) and data.code
     if not code or code == "interrupted" or code == "cancelled" or o.before == "no-reset-no-sync" then
@@ -115,7 +138,7 @@ function M.chip(chip, o)
     chip:tell { type = "note", code = "detect_again", text = "detection failed, connecting again: " .. tostring(data) }
     chip.security, chip.sdm = nil, false
     chip.stub = synchronise.run(chip, o)
-    data, unknown, fatal = identify(chip, o.chip)
+    data, unknown, fatal = identify(chip, o)
   end
   if data and o.chip and data.id ~= o.chip.id then
     fail { code = "wrong_chip", message = ("%s: this chip is %s, not %s"):format(chip.url, data.name, o.chip.name),

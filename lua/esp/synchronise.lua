@@ -52,6 +52,7 @@ local function attempt(chip, recipe, limit)
     chip.link:flush()
     return chip.link:sync { tries = SYNC_TRIES, timeout = limit, pause = SYNC_PAUSE }
   end
+  chip.heard = evidence.received
   local ok, stub, code, details = sync()
   -- Internal USB that went away after the reset: the chip waits for us, another reset would only repeat this.
   if not ok and reset.regain(chip.port, code) then ok, stub, code, details = sync() end
@@ -60,11 +61,12 @@ local function attempt(chip, recipe, limit)
   return failed(stub, code, details)
 end
 
---- Attempts until one succeeds.
+--- Attempts until one succeeds. chip.heard is then what the chip said before.
 -- @param o options of esp.connect
 -- @return whether a stub answers
 -- @raise what esp.connect_failure makes of the attempts
 function M.run(chip, o)
+  chip.heard = nil
   if o.before == "no-reset-no-sync" then
     -- Nothing depends on the answer. It tells whether a stub was left running, which must not be loaded over itself.
     local ok, stub = chip.link:sync(ASK_ONCE)

@@ -133,11 +133,18 @@ static void change_rate(struct sim_uart *u) {
   u->clkdiv = u->clkdiv_written;
 }
 
+/* What has happened before is cleared, too, though nobody has looked: the ESP32's ROM clears the end of
+ * sending, and would wait for ever for that bit to go when it came afterwards. */
+static void clear_events(struct sim_uart *u, uint32_t which) {
+  sim_uart_events(u);
+  u->raw &= ~which;
+}
+
 static int write_live(struct sim_uart *u, uint32_t offset, uint32_t value) {
   if (offset == FIFO)
     sim_uart_put(u, (uint8_t)value);
   else if (offset == INT_CLEAR)
-    u->raw &= ~value;
+    clear_events(u, value);
   else if (offset == REG_UPDATE && u->at.layout == SIM_UART_SYNCED)
     change_rate(u);
   else

@@ -189,7 +189,10 @@ double sim_uart_drained(struct sim_chip *c) {
   struct sim_uart *u = &c->uart;
   if (!sim_uart_sending(u))
     return -1;
-  double soon = sim_core_time(c) + 8 * 10 / sim_uart_baud(u);
+  double byte = 10 / sim_uart_baud(u), now = sim_core_time(c), soon = now + 8 * byte,
+         last = u->tx_free - byte;
+  if (last > now && last < soon) /* the FIFO is empty, its last byte is still being sent: both can be seen */
+    soon = last;
   return soon < u->tx_free ? soon : u->tx_free;
 }
 
