@@ -70,6 +70,8 @@ describe("a command line", function()
     assert.equal("dio", args.flash_mode)
     assert.equal("4MB", args.flash_size)
     assert.equal("esp32c3", args.chip)
+    args = cli.read(DECL, { "-ff", "80MHz", "1" })                 -- as espflash has it
+    assert.equal("80m", args.flash_freq)
   end)
 
   it("knows what was given from what is a default", function()

@@ -180,7 +180,7 @@ describe("what an app needs", function()
     bad(2, "is no kind of data partition", { "flash", "-p", port, "0x100000", small, "--erase-data-parts", "x" })
     bad(15, "there is no data partition for fat", { "erase", "-p", port, "--data-parts", "fat" })
     good { "flash", "-p", port, "0x9000", junk }
-    local out = good { "erase", "-p", port, "--partition", "phy_init", "--data-parts", "nvs,phy" }
+    local out = good { "erase", "-p", port, "--partition", "phy_init", "--data-parts", "nvs,fat,phy" }
     assert.equal(2, select(2, out:gsub("Erased ", "")))
     assert.equal(("\xFF"):rep(0x7000), program.read(flash):sub(0x9001, 0x10000))
   end)

@@ -63,8 +63,8 @@ M.flash_type = {
 M.flash_parameters = {
   { "--flash-mode", "-fm", type = "choice", choices = { "keep", "qio", "qout", "dio", "dout" }, default = "keep",
     metavar = "MODE", env = "ESPLUA_FM", help = "keep, qio, qout, dio or dout" },
-  { "--flash-freq", "-ff", type = "choice", choices = FREQS, default = "keep", metavar = "FREQ", env = "ESPLUA_FF",
-    help = "keep, or a frequency such as 40m" },
+  { "--flash-freq", "-ff", type = "choice", choices = FREQS, unit = "hz", default = "keep", metavar = "FREQ",
+    env = "ESPLUA_FF", help = "keep, or a frequency such as 40m" },
   { "--flash-size", "-fs", type = "choice", choices = SIZES, default = "keep", metavar = "SIZE", env = "ESPLUA_FS",
     help = "keep, detect, or a size such as 4MB" },
 }

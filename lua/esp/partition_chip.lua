@@ -133,11 +133,11 @@ function M.choose(list, labels, kinds, force)
       fail { code = "bad_argument", message = ("%s is no kind of data partition"):format(partition.shown(name)),
              hint = "one of " .. table.concat(known, ", ") }
     end
-    local found = partition.of_type(list, partition.DATA, subtype)
-    if #found == 0 then
-      fail { code = "no_partition", message = ("there is no data partition for %s"):format(name) }
-    end
-    for _, e in ipairs(found) do wanted[e] = true end
+    for _, e in ipairs(partition.of_type(list, partition.DATA, subtype)) do wanted[e] = true end
+  end
+  -- One kind of several may be missing: what is erased there is nothing anyway.
+  if next(wanted) == nil and kinds and #kinds > 0 then
+    fail { code = "no_partition", message = "there is no data partition for " .. table.concat(kinds, ", ") }
   end
   for _, e in ipairs(list) do
     if wanted[e] then

@@ -103,9 +103,10 @@ function readers.number(text, spec)
   return in_range(n, spec)
 end
 
---- One of spec.choices; case does not matter and "_" is as good as "-".
+--- One of spec.choices; case does not matter, "_" is as good as "-", and spec.unit may stand behind.
 function readers.choice(text, spec)
   local wanted = text:lower():gsub("_", "-")
+  if spec.unit and wanted:sub(-#spec.unit) == spec.unit then wanted = wanted:sub(1, -1 - #spec.unit) end
   for _, word in ipairs(spec.choices) do
     if word:lower():gsub("_", "-") == wanted then return word end
   end
