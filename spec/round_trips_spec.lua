@@ -43,8 +43,8 @@ local function count(sent, from, op)
 end
 
 describe("the first byte of a file", function()
-  -- Synchronising, what chip it is and its registers, the rate, synchronising again, the stub, its start, flash's id, its
-  -- size and what it holds.
+  -- Synchronising, what chip it is and its registers, the rate, synchronising again, the stub, its start, flash's id,
+  -- its size and what it holds.
   for id, most in pairs(STRESS and { esp32c3 = 8 } or { esp32c3 = 8, esp32c6 = 8, esp32s3 = 8, esp32p4 = 8, esp32 = 8,
                                                          esp32s2 = 8 }) do
     it(("is sent after at most %d answers on the %s"):format(most, id), function()
