@@ -31,8 +31,8 @@ local function words(list) return string.pack("<" .. ("I4"):rep(#list), table.un
 local function srli(rd, rs, n) return n << 20 | rs << 15 | 5 << 12 | rd << 7 | 0x13 end
 local function back_unless_zero(r, n) return back_if_zero(r, n) | 1 << 12 end
 
--- Sends "abcd" and clears the event that sending is done, then says in two digits whether it is there: when nothing waits
--- any more and the last byte is still on its way, and when it has been seen, cleared, and nothing was sent since.
+-- Sends "abcd" and clears the event that sending is done, then says in two digits whether it is there: when nothing
+-- waits any more and the last byte is still on its way, and when it has been seen, cleared, and nothing was sent since.
 local SENDING = { lui(T0, UART), lui(T1, 0x4000) }
 for i = 0, 3 do
   SENDING[#SENDING + 1] = addi(A0, 0, 0x61 + i)
