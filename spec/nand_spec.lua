@@ -32,7 +32,7 @@ local function with(options, fn)
   options.config = { timeout = 3 }
   local chip, part, events = board.new("esp32s3", options)
   local ok, err = pcall(fn, chip, part, events)
-  local alive = ok and chip:mac()
+  local alive = ok and require "esp.flash_util".again(chip, 5, chip.mac, chip)    -- a line may be bad
   chip:close()
   part:close()
   if not ok then error(err, 0) end

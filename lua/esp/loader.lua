@@ -25,7 +25,7 @@ local SDC_FIRST, SDC_LAST = 0x19, 0x1E     -- certificates for debugging, where 
 local RUN_USER_CODE, REBOOT = 1, 0        -- argument of FLASH_END
 local WRITES_IN_A_PACKET = 32             -- 16 bytes each; the smallest ROM's buffer holds more
 local GARBAGE = 0.02                      -- seconds until the line is quiet after both sides changed their rate
-local STUB_CODE = 0x2400                  -- bytes at most
+local STUB_CODE, NAND_CODE = 0x2400, 0x3400    -- bytes at most, of the stub with NAND flash too
 local SWITCHED = 0.005                    -- the same where the other side is known to do it at once and quietly
 local HIGHEST = 0xFFFFFFFF
 
@@ -291,7 +291,8 @@ local function in_stub(self, address, size)
   local at = self.stub and self.data.stub
   if not at or not at.text then return false end
   local function touches(first, last) return address < last and address + size > first end
-  return touches(at.text, at.text + STUB_CODE) or touches(at.data, at.data_end)
+  local code = self.stub_can and self.stub_can.nand and NAND_CODE or STUB_CODE
+  return touches(at.text, at.text + code) or touches(at.data, at.data_end)
 end
 
 --- Load an image into RAM and run it. The chip is not reset afterwards.
