@@ -171,6 +171,22 @@ describe("the interpreter", function()
     local r = run({ "-e", "print 'x'" }, { out = "/dev/full" })
     assert.equal(16, r.status)
     assert.matches("standard output", r.err)
+    r = run({ "esptool", "version" }, { out = "/dev/full" })
+    assert.equal(2, r.status)
+    assert.matches("standard output", r.err)
+  end)
+
+  it("works without standard input, output and error, and lets no port take their place", function()
+    for _, closed in ipairs { "<&- >/dev/null", ">&-", ">/dev/null 2>&-", "<&- >&- 2>&-" } do
+      local file = program.write(folder .. "/closed.bin", ("closed"):rep(100))
+      local flash = folder .. "/closed.flash"
+      local command = ("'%s' flash --before no-reset --after no-reset -p 'sim:esp32c3?flash=%s' 0x1000 '%s' %s")
+        :format(program.binary(), flash, file, closed)
+      local _, how, status = os.execute(command)
+      assert.same({ "exit", 0 }, { how, status }, closed)
+      assert.equal(("closed"):rep(100), program.read(flash):sub(0x1001, 0x1000 + 600))
+      os.remove(flash)
+    end
   end)
 
   it("prints help, version and licences", function()

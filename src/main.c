@@ -4,6 +4,7 @@
 #include "repl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -370,7 +371,19 @@ static int finish(lua_State *L, int status) {
   return status;
 }
 
+/* A port or a file that is opened while standard input, output or error is closed would take its number, and
+ * what is printed would go there. Services and cron start programs like that. */
+static void hold_standard_files(void) {
+  int fd;
+  do
+    fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0)
+    close(fd);
+}
+
 int main(int argc, char **argv) {
+  hold_standard_files();
   lua_State *L = luaL_newstate();
   if (!L) {
     fputs("esplua: not enough memory\n", stderr);

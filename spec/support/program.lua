@@ -9,6 +9,8 @@ local function binary()
   return arg[i]
 end
 
+M.binary = binary
+
 local function quote(word)
   return "'" .. word:gsub("'", [['\'']]) .. "'"
 end

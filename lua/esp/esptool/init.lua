@@ -158,6 +158,9 @@ function M.main(argv, streams)
     if type(e) == "string" then return debug.traceback(e, 2) end      -- a fault of ours: say where
     return e
   end, argv, state)
+  if ok and state.screen and state.screen:failed() then
+    ok, err = false, { code = "file_failed", message = "standard output: write failed" }
+  end
   if not ok then report(err, state) end
   if state.ide then state.ide:close() end
   return ok and 0 or status_of(err, state)

@@ -58,7 +58,12 @@ function M:print(text)
   text = text or ""
   self.out:write(text, "\n")
   if self.rows then self.rows = self.rows + rows_of(self, text) end
-  self.out:flush()
+  if self.out:flush() == nil then self.lost = true end
+end
+
+--- Whether something could not be printed: the disk that the output goes to is full.
+function M:failed()
+  return self.lost == true
 end
 
 --- The beginning of a line, or more of it: what follows by print starts a new one.
