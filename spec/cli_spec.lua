@@ -167,6 +167,12 @@ describe("pairs of address and file", function()
     err = wrong(PAIRS, { "0", folder })
     assert.equal("bad_file", err.code)
     assert.matches("is a directory", err.message)
+    local pipe = folder .. "/pipe"                       -- nobody writes to it: opening it would wait
+    if os.execute(("mkfifo '%s'"):format(pipe)) then
+      err = wrong(PAIRS, { "0", pipe })
+      assert.equal("bad_file", err.code)
+      assert.matches("pipe: is not a regular file", err.message, 1, true)
+    end
     assert.equal("0x0 without FILE after it", wrong(PAIRS, { "0x0" }).message)
     assert.matches("argument ADDRESS: '" .. a .. "' is not valid", wrong(PAIRS, { a, "0x0" }).message, 1, true)
   end)

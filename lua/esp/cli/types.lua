@@ -128,6 +128,11 @@ end
 --- A file to be read: it must be there.
 -- @return path | nil, message, code: a whole message, for this is no matter of spelling
 function readers.file(text)
+  -- Opening a pipe would wait for someone to write; what is in it can be read once only.
+  local st = require "esp.core.fs".stat(text)
+  if st and st.type == "other" then
+    return nil, text .. ": is not a regular file; write what it gives to one first", "bad_file"
+  end
   local f, why = io.open(text, "rb")
   if not f then
     local missing = why:find "No such file"
