@@ -81,13 +81,13 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
 
     it("tells with every answer the block that comes next", function()
       with(id, {}, function(wire, _, sim)
-        local a, b = ("\xC0\xDB"):rep(2048), ("b"):rep(4096)
+        local a, b = ("\xC0\xDB"):rep(2050), ("b"):rep(4092)
         for _, case in ipairs {
           { request(BEGIN, W(8192, 2, 4096, 0x10000)), "02 00 0" },
           { block(DATA, 1, b), "03 E1 0" },
           { block(DATA, 0, a), "03 00 1" },
           { block(DATA, 0, b), "03 00 1" },                                    -- again: changes nothing
-          { request(STATE, ""), "F3 00 1", W(4096, 0) },
+          { request(STATE, ""), "F3 00 1", W(4092, 0) },
           { request(DATA, W(5, 1, 0, 0) .. "abcd", 0), "03 C0 1" },
           { request(DATA, W(4, 1, 0, 0) .. "abcd", 1), "03 C1 1" },
           { block(DATA, 1, b), "03 00 2" },
