@@ -156,6 +156,22 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
       end)
     end)
 
+    some("receives as much as it says while flash is busy", function()
+      with(id, { timing = "real" }, function(wire, chip, sim)
+        for at = 0x10000, 0x2F000, 0x1000 do sim:poke_flash(at, "used") end
+        wire.send(request(0xF0, ""))
+        local _, can = wire.answer()
+        local one = request(READ_REG, W(chip.data.uart.base + 0x14))
+        local n = (("<I4"):unpack(can, 5) - 60) // #one
+        wire.send(request(0xD1, W(0x10000, 0x20000)), one:rep(n))              -- 64 KiB, twice: 0.3 s of the chip's
+        assert.equal("D1 00 0", (wire.answer()))
+        local first = wire.answer()
+        assert.equal("0A 00", first:sub(1, 5))
+        for _ = 2, n do assert.equal(first, (wire.answer())) end
+        assert.is_true(("\xFF"):rep(0x20000) == sim:flash(0x10000, 0x20000))
+      end)
+    end)
+
     some("sends no more of a read than is acknowledged", function()
       with(id, {}, function(wire, _, sim)
         local bytes = board.noise(40000, 8)

@@ -27,6 +27,9 @@ describe("the kept stub", function()
         assert.is_true(code <= CODE_MOST)
         assert.is_true(stub.entry >= stub.text_start and stub.entry < stub.text_start + code)
         assert.is_true(stub.bss_start >= stub.data_start + constants and stub.bss_start < file.data_end)
+        -- what may be on the way fits into the ring, which lies with a window of 32 KiB between these
+        local ring = file.ring or data.stub.ring
+        assert.is_true(stub.capabilities[2] < ring and ring < file.data_end - stub.bss_start - 0x8000)
         -- code and data may be two names of one memory, but never the same addresses
         assert.is_true(file.text + CODE_MOST <= file.data or file.data_end <= file.text)
       end)
