@@ -41,7 +41,7 @@ enum { NONE = 0xFFFFFFFF };
 static int attached;
 static uint32_t loaded = NONE; /* the page that the part's buffer holds */
 static uint8_t last_status;    /* of the page that was read last */
-static int lost;               /* a page could not be corrected since nand_begin */
+static int unreadable;         /* a page could not be corrected since nand_begin */
 static int tolerant;           /* and that does not matter */
 static uint32_t fetched[CHUNK / 4];
 
@@ -162,12 +162,12 @@ int nand_in_range(uint32_t address, uint32_t size) {
 }
 
 void nand_begin(void) {
-  lost = 0;
+  unreadable = 0;
   loaded = NONE;
 }
 
 int nand_lost(void) {
-  return lost;
+  return unreadable;
 }
 
 void nand_tolerate(int all) {
@@ -184,7 +184,7 @@ int nand_load(uint32_t page) {
   int err = wait();
   loaded = err ? NONE : page;
   if (err || (last_status & ECC_LOST && !tolerant))
-    lost = 1;
+    unreadable = 1;
   return err;
 }
 
