@@ -158,6 +158,20 @@ describe("pairs of address and file", function()
     assert.equal("file_missing", wrong(PAIRS, { "@" .. folder .. "/none" }).code)
     program.write(list, "0x0 'never closed")
     assert.matches("quotation mark", wrong(PAIRS, { "@" .. list }).message)
+    program.write(list, ("x"):rep((1 << 20) + 1))
+    assert.matches("too large", wrong(PAIRS, { "@" .. list }).message)
+  end)
+
+  it("are split as a shell splits them", function()
+    local split = require "esp.cli.parser".split
+    for text, words in pairs {
+      [""] = {}, [" \t\n"] = {}, ["a  b\r\nc"] = { "a", "b", "c" }, ["''"] = { "" }, [ [["" x]] ] = { "", "x" },
+      [ [[a' b'"c d"e]] ] = { "a bc de" }, [ [[a\ b \"]] ] = { "a b", '"' }, ["a\\\nb"] = { "ab" },
+      [ [["a\"b\x" 'c\d']] ] = { [[a"b\x]], [[c\d]] }, ["a\\"] = { "a\\" },
+    } do
+      assert.same(words, split(text), text)
+    end
+    assert.same({ ("x"):rep(200000) }, split(("x"):rep(200000)))
   end)
 
   it("are refused when a file is missing, a folder, or has no address", function()

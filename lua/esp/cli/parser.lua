@@ -72,14 +72,21 @@ end
 --- Split a text as a shell would: blanks separate, quotes and backslashes keep.
 -- @return list of words
 function M.split(text)
-  local words, word, at = {}, nil, 1
+  local words, word, at = {}, nil, 1                       -- word: list of its pieces; nil between words
+  local function add(piece)
+    word = word or {}
+    word[#word + 1] = piece
+  end
+  local function finish()
+    words[#words + 1], word = word and table.concat(word), nil
+  end
   while at <= #text do
     local c = text:sub(at, at)
     if c:find "%s" then
-      words[#words + 1], word = word, nil
+      finish()
     elseif c == "'" or c == '"' then
       local close = at + 1
-      local part = {}
+      add ""
       while true do
         local ch = text:sub(close, close)
         if ch == "" then return nil, "a quotation mark is not closed" end
@@ -88,22 +95,24 @@ function M.split(text)
           close = close + 1
           ch = text:sub(close, close)
         end
-        part[#part + 1] = ch
+        add(ch)
         close = close + 1
       end
-      word, at = (word or "") .. table.concat(part), close
+      at = close
     elseif c == "\\" and at < #text then
       at = at + 1
       local ch = text:sub(at, at)
-      if ch ~= "\n" then word = (word or "") .. ch end
+      if ch ~= "\n" then add(ch) end
     else
-      word = (word or "") .. c
+      add(c)
     end
     at = at + 1
   end
-  words[#words + 1] = word
+  finish()
   return words
 end
+
+local LONGEST_FILE = 1 << 20
 
 --- Put the words of @FILE in the place of such arguments.
 -- @return new list
@@ -115,7 +124,9 @@ function M.expand(argv)
       local ok, message, code = types.read(path, { "@", type = "file" })
       if not ok then fail { code = code, message = message } end
       local f <close> = assert(io.open(path, "rb"))
-      local words, wrong = M.split(f:read(1 << 20) or "")
+      local text = f:read(LONGEST_FILE + 1) or ""
+      if #text > LONGEST_FILE then usage(path .. ": too large for a list of arguments") end
+      local words, wrong = M.split(text)
       if not words then usage(("%s: %s"):format(path, wrong)) end
       table.move(words, 1, #words, #out + 1, out)
     else

@@ -5,6 +5,7 @@ local M = {}
 local DIGITS = { ["0x"] = 16, ["0o"] = 8, ["0b"] = 2 }
 local SUFFIX = { [""] = 1, k = 1 << 10, m = 1 << 20, g = 1 << 30 }
 local LARGEST = 1 << 52
+local LONGEST_WORD = 64                    -- that may be meant for another
 
 --- A whole number: decimal, 0x, 0o or 0b, with an optional sign.
 -- @return integer or nil
@@ -43,6 +44,7 @@ end
 --- The words of a list that are nearest to one that is not in it, by edit distance.
 -- @return the nearest word or nil when none is near
 function M.nearest(word, list)
+  if #word > LONGEST_WORD then return nil end
   local best, least = nil, math.max(2, #word // 3) + 1
   for _, other in ipairs(list) do
     local row = {}
