@@ -29,10 +29,11 @@ function run.id(chip, report)
   if not id.answers then
     fail { code = "flash_failed", message = "flash does not answer", hint = "check its connections and its power" }
   end
+  local v = id.voltage
   report:result({ manufacturer = id.manufacturer, device = id.device, bytes = id.size, size = id.size_name,
-                  type = id.type, voltage = id.voltage and id.voltage.voltage },
-    ("manufacturer %02x, device %04x, %s%s"):format(id.manufacturer, id.device, id.size_name or "size unknown",
-                                                    id.type and ", " .. id.type or ""))
+                  type = id.type, voltage = v and v.voltage, voltage_source = v and v.source },
+    ("manufacturer %02x, device %04x, %s%s%s"):format(id.manufacturer, id.device, id.size_name or "size unknown",
+      id.type and ", " .. id.type or "", v and (", %s by %s"):format(v.voltage, v.source) or ""))
 end
 
 local function form(value) return ("0x%0" .. 2 * args.bytes .. "x"):format(value) end
