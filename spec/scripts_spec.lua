@@ -92,6 +92,21 @@ describe("the stock scripts", function()
     assert.equal(("\xFF"):rep(65536), program.read(path "empty.bin"))
   end)
 
+  it("read to standard output, and what they say goes elsewhere", function()
+    local board = "sim:esp32c3?flash=" .. path "std.flash"
+    good { "flash", "-p", board, "0x10000", program.write(path "text.txt", "some text\n") }
+    local r = good { "read", "-p", board, "0x10000", "10", "-" }
+    assert.equal("some text\n", r.out)
+    assert.matches("standard output: 10 bytes from 0x10000", r.err, 1, true)
+    assert.equal("", good { "read", "-s", "-p", board, "0x10000", "10", "-" }.err)
+    bad({ "nvs", "decode", "--partition-table", path "text.txt", "-p", board }, 14, "text.txt")
+    r = run { "read", "-p", board, "0x10000", "10", "-", "--json" }
+    assert.equal(2, r.status)
+    assert.equal("with --json standard output cannot take the data", program.events(r.out)[1].message)
+    if not io.open("/dev/full", "w") then return end
+    assert.equal(16, run({ "read", "-p", board, "0x10000", "10", "-" }, { out = "/dev/full" }).status)
+  end)
+
   it("write as events say", function()
     local r, last, events = with_json { "flash", "-p", "sim:esp32c3", "0x0", IMAGE, "0x1000",
                                         program.write(path "data.bin", noise(9000)) }

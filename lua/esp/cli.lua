@@ -180,10 +180,16 @@ function M.declaration(text, name)
   return nil
 end
 
---- The report that goes with arguments.
+--- The report that goes with arguments. Where standard output takes the data (output = "-") it goes to standard error.
 function M.report(args)
+  local apart = args.output == "-"
+  if apart and args.json then
+    require "esp.error" { code = "usage", message = "with --json standard output cannot take the data",
+                          hint = "name a file for it" }
+  end
   return require "esp.report".new { json = args.json, verbose = args.verbose, silent = args.silent,
-                                    no_progress = args.no_progress }
+                                    no_progress = args.no_progress, out = apart and io.stderr or nil,
+                                    tty = not apart and nil, color = not apart and nil }
 end
 
 --- Run the work of a command and report how it ended. What fails goes on to the program, which prints it.

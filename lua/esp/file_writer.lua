@@ -15,8 +15,9 @@ end
 --- The same, where "-" means standard output.
 function M.write_out(path, bytes)
   if path ~= "-" then return M.write(path, bytes) end
-  io.stdout:write(bytes)
-  io.stdout:flush()
+  local ok, why = io.stdout:write(bytes)
+  if ok then ok, why = io.stdout:flush() end
+  if not ok then fail { code = "file_failed", message = "standard output: " .. why } end
 end
 
 return M
