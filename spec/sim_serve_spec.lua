@@ -101,6 +101,19 @@ describe("a chip that is served by RFC 2217", function()
     end)
   end)
 
+  it("takes the next client however much the one before had left to say", function()
+    local chip <close> = sim.new { chip = "esp32c3" }
+    local url = chip:serve { rfc2217 = 0 }:gsub("^rfc2217", "socket")
+    for _ = 1, 20 do
+      local first = assert(ports.open(url))
+      first:write "\xFF\xFA\x2C\x02\x08\xFF\xF0"
+      first:close()
+      local second <close> = assert(ports.open(url))
+      second:write "\xFF\xFA\x2C\x02\x08\xFF\xF0"
+      assert.is_truthy(second:read(100, 2))
+    end
+  end)
+
   -- RFC 2217: the mask is 255 until the client sets another. pyserial raises where nothing is ever told.
   it("tells the modem lines to a client that has not asked", function()
     local chip <close> = sim.new { chip = "esp32c3" }

@@ -19,8 +19,8 @@ void sim_serve_accept(struct sim_runner *r) {
   if (fd < 0)
     return;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  if (r->host >= 0)
-    sim_runner_listen_to_host(r); /* the one before may just have left */
+  for (int i = 0; i < 2 && r->host >= 0; i++)
+    sim_runner_listen_to_host(r); /* the one before may just have left: its last bytes, then its end */
   if (r->host >= 0)
     close(fd);
   else
