@@ -20,6 +20,7 @@ end
 local PER_BLOCK = common.PER_BLOCK
 
 local READ_SPARE, WRITE_SPARE, ERASE_REGION, SCAN = 0xD6, 0xD7, 0xDC, 0xF8
+local AT_ONCE = 32                         -- blocks whose erasing is asked for in one go
 local SCANNED = 256                        -- blocks in one request
 local PARTS = { [0xEFAA21] = "Winbond W25N01GV" }
 
@@ -157,7 +158,24 @@ end
 
 local function erase_block(self, block)
   common.command(self, ("erasing block %d (0x%X)"):format(block, block * M.BLOCK), ERASE_REGION,
-          ("<I4I4"):pack(block * M.BLOCK, M.BLOCK), common.ERASE_TIME)
+                 ("<I4I4"):pack(block * M.BLOCK, M.BLOCK), common.ERASE_TIME)
+end
+
+-- Erases several, their commands one behind the other. One of which it is not certain that it was erased is tried once
+-- more by itself. Returns for each true, or the error.
+local function erase_blocks(self, blocks)
+  local commands, results = {}, {}
+  for i, block in ipairs(blocks) do
+    commands[i] = { ERASE_REGION, ("<I4I4"):pack(block * M.BLOCK, M.BLOCK), may_fail = true }
+  end
+  local ok, answers = pcall(require "esp.batch".run, self.chip, commands, common.ERASE_TIME)
+  if not ok and not (fail.is(answers) and util.line_fault(answers)) then error(answers, 0) end
+  for i, block in ipairs(blocks) do
+    local sure, err = ok and answers[i].value ~= nil, nil
+    if not sure then sure, err = pcall(erase_block, self, block) end
+    results[i] = sure or err
+  end
+  return results
 end
 
 --- Erase a block that is marked as bad, and its mark with it. Whether it was its maker who marked it, nobody can tell
@@ -190,6 +208,16 @@ function M:layout(address, size, stop)
   return runs, skipped, size - done
 end
 
+-- A block that cannot be erased is marked. One that takes no mark fails the next time, too: nothing is lost by going
+-- on.
+local function failed_to_erase(self, block, err, opts, result)
+  local region = { name = "erase", address = result.address, size = result.size }
+  local marked, why = pcall(common.condemn, self, region, block, err, opts, result)
+  if marked then return end
+  if not (fail.is(why) and why.code == "nand_not_marked") then error(why, 0) end
+  util.warn(self.chip, opts, why.code, why.message, { block = block })
+end
+
 --- Erase blocks. Those that are marked as bad keep their mark, and their content; those that fail are marked.
 -- @param address multiple of BLOCK; size likewise, or "ALL" up to the end
 -- @param opts { marked = true: also those that are marked, with their marks; progress =, on_event = }
@@ -203,26 +231,26 @@ function M:erase(address, size, opts)
   common.check_range("erase", address, size)
   common.must_change(self, "erasing")
   local result = { address = address, size = size, erased = 0, failed = {}, skipped = {} }
-  local bad, started = bad_set(self), task.now()
-  util.stage(self.chip, opts, "erase", ("erasing 0x%X to 0x%X"):format(address, address + size - 1))
+  local bad, started, wanted = bad_set(self), task.now(), {}
   for block = address // M.BLOCK, (address + size) // M.BLOCK - 1 do
-    if bad[block] and not opts.marked then
-      result.skipped[#result.skipped + 1] = block
-    else
-      local ok, err = pcall(erase_block, self, block)
-      if ok then
-        result.erased, bad[block] = result.erased + 1, nil
+    local list = bad[block] and not opts.marked and result.skipped or wanted
+    list[#list + 1] = block
+  end
+  util.stage(self.chip, opts, "erase", ("erasing 0x%X to 0x%X"):format(address, address + size - 1))
+  for first = 1, #wanted, AT_ONCE do
+    local group = table.move(wanted, first, math.min(first + AT_ONCE - 1, #wanted), 1, {})
+    for i, err in ipairs(erase_blocks(self, group)) do
+      if err == true then
+        result.erased, bad[group[i]] = result.erased + 1, nil
       elseif fail.is(err) and err.code == "nand_erase_failed" then
-        local region = { name = "erase", address = address, size = size }
-        local marked, why = pcall(common.condemn, self, region, block, err, opts, result)
-        if not marked and not (fail.is(why) and why.code == "nand_not_marked") then error(why, 0) end
-        if not marked then util.warn(self.chip, opts, why.code, why.message, { block = block }) end
+        failed_to_erase(self, group[i], err, opts, result)
       else
         if fail.is(err) then err.message = ("%s (%d blocks are erased)"):format(err.message, result.erased) end
         error(err, 0)
       end
     end
-    util.progress(opts, (block + 1) * M.BLOCK - address, size, { phase = "erase", address = block * M.BLOCK })
+    local last = group[#group]
+    util.progress(opts, (last + 1) * M.BLOCK - address, size, { phase = "erase", address = last * M.BLOCK })
   end
   result.seconds = task.now() - started
   return result

@@ -40,12 +40,20 @@ end
 
 -- Addresses and files: there is no table of partitions that could say where something goes.
 local function pairs_of(args)
-  local list = require "esp.inputs".pairs_of(args.files)
+  local inputs = require "esp.inputs"
+  local list = inputs.pairs_of(args.files)
   if #list == 0 then fail { code = "usage", message = "argument FILE is missing" } end
   for _, pair in ipairs(list) do
     if not pair[1] then
       fail { code = "usage", hint = "an address before the file",
              message = ("%s: where in NAND flash?"):format(tostring(pair[2])) }
+    end
+  end
+  if args.as_is then inputs.as_they_are(list) end
+  for _, pair in ipairs(list) do
+    if pair[2] == "-" then
+      pair[2] = { data = io.stdin:read(require "esp.nand".SIZE + 1) or "", name = "standard input" }
+      if #pair[2].data == 0 then fail { code = "bad_file", message = "standard input: nothing came" } end
     end
   end
   local regions = require "esp.input".load_all(list)
