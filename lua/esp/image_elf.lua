@@ -26,13 +26,16 @@ local function wrong(text, hint)
   fail { code = "bad_argument", message = text, hint = hint }
 end
 
+local LARGEST = 1 << 28
+
 --- A size in bytes from what a user writes.
 -- @param v integer, or "64KB", "4MB", "64k", "2M"
 function M.size(v, what)
-  if math.type(v) == "integer" and v > 0 then return v end
   local n, unit = tostring(v):match "^(%d+)([kKmM])[bB]?$"
   n = n and #n < 10 and tonumber(n) << (unit:lower() == "k" and 10 or 20)
+  if math.type(v) == "integer" and v > 0 then n = v end
   if not n or n == 0 then wrong(("%s: %q is no size"):format(what, tostring(v)), "sizes are written 64KB or 4MB") end
+  if n > LARGEST then wrong(("%s: %s is too large"):format(what, tostring(v)), "no flash has more than 256MB") end
   return n
 end
 

@@ -12,6 +12,7 @@ local SECTOR = 0x1000
 local LIMIT = 0x100000000
 local CHUNK = 1 << 16
 local HEX_HEAD = 600
+local LARGEST = 1 << 28                   -- bytes of a raw file: no flash has more
 
 local function wrong(text, hint)
   fail { code = "bad_argument", message = text, hint = hint }
@@ -170,6 +171,12 @@ local function combine(list, opts, data, note, write)
   local base = opts.target_offset or 0
   if list[1].address < base then
     wrong(("output data target offset is 0x%x, input data offset 0x%x is before this"):format(base, list[1].address))
+  end
+  local last = list[#list]
+  if (opts.format or "raw") == "raw" and last.address + last.size - base > LARGEST then
+    fail { code = "does_not_fit", hint = "is the address right? target_offset tells where the file begins",
+           message = ("%s at 0x%X: a raw file from 0x%X on would have %d bytes"):format(last.name, last.address, base,
+             last.address + last.size - base) }
   end
   for _, r in ipairs(list) do set_parameters(r, data, opts, note) end
   FORMATS[opts.format or "raw"](write, list, opts, data, note)
