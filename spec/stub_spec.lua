@@ -123,6 +123,14 @@ describe("connecting", function()
     assert.is_true(count(0x0D) > 0)
   end)
 
+  it("loads no stub for another chip", function()
+    local ok, err = pcall(connect, nil, { stub = "stubs/esp32c3.json" })
+    assert.is_false(ok)
+    assert.equal("bad_file", err.code)
+    assert.matches("stubs/esp32c3.json: its code goes to 0x4%x+, where the ESP32 has no memory", err.message)
+    assert.equal(0, count(0x05))
+  end)
+
   it("takes a stub without extensions", function()
     local chip <close> = connect { foreign = true }
     assert.is_true(chip.stub)

@@ -73,6 +73,20 @@ function M.load(path)
   return M.parse(text or "", path)
 end
 
+-- A stub for another chip shows by where it wants to go.
+local function check_place(chip, stub, path)
+  for _, segment in ipairs(stub.segments) do
+    local first, stop, inside = segment[1], segment[1] + #segment[2], false
+    for _, range in pairs(chip.data.memory) do
+      inside = inside or not range.flash and first >= range[1] and stop <= range[2]
+    end
+    if not inside then
+      fail { code = "bad_file", hint = "is this flasher stub for another chip?",
+             message = ("%s: its code goes to 0x%X, where the %s has no memory"):format(path, first, chip.name) }
+    end
+  end
+end
+
 local function listed(list, value)
   for _, v in ipairs(list or {}) do
     if v == value then return true end
@@ -116,8 +130,9 @@ function M.choose(chip, o)
   local why, hint = hindrance(chip, o)
   if why == false then return nil end
   if not why then
-    local stub
-    if o.stub and o.stub ~= OURS then stub = M.load(o.stub) else stub = M.built_in(chip, o.flash_type == "nand") end
+    local theirs = o.stub and o.stub ~= OURS and M.load(o.stub)
+    if theirs then check_place(chip, theirs, o.stub) end
+    local stub = theirs or M.built_in(chip, o.flash_type == "nand")
     if stub then return stub end
     why = "there is none for this chip"
   end
