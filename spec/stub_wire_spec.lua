@@ -172,6 +172,29 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
       end)
     end)
 
+    some("answers at the old rate before it takes a new one", function()
+      with(id, { rate = "real" }, function(wire, chip)
+        wire.send(request(CHANGE_BAUD, W(460800, 115200)))                     -- on a line that takes its time
+        assert.equal("0F 00 0", (wire.answer()))
+        assert(chip.link:port():baud(460800))
+        task.sleep(0.02)
+        wire.settle()
+      end)
+    end)
+
+    some("changes the bits of a mask, one register after the other", function()
+      with(id, {}, function(wire)
+        local at = ({ esp32c3 = 0x3FCD0000, esp32 = 0x3FFE0000, esp8266 = 0x4010B000 })[id]
+        wire.send(request(0x09, W(at, 0x12345678, 0xFFFFFFFF, 0, at, 0xFFFFFFFF, 0x00FF0000, 10,
+                                  at + 4, 0x5555, 0xFFFFFFFF, 0, at + 4, 0xAAAA, 0xF00F, 0)),
+                  request(READ_REG, W(at)), request(READ_REG, W(at + 4)), request(0x09, W(at, 0, 0, 0, 0)))
+        assert.equal("09 00 0", (wire.answer()))
+        assert.equal("0A 00 " .. 0x12FF5678, (wire.answer()))
+        assert.equal("0A 00 " .. 0xA55A, (wire.answer()))
+        assert.equal("09 C0 0", (wire.answer()))                               -- not a whole number of them
+      end)
+    end)
+
     some("sends no more of a read than is acknowledged", function()
       with(id, {}, function(wire, _, sim)
         local bytes = board.noise(40000, 8)
@@ -267,6 +290,48 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
     end)
   end)
 end
+
+describe("our stub", function()
+  local some = STRESS and function() end or it
+
+  for id, text in pairs { esp32c3 = "rst:0x3 ", esp32 = "rst:0x3 " } do        -- both their software reset
+    for name, case in pairs { ["FLASH_END"] = { request(END, W(0)), "04 00 0" },
+                              ["RUN_USER_CODE"] = { request(0xD3, ""), "D3 00 0" } } do
+      some("resets the chip: " .. name .. ", " .. id, function()
+        local chip, sim = board.new(id, { stub = true })
+        local link = chip.link
+        chip:attach()
+        assert(link:command(BEGIN, W(4, 1, 16, 0x10000), { status = 2 }))
+        assert(link:command(DATA, W(4, 0, 0, 0) .. "done", { status = 2, checksum = true }))
+        assert(link:write_raw(case[1]))
+        local seen = ""
+        for _ = 1, 100 do
+          seen = seen .. (link:read_raw(4096, 0.1) or "")
+          if seen:find("waiting for download", 1, true) then break end
+        end
+        chip:close()
+        sim:close()
+        assert.equal("\xC0\1" .. string.char(tonumber(case[2]:sub(1, 2), 16)), seen:sub(1, 3))
+        assert.matches("waiting for download", seen, 1, true)
+        assert.matches(text, seen, 1, true)
+      end)
+    end
+  end
+
+  some("waits before it writes a register", function()
+    with("esp32c3", {}, function(wire, chip)
+      local systimer = 0x60023000                          -- TRM: 16 MHz; UNIT0_OP, UNIT0_VALUE_LO
+      local function now()
+        chip:write_reg(systimer + 0x04, 1 << 30)
+        return chip:read_reg(systimer + 0x44)
+      end
+      local before = now()
+      wire.send(request(0x09, W(0x3FCD0000, 1, 0xFFFFFFFF, 3000)))
+      assert.equal("09 00 0", (wire.answer()))
+      assert.is_true((now() - before & 0xFFFFFFFF) >= 3000 * 16)
+    end)
+  end)
+end)
 
 local function unhex(text)
   return (text:gsub("%s", ""):gsub("..", function(h) return string.char(tonumber(h, 16)) end))
