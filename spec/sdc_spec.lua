@@ -1,5 +1,6 @@
 -- Certificates for debugging, against a scripted ROM. What goes over the line comes from esptool's own tests of these
 -- commands: command numbers, lengths before data, checksum, 64 bytes of answer of which 32 count.
+package.path = "./?.lua;" .. package.path
 local config = require "esp.config"
 local esp = require "esp"
 local fail = require "esp.error"
@@ -91,5 +92,27 @@ describe("a certificate", function()
     local chip <close> = connect(nil, 5)
     assert.equal("unsupported", failure(sdc.verify, chip, "certificate").code)
     assert.equal("unsupported", failure(sdc.chip_info, chip).code)
+  end)
+end)
+
+describe("the command sdc", function()
+  local program = require "spec.support.program"
+  setup(function() program.folder() end)
+  teardown(program.clean)
+
+  it("is refused by name where there is nothing like it", function()
+    local file = program.write(program.folders[1] .. "/cert.bin", ("c"):rep(468))
+    for _, words in ipairs { { "info", program.folders[1] .. "/info.bin" }, { "verify", file } } do
+      local r = program.run { "sdc", words[1], words[2], "-p", "sim:esp32c3" }
+      assert.equal(12, r.status, r.out .. r.err)
+      assert.matches("ESP32-C3 has no Secure Debug Controller", r.err, 1, true)
+      assert.is_nil(r.out:find("esetting", 1, true))                 -- the chip is left as it was
+    end
+    assert.is_nil(program.read(program.folders[1] .. "/info.bin"))
+  end)
+
+  it("says what it needs", function()
+    assert.equal(2, program.run({ "sdc" }).status)
+    assert.equal(14, program.run({ "sdc", "verify", "no-such-file", "-p", "sim:esp32s31" }).status)
   end)
 end)
