@@ -37,7 +37,21 @@ local function find_option(set, word)
   return spec, word:sub(1, 2), nil, #word > 2 and "-" .. word:sub(3) or nil
 end
 
+-- Where an option belongs that stands on the wrong side of the command, or nil.
+local function other_side(set, word)
+  if not set.global then
+    return find_option(parser.compile(declare.global), word) and "it belongs in front of the command"
+  end
+  local users = {}
+  for _, command in ipairs(declare.commands) do
+    if not command.hidden and find_option(M.compile(command), word) then users[#users + 1] = command.name end
+  end
+  return users[1] and "it belongs behind a command: " .. table.concat(users, ", ")
+end
+
 local function unknown_option(set, word, where)
+  local elsewhere = other_side(set, word)
+  if elsewhere then usage(("No such option: %s%s"):format(word:match "^[^=]+", where), elsewhere) end
   local name = word:match "^[^=]+"
   local names = {}
   for known in pairs(set.by_name) do
@@ -101,8 +115,15 @@ local store = parser.store
 
 -- Words by twos: where to, and what.
 local function store_pairs(args, spec, words, label)
-  if #words % 2 ~= 0 then usage(("Invalid value for %s: pairs of an address and a file are needed"):format(label)) end
+  if #words % 2 ~= 0 then
+    usage(("Invalid value for %s: pairs of an address and a file are needed"):format(label),
+          "such as 0x10000 app.bin")
+  end
   for i = 1, #words, 2 do
+    if not types.integer(words[i]) and types.integer(words[i + 1]) then
+      usage(("Invalid value for %s (address): '%s' is not a number"):format(label, words[i]),
+            ("the address comes first: %s %s"):format(words[i + 1], words[i]))
+    end
     store(args, spec, { read(words[i], { "ADDRESS", type = "address" }, label .. " (address)"),
                         read(words[i + 1], { "FILE", type = "file" }, label) })
   end
