@@ -318,6 +318,45 @@ describe("our stub", function()
     end
   end
 
+  for _, case in ipairs { { "esp32c3", "usj" }, { "esp32s3", "usj" }, { "esp32s3", "otg" }, { "esp32s2", "otg" } } do
+    some(("is served over USB as well: %s, %s"):format(case[1], case[2]), function()
+      with(case[1], { link = case[2] }, function(wire, _, sim)
+        local bytes = board.noise(3000, 4)
+        wire.send(request(BEGIN, W(3000, 1, 4096, 0x10000)), block(DATA, 0, bytes), request(END, W(1)),
+                  request(CHANGE_BAUD, W(1, 1)))
+        for _, expected in ipairs { "02 00 0", "03 00 1", "04 00 0", "0F 00 0" } do
+          assert.equal(expected, (wire.answer()))
+        end
+        assert.is_true(bytes == sim:flash(0x10000, 3000))
+        for _, size in ipairs { 1, 61, 62, 63, 64, 126, 3000 } do              -- frames that fill packets of 64, or not
+          wire.send(request(READ, W(0x10000, size, 4096, 1)))
+          assert.equal("D2 00 0", (wire.answer()))
+          assert.is_true(bytes:sub(1, size) == wire.frame())
+          wire.send(slip(W(size)))
+          assert.equal(digest.md5(bytes:sub(1, size)), wire.frame())
+        end
+      end)
+    end)
+  end
+
+  some("tries two lines anew when the flash may be another one", function()
+    with("esp32c3", {}, function(wire, chip, sim)
+      local spi = chip.data.spi
+      sim:poke_flash(0x10000, board.noise(4096, 3))
+      local function last_read(at)
+        wire.send(request(0x13, W(at, 4096)), request(READ_REG, W(spi.base + spi.usr2)))
+        assert.equal("13 00 0", (wire.answer()))
+        return tonumber(wire.answer():match "%d+$") & 0xFF
+      end
+      assert.equal(0x03, last_read(0x20000))                                   -- blank flash teaches nothing
+      assert.equal(0x3B, last_read(0x10000))
+      assert.equal(0x3B, last_read(0x20000))
+      wire.send(request(0x0D, W(0)))
+      assert.equal("0D 00 0", (wire.answer()))
+      assert.equal(0x03, last_read(0x20000))
+    end)
+  end)
+
   some("waits before it writes a register", function()
     with("esp32c3", {}, function(wire, chip)
       local systimer = 0x60023000                          -- TRM: 16 MHz; UNIT0_OP, UNIT0_VALUE_LO
