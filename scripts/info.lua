@@ -39,6 +39,8 @@ cli.with_chip(args, function(chip, report)
   add("MAC", info.mac)
   add("Base MAC", info.base_mac)
   add("MAC extension", info.mac_ext)
+  local chip_id = not chip.sdm and ask(chip.chip_id, chip) or nil
+  add("Chip id", chip_id and ("0x%08x"):format(chip_id))
   local id, why_not = ask(chip.flash_id, chip, { spi_connection = args.spi_connection })
   add("Flash", id and flash_text(id) or why_not)
   local security = ask(chip.security_info, chip)
@@ -50,6 +52,7 @@ cli.with_chip(args, function(chip, report)
   local data = {}
   for k, v in pairs(info) do data[k] = v end
   data.revision = info.revision and info.revision.text
+  data.chip_id = chip_id
   data.flash = id and { manufacturer = id.manufacturer, device = id.device, bytes = id.size, size = id.size_name,
                         type = id.type, voltage = id.voltage and id.voltage.voltage } or nil
   if security then

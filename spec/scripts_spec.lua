@@ -64,6 +64,7 @@ describe("the stock scripts", function()
         assert.equal(id, events.result.chip)
         assert.matches("^%x%x:%x%x:%x%x:%x%x:%x%x:%x%x", events.result.mac)
         assert.is_number(events.result.flash.bytes)
+        assert.equal(id == "esp8266" and 0xA1B2C3 or nil, events.result.chip_id)
         assert.is_number(events.done.seconds)
       end)
     end
