@@ -334,7 +334,8 @@ end
 local function send_parts(chip, region, job, plan, opts, entry, parts)
   job.compress = compressed(chip, region, job, opts)
   local ranges = erased(chip, region, job, opts, parts)
-  local what = ("%s: writing %d bytes to 0x%X"):format(region.name, region.size, region.address)
+  local amount = parts and ("%d of %d"):format(entry.bytes, region.size) or tostring(region.size)
+  local what = ("%s: writing %s bytes to 0x%X"):format(region.name, amount, region.address)
   local first, last = ranges[1][1], ranges[#ranges][2]
   if not opts.erase_all then
     what = ("%s, erasing 0x%X to 0x%X"):format(what, first, last)
