@@ -121,7 +121,7 @@ end
 
 -- Codes after which it makes no sense to try the same, or another port.
 local FINAL = { interrupted = true, cancelled = true, bad_argument = true, wrong_chip = true, unknown_chip = true,
-                bad_reset_sequence = true }
+                bad_reset_sequence = true, unsupported = true }
 
 -- Tries a port that may appear later.
 local function wait_and_connect(url, o)
