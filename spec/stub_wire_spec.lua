@@ -3,6 +3,8 @@
 package.path = "./?.lua;" .. package.path
 local board = require "spec.support.board"
 local digest = require "esp.core.digest"
+local rawhost = require "spec.support.rawhost"
+local stub = require "esp.stub"
 local task = require "esp.core.task"
 
 local W = function(...) return ("<I4"):rep(select("#", ...)):pack(...) end
@@ -356,6 +358,28 @@ describe("our stub", function()
       assert.equal(0x03, last_read(0x20000))
     end)
   end)
+
+  for _, id in ipairs { "esp32c3", "esp32", "esp8266" } do
+    some("connects the flash when nobody has: " .. id, function()
+      local sim <close> = require "esp.sim".new { chip = id }
+      local host = rawhost.new(sim)
+      sim:poke_flash(0x10000, "here")
+      host:command(SYNC, "\7\7\x12\x20" .. ("U"):rep(32))
+      local f <close> = assert(io.open("stubs/" .. id .. ".json", "rb"))
+      local image = stub.parse(f:read "a", id)
+      for _, segment in ipairs(image.segments) do
+        host:command(0x05, W(#segment[2], 1 + #segment[2] // 0x1800, 0x1800, segment[1]))
+        for at = 1, #segment[2], 0x1800 do
+          local part = segment[2]:sub(at, at + 0x17FF)
+          host:command(0x07, W(#part, at // 0x1800, 0, 0) .. part, rawhost.checksum(part))
+        end
+      end
+      host:command(0x06, W(0, image.entry))
+      host:read(0.2)                                                           -- OHAI
+      assert.equal("\1\x13\x12\0\0\0\0\0" .. digest.md5 "here" .. "\0\0", (host:command(0x13, W(0x10000, 4))))
+      host.port:close()
+    end)
+  end
 
   some("waits before it writes a register", function()
     with("esp32c3", {}, function(wire, chip)
