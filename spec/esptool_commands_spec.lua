@@ -163,6 +163,7 @@ describe("esptool's commands", function()
         out = good(quiet("-p", sdm, "write-flash", "0x10000", random))
         has(out, "\nWrote 5000 bytes[^\n]* at 0x00010000", "\nCannot verify written data")
         assert.is_nil(out:find("Hash of data verified", 1, true))
+        has(out, "\nWarning: Security features enabled, so not changing any flash settings%.\n")
         has(good(quiet("-p", sdm, "erase-region", "0", "4096"), "\nFlash memory region erased successfully"))
         bad(quiet("-p", sdm, "write-flash", "-fs", "detect", "0x10000", random),
             "Detecting flash size is not supported in secure download mode.")

@@ -4,6 +4,7 @@ local input = require "esp.input"
 local M = {}
 
 local ALL_DIFFERENCES = 1 << 30
+local SECURITY = "Security features enabled"
 local MANY_RANGES = 8                      -- places that are told one by one
 
 local function speed(bytes, seconds)
@@ -114,9 +115,16 @@ local function writer(self, args)
     end
   end
 
+  local header_told = {}                                  -- names of files
+
+  local function header_kept(why)
+    screen:warning(("%s, so not changing any flash settings."):format(why:gsub("^%l", string.upper)))
+  end
+
   function on.write(e)
     local region = e.region
     erased()
+    if self.chip.sdm and not header_told[region.name] then header_kept(SECURITY) end
     current = { size = region.size, address = region.address, name = region.name, started = now(),
                 packed = e.packed, parts = e.parts, wire = 0 }
     if #args.diff_with > 0 and e.parts then
@@ -178,8 +186,11 @@ local function writer(self, args)
 
   function on.header_kept(e)
     local why = e.text:match "not changed, (.*)$" or e.text
-    if why:find "security" then why = "Security features enabled" end
-    screen:warning(("%s, so not changing any flash settings."):format(why:gsub("^%l", string.upper)))
+    if why:find "security" then
+      why = SECURITY
+      header_told[e.text:match "^(.*): flash settings" or ""] = true
+    end
+    header_kept(why)
   end
 
   function on.diff_impossible()
