@@ -414,6 +414,28 @@ describe("NAND flash through the library", function()
     assert.matches("does not know it", e.message, 1, true)
   end)
 
+  quick("says how much is written when the port goes", function()
+    local chip, part = board.new("esp32s3", { stub = true, flash_type = "nand", nand = 1, unplug = 250000,
+                                              config = { timeout = 3 } })
+    local nand = chip:nand()
+    local e = failure("port_gone", nand.write, nand, { { 0, { data = board.noise(2 * BLOCK, 3), name = "fs" } } })
+    chip:close()
+    part:close()
+    assert.equal(BLOCK, e.written)
+    assert.matches("fs is not complete (0x20000 of 0x40000 bytes are written)", e.message, 1, true)
+  end)
+
+  quick("is unknown to the other stubs", function()
+    local chip, part = board.new("esp32c3", { stub = true })
+    local refused = {}
+    for i, op in ipairs { 0xD5, 0xD8, 0xDE, 0xF8 } do
+      refused[i] = select(4, chip.link:command(op, W(0, 0, 0, 0), { status = 2 })).error
+    end
+    chip:close()
+    part:close()
+    assert.same({ 0xC3, 0xC3, 0xC3, 0xC3 }, refused)
+  end)
+
   quick("gets through a bad line", function()
     with({ drop = 0.02, flip = 0.02, in_flip = 0.02, in_drop = 0.02, seed = 7, faults_from = 60000 }, function(chip)
       local nand = chip:nand()
