@@ -21,13 +21,16 @@ local function answer(chip, entry, deadline)
   repeat
     reply, message, code = chip.link:receive(math.max(deadline - now(), 0))
   until not reply or reply.op == entry[1]
-  if not reply then fail { code = code or "timeout", message = message or "no answer" } end
+  if not reply then
+    local text = (not code or code == "timeout") and "no answer in time" or message or "no answer"
+    fail { code = code or "timeout", message = ("command 0x%02X: %s"):format(entry[1], text) }
+  end
   local body, least = reply.body, entry.reply or 0
   local at = #body - (chip.status_bytes or 2) + 1
   if #body == least + 2 or #body == least + 4 then at = least + 1 end
   if at <= least and #body >= 2 and body:byte(1) ~= 0 then at = 1 end      -- a refusal may be shorter
   if at < 1 or at <= least and body:byte(at) == 0 then
-    fail { code = "bad_reply", message = "an answer that makes no sense" }
+    fail { code = "bad_reply", message = ("command 0x%02X: an answer that makes no sense"):format(entry[1]) }
   end
   local status, err = body:byte(at, at + 1)
   if status == 0 then return { value = reply.value, body = body:sub(1, at - 1) } end

@@ -67,21 +67,24 @@ function M:command(op, data, opts)
   return value, body
 end
 
---- Read a 32-bit word.
--- @param address multiple of 4
-function M:read_reg(address)
-  check_address(address, 2)
-  local known = self.known and self.known[address] or self.fuses and self.fuses[address]
-  if known then return known end
-  return (self:command(OP.READ_REG, ("<I4"):pack(address), { what = ("reading 0x%08X"):format(address) }))
-end
-
 local EFUSE_REGISTERS = 0x200             -- bytes of what there is for eFuses, on every chip
 
 --- Whether an address is that of a register for eFuses.
 function M.is_efuse(chip, address)
   local base = chip.data.efuse.base
   return address >= base and address < base + EFUSE_REGISTERS
+end
+
+--- Read a 32-bit word.
+-- @param address multiple of 4
+function M:read_reg(address)
+  check_address(address, 2)
+  local known = self.known and self.known[address] or self.fuses and self.fuses[address]
+  if known then return known end
+  -- Of other registers reading may have taken something away, even when the answer was lost.
+  local retries = self.data and M.is_efuse(self, address) and 2 or nil
+  return (self:command(OP.READ_REG, ("<I4"):pack(address), { what = ("reading 0x%08X"):format(address),
+                                                             retries = retries }))
 end
 
 -- What a write makes uncertain.
