@@ -116,7 +116,8 @@ local function identify(chip, o)
       return nameless_chip()
     end
     fail { code = code, message = named(chip, message), hint = chip.options.before == "no-reset-no-sync" and
-           "a loader must be talking already, at this rate; --before no-reset synchronises with it first" or nil }
+           "a loader must be talking already, at this rate; --before no-reset synchronises with it first"
+           or "it answered before: does the line damage what is sent? try a shorter cable, or another port" }
   end
   data = chips.by_magic(magic)
   if data then return data end

@@ -406,7 +406,7 @@ end
 local function options(chip, opts, regions)
   if opts.compress and not chip.stub and not chip.data.rom.deflate then
     fail { code = "unsupported", message = ("the %s's ROM loader takes no compressed data"):format(chip.data.name),
-           hint = "leave compress out, or use the flasher stub" }
+           hint = "leave --compress out, or use the flasher stub" }
   end
   local skip, comparing = opts.skip_flashed, opts.skip_flashed
   for i, r in ipairs(regions) do
