@@ -106,10 +106,8 @@ function run.check(nand, report)
 end
 
 function run.dump(nand, report)
-  local fs, marks = require "esp.core.fs", nand:marks()
-  local f <close> = fail.check(nil, nil, fs.create(args.file))
-  fail.check(nil, nil, f:write(marks))
-  fail.check(nil, nil, f:commit())
+  local marks = nand:marks()
+  require "esp.file_writer".write(args.file, marks)
   local _, bad = marks:gsub("\1", "")
   report:result({ file = args.file, blocks = #marks, bad = bad },
                 ("%s: %d blocks, %d bad"):format(args.file, #marks, bad))

@@ -29,10 +29,7 @@ if args.address and not args.file or not args.address and #args.partition == 0 t
 end
 
 args.output = args.file
-if require "esp.cli.nand".wanted(args, "fill_bad", "force") then
-  if args.output == "-" then fail { code = "usage", message = "NAND flash is read into a file" } end
-  return require "esp.cli.nand".read(args)
-end
+if require "esp.cli.nand".wanted(args, "fill_bad", "force") then return require "esp.cli.nand".read(args) end
 
 local function read(chip, report, address, size, file, label)
   local bytes, info = chip:read(address, size, {

@@ -21,7 +21,7 @@ local function sink()
   return { write = function(self, ...)
              for _, s in ipairs { ... } do self[#self + 1] = s end
              return self
-           end, flush = function() end }
+           end, flush = function(self) return self end }
 end
 
 local PINS = { "-sc", "12,13,11,9,10" }

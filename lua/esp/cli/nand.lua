@@ -99,12 +99,14 @@ function M.read(args)
   only(args, "address", "size", "file", "force", "fill_bad")
   if not args.file then fail { code = "usage", message = "arguments ADDRESS, SIZE and FILE are needed" } end
   with_nand(args, function(nand, report)
-    local _, info = nand:read(args.address, args.size == "all" and "ALL" or args.size, {
-      file = args.file, end_address = args.nand_end_address, force = args.force, fill = args.fill_bad,
-      progress = report:bar "Reading" })
+    local bytes, info = nand:read(args.address, args.size == "all" and "ALL" or args.size, {
+      file = args.file ~= "-" and args.file or nil, end_address = args.nand_end_address, force = args.force,
+      fill = args.fill_bad, progress = report:bar "Reading" })
+    if args.file == "-" then require "esp.file_writer".write_out(args.file, bytes) end
     report:result({ address = args.address, bytes = info.size, seconds = info.seconds, file = args.file,
                     skipped = info.skipped, corrected = info.corrected },
-      ("%s: %s from 0x%X in %.1f s%s%s"):format(args.file, report.bytes(info.size), args.address, info.seconds,
+      ("%s: %s from 0x%X in %.1f s%s%s"):format(args.file == "-" and "standard output" or args.file,
+        report.bytes(info.size), args.address, info.seconds,
         info.seconds > 0 and (" (%s)"):format(report.rate(info.size / info.seconds)) or "",
         info.corrected > 0 and (", %d pages needed correction"):format(info.corrected) or ""))
   end)

@@ -210,9 +210,7 @@ run["dump-bbm"] = function(self, args)
   return function(chip)
     local nand = attach(self, chip, args)
     local marks, screen = nand:marks(args.block_count), self.screen
-    local f <close> = fail.check(nil, nil, require "esp.core.fs".create(args.output))
-    fail.check(nil, nil, f:write(marks))
-    fail.check(nil, nil, f:commit())
+    require "esp.file_writer".write(args.output, marks)
     local bad = {}
     for block = 0, #marks - 1 do
       if marks:byte(block + 1) == 1 then bad[#bad + 1] = block end
