@@ -128,6 +128,15 @@ describe("verify-flash", function()
   setup(function() folder = program.folder() end)
   teardown(program.clean)
 
+  it("refuses files that lie over each other, before it looks for a chip", function()
+    local a, b = program.write(path "a.bin", noise(5000)), program.write(path "b.bin", noise(100))
+    local r = esptool { "-p", "/dev/no-such-port", "verify-flash", "0", a, "0x1000", b }
+    assert.equal(2, r.status)
+    assert.matches("Detected overlap at address: 0x1000", r.err, 1, true)
+    local out = good("sim:esp32c3", "--no-stub", "verify-flash", "0x1000", program.write(path "empty", ""))
+    assert.matches("/empty' is empty.", out, 1, true)
+  end)
+
   it("expects the header as write-flash left it where secure boot is on", function()
     local port = "sim:esp32c3?secure_boot=1&flash=" .. path "secure.flash"
     local out = good(port, "write-flash", "-fm", "dout", "0", HELLO)

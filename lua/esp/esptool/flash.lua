@@ -47,15 +47,17 @@ end
 
 -- write-flash ---------------------------------------------------------------------------------------------
 
+local function is_empty(self, path)
+  local f <close> = io.open(path, "rb")
+  if not f or f:seek "end" ~= 0 then return false end
+  self.screen:warning(("'%s' is empty."):format(path))
+  return true
+end
+
 local function load_files(self, args)
   local list, diff = {}, require "esp.flash_diff".files(args.diff_with, #args.addr_filename)
   local function add(pair, encrypt, old)
-    local f = io.open(pair[2], "rb")
-    local empty = f and f:seek "end" == 0
-    if f then f:close() end
-    if empty then
-      self.screen:warning(("'%s' is empty."):format(pair[2]))
-    else
+    if not is_empty(self, pair[2]) then
       list[#list + 1] = { pair[1], pair[2], encrypt = encrypt, diff = old }
     end
   end
@@ -308,7 +310,23 @@ local function as_written(path)
   return { file = path, format = require "esp.hex".looks_like(head) and "hex" or "raw" }
 end
 
+-- Files that lie over each other cannot all be in flash: a mistake in the command line.
+local function refuse_overlap(pairs)
+  local ok, err = pcall(function()
+    local regions = input.load_all(pairs)
+    local fine, overlap = pcall(input.check_overlap, regions)
+    input.close(regions)
+    if not fine then error(overlap, 0) end
+  end)
+  if not ok and fail.is(err) and err.code == "overlap" then require "esp.esptool.images".overlap(err) end
+end
+
 M["verify-flash"] = function(self, args)
+  local files = {}
+  for _, pair in ipairs(args.addr_filename) do
+    if not is_empty(self, pair[2]) then files[#files + 1] = pair end
+  end
+  refuse_overlap(files)
   return function(chip)
     local screen, mismatch = self.screen, false
     tell_attach(self, chip, args.spi_connection)
@@ -318,7 +336,7 @@ M["verify-flash"] = function(self, args)
       if e.code == "header_patched" or e.code == "header_kept" then on[e.code](e) end
       return e.code == "verify" or e.code == "header_patched" or e.code == "header_kept"
     end
-    for _, pair in ipairs(args.addr_filename) do
+    for _, pair in ipairs(files) do
       local _, details = chip:verify(pair[1], as_written(pair[2]), {
         diff = args.diff, limit = ALL_DIFFERENCES, lenient = true,
         flash_mode = args.flash_mode, flash_freq = args.flash_freq, flash_size = args.flash_size,
