@@ -25,7 +25,7 @@ local function sink()
   return { write = function(self, ...)
              for _, s in ipairs { ... } do self[#self + 1] = s end
              return self
-           end, flush = function() end }
+           end, flush = function(self) return self end }
 end
 
 -- One command; a word of a.bin or the like that begins with "=" is a file in our folder.
