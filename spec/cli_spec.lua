@@ -244,7 +244,8 @@ describe("the help", function()
       assert.is_table(decl, name)
       assert.is_true(#decl.summary > 0 and #decl.examples > 0, name)
       for _, example in ipairs(decl.examples) do
-        local words = require "esp.cli.parser".split((example:gsub(" | .*$", "")))   -- what goes on in a pipe is not ours
+        local ours = example:gsub(" | .*$", "")           -- and not what it is piped to
+        local words = require "esp.cli.parser".split(ours)
         local command = table.remove(words, 1)
         assert.equal(name, (command:gsub("%.lua$", "")), example)
         local ok, err = pcall(require "esp.cli.parser".parse, decl, words)
