@@ -26,7 +26,7 @@ cli.run(args, function(report)
   local port <close> = ports.open(url, { baud = baud })
   local function reset() ports.reset(port, url) end
   if args.reset then reset() end
-  local console = require "esp.console".new({ port = port, baud = baud })
+  local console = require "esp.console".new({ port = port, baud = baud }, { baud = baud })
   local has_lines = port:info().has_lines
   report:emit("result", monitor.run(args, report, { console = console, reset = has_lines and reset or nil }))
 end)

@@ -171,6 +171,11 @@ describe("the stock scripts", function()
     assert.matches("hello from ESP32-C3 00000\r\nhello from ESP32-C3 00001", r.out, 1, true)
     r = good { "monitor", "-p", board, "--reset", "--until", "hello", "--for", "20" }
     assert.matches("waiting for download.*rst:0x1.*hello", r.out)
+    -- The ESP8266's boot log is at 74880 baud, and cannot be read at another rate.
+    local log = { "monitor", "-p", "sim:esp8266", "--reset", "--until", "ets Jan  8", "-b", "74880", "--for", "20" }
+    good(log)
+    table.move({ "--monitor-baud", "9600", "--for", "0.5" }, 1, 4, 7, log)
+    bad(log, 20, "no line like")
     local _, last = with_json { "monitor", "-p", board .. "&boot=flash", "--until", "entry", "--for", "20" }
     assert.equal("entry 0x40380000", last.result.found)
     assert.matches("waiting for download", good({ "monitor", "-p", board, "--for", "0.3" }).out)
