@@ -171,6 +171,10 @@ describe("esptool's commands", function()
     end)
   end
 
+  it("name a port that cannot be opened in the words that people search for", function()
+    bad("-p /nowhere/ttyUSB0 flash-id", "Could not open /nowhere/ttyUSB0, the port is busy or doesn't exist.")
+  end)
+
   describe("leave the chip", function()
     local function left(mode, words)
       return good("-p sim:esp32c3 --after " .. mode .. " " .. (words or "") .. " flash-id")

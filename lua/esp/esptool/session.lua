@@ -14,6 +14,8 @@ local IN_SDM = { ["get-security-info"] = true, ["write-flash"] = true, ["erase-r
 
 local CONNECT = { nothing_received = true, no_reply = true, wrong_boot_mode = true, garbage = true, no_sync = true }
 
+local OPENING = { port_missing = true, port_busy = true, port_denied = true }
+
 local DOTS = "....."                       -- of an attempt, one for each time it was called without an answer
 
 local USB = { usj = "USB-Serial/JTAG", otg = "USB-OTG" }
@@ -187,6 +189,15 @@ function M.connect(self)
     if fail.is(chip) and CONNECT[chip.code] then
       local name = global.chip and global.chip ~= "auto" and require "esp.chips".get(global.chip).name
       chip.message = ("Failed to connect to %s: %s"):format(name or "Espressif device", chip.message)
+    elseif fail.is(chip) and OPENING[chip.code] then
+      -- The sentence that people search for.
+      local tried = (chip.details or {}).tried
+      if given then
+        chip.message = ("Could not open %s, the port is busy or doesn't exist. (%s)"):format(given, chip.message)
+      elseif tried and #tried ~= 1 then
+        chip.message = ("Could not connect to an Espressif device on any of the %d available serial ports. (%s)")
+          :format(#tried, chip.message)
+      end
     end
     error(chip, 0)
   end
