@@ -271,7 +271,7 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
       with(id, {}, function(wire, chip)
         local whole = id == "esp8266"                                          -- its divider has no fraction
         local function sixteenths()
-          local v = chip:read_reg(chip.data.uart.base + 0x14)
+          local v = assert(chip.link:command(READ_REG, W(chip.data.uart.base + 0x14), { status = 2 }))
           return (v & 0xFFFFF) * 16 + (whole and 0 or v >> 20 & 15)
         end
         local now = 115200
