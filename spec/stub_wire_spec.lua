@@ -174,6 +174,15 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
       end)
     end)
 
+    some("receives while it looks whether flash is blank", function()
+      with(id, { rate = "real", timing = "real" }, function(wire, chip)
+        local one, n = request(READ_REG, W(chip.data.uart.base + 0x14)), 40
+        wire.send(request(0xD1, W(0x10000, 0x20000)), one:rep(n))              -- longer than a FIFO of 128 bytes lasts
+        assert.equal("D1 00 0", (wire.answer()))
+        for _ = 1, n do assert.equal("0A 00", wire.answer():sub(1, 5)) end
+      end)
+    end)
+
     some("answers at the old rate before it takes a new one", function()
       with(id, { rate = "real" }, function(wire, chip)
         wire.send(request(CHANGE_BAUD, W(460800, 115200)))                     -- on a line that takes its time
