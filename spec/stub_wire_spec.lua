@@ -114,7 +114,7 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
     end)
 
     some("takes requests one behind the other", function()
-      with(id, {}, function(wire, chip, sim)
+      with(id, { timing = "real" }, function(wire, chip, sim)                  -- the end comes while it programs
         local parts, bytes = { request(BEGIN, W(9000, 9, 1000, 0x10000)) }, board.noise(9000, 5)
         for i = 0, 8 do parts[#parts + 1] = block(DATA, i, bytes:sub(1000 * i + 1, 1000 * i + 1000)) end
         parts[#parts + 1] = request(END, W(1))
@@ -174,6 +174,22 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
       end)
     end)
 
+    some("keeps what flash has not taken yet", function()
+      with(id, { timing = "real" }, function(wire, _, sim)
+        local bytes = board.noise(60000, 4)
+        for at = 0x11000, 0x1F000, 0x1000 do sim:poke_flash(at, "used") end    -- erasing takes 45 ms each
+        wire.send(request(BEGIN, W(#bytes, 1, 4096, 0x11000)))
+        assert.equal("02 00 0", (wire.answer()))
+        for i = 0, 14 do
+          wire.send(block(DATA, i, bytes:sub(4000 * i + 1, 4000 * i + 4000)))
+          assert.equal("03 00 " .. i + 1, (wire.answer()))
+        end
+        wire.send(request(END, W(1)))
+        assert.equal("04 00 0", (wire.answer()))
+        assert.is_true(bytes == sim:flash(0x11000, #bytes))
+      end)
+    end)
+
     some("receives while it looks whether flash is blank", function()
       with(id, { rate = "real", timing = "real" }, function(wire, chip)
         local one, n = request(READ_REG, W(chip.data.uart.base + 0x14)), 40
@@ -224,6 +240,11 @@ for _, id in ipairs(STRESS and { "esp32c3" } or { "esp32c3", "esp32", "esp8266" 
         assert.equal("D2 00 0", (wire.answer()))
         wire.frames(5)
         wire.send(slip(W(0xFFFFFFFF)))                                         -- more than was sent
+        wire.frames(0)
+        wire.send(request(READ, W(0x10000, 40000, 1000, 5)))
+        assert.equal("D2 00 0", (wire.answer()))
+        wire.frames(5)
+        wire.send(slip(W(30000)), slip(W(40000)))                              -- the same, and then all that there is
         wire.frames(0)
         wire.send(request(READ, W(0x10000, 3000, 2000, 4)))
         assert.equal("D2 00 0", (wire.answer()))
@@ -389,6 +410,19 @@ describe("our stub", function()
       host.port:close()
     end)
   end
+
+  some("gives the security information that the ROM has", function()
+    for id, expected in pairs { esp32c3 = { "14 00 0", 20, 5 }, esp32s2 = { "14 00 0", 12 }, esp32 = { "14 C3 0", 0 },
+                                esp8266 = { "14 C3 0", 0 } } do
+      with(id, {}, function(wire)
+        wire.send(request(0x14, ""))
+        local answer, body = wire.answer()
+        assert.equal(expected[1], answer)
+        assert.equal(expected[2], #body)
+        if expected[3] then assert.equal(expected[3], (("<I4"):unpack(body, 13))) end  -- the chip's id
+      end)
+    end
+  end)
 
   some("waits before it writes a register", function()
     with("esp32c3", {}, function(wire, chip)
