@@ -192,6 +192,18 @@ describe("our stub on a simulated chip", function()
     end)
   end)
 
+  it("reads a program that has the words of a crash in it", function()
+    with("esp32c3", { seed = 5 }, function(chip, sim)
+      local words = "Guru Meditation Error: Core %d panic'ed (%s)\r\n\0Fatal exception (%d):\r\n"
+      local parts = {}
+      for i = 1, 300 do parts[i] = board.code(900, i) .. words end
+      local bytes = table.concat(parts)
+      sim:poke_flash(0x10000, bytes)
+      assert.is_true(bytes == chip:read(0x10000, #bytes))
+      assert.is_true(chip:verify(0x10000, { data = bytes }))
+    end)
+  end)
+
   for _, id in ipairs(STRESS and { "esp32c5" } or { "esp32s3", "esp32c5" }) do
     it("reaches flash beyond 16 MB: " .. id, function()
       with(id, { flash_size = "32MB" }, function(chip, sim)

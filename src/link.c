@@ -273,6 +273,10 @@ static void look_at_pending(struct link *k, int all) {
     look_for_panic(k, k->dec.buf, k->dec.len, all);
 }
 
+void link_look_at_text(struct link *k) {
+  look_at_pending(k, 1);
+}
+
 static void keep(struct link *k, const uint8_t *p, size_t n) {
   if (n >= k->keep_room) {
     p += n - k->keep_room;
@@ -313,7 +317,8 @@ int link_next(struct link *k, struct frame_reply *r) {
         if (frame_parse(r, k->dec.buf, k->dec.len))
           return LINK_REPLY;
       }
-      look_for_panic(k, k->dec.buf, k->dec.len, 1);
+      if (!k->data)
+        look_for_panic(k, k->dec.buf, k->dec.len, 1);
       return LINK_STRAY;
     }
     k->in_at = k->in_len = 0;
@@ -324,7 +329,8 @@ int link_next(struct link *k, struct frame_reply *r) {
       return link_fail_port(k, n);
     if (n == 0) {
       k->drained = 1;
-      look_at_pending(k, 0);
+      if (!k->data)
+        look_at_pending(k, 0);
       return LINK_NONE;
     }
     k->drained = n < LINK_READ;

@@ -65,6 +65,7 @@ struct link {
   int status_bytes;     /* 2 or 4 */
   int guard;            /* requests carry their CRC-32: frame_guard */
   int stale;            /* an answer to an earlier command may still come */
+  int data;             /* frames carry what is in flash, which may read like a crash */
   int drained;          /* the port had no more when it was last read */
   size_t turn;          /* bytes read in this step */
   uint64_t strays;      /* frames that nobody waited for */
@@ -144,6 +145,9 @@ enum {
   LINK_STRAY, /* a frame that is no reply was dropped */
   LINK_MORE   /* enough for one step; there may be more */
 };
+
+/* Looks at text that waits for its end: it may be the report of a crash. */
+void link_look_at_text(struct link *k);
 
 /* The next frame. Returns one of the above or LINK_EPORT. *r is valid until the next call. */
 int link_next(struct link *k, struct frame_reply *r);

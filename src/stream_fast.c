@@ -166,19 +166,25 @@ static int data(struct stream_fast *r) {
   int next, err = link_write(k);
   if (err)
     return finish(r, err);
+  k->data = 1;
   while ((next = link_next(k, &reply)) == LINK_REPLY || next == LINK_STRAY) {
+    k->data = 0;
     if (next == LINK_STRAY && k->what != SLIP_FRAME)
       return damaged(r, "a damaged frame");
-    if (k->panic[0])
-      return finish(r, link_fail(k, LINK_EPANIC, op_of(r), "the program on the chip crashed: %s", k->panic));
     int what = take(r, k->dec.buf, k->dec.len);
     if (what != OP_EVENT || r->o.events || r->state != ST_DATA)
       return what;
+    k->data = 1;
   }
+  k->data = 0;
   if (next < 0)
     return finish(r, next);
   if (ev_now() >= r->deadline) {
     k->stale = 1;
+    if (!r->packed || k->dec.len < HEAD || get_le32(k->dec.buf) != (uint32_t)(r->address + r->done))
+      link_look_at_text(k); /* no packet that has begun */
+    if (k->panic[0])
+      return finish(r, link_fail(k, LINK_EPANIC, op_of(r), "the program on the chip crashed: %s", k->panic));
     if (r->done == r->size && r->packed)
       return finish(r, LINK_OK); /* only the digest is missing, which says nothing new */
     return again(r, link_fail(k, LINK_ETIMEOUT, op_of(r), "reading at 0x%X: nothing more came",
