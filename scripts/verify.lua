@@ -38,24 +38,8 @@ end
 local ctx = cli.input_context(args)
 local regions = inputs.try(files, ctx)
 
-local function show(report, region)
-  local list = region.differences or {}
-  report:emit("compared", { name = region.name, address = region.address, size = region.size, equal = region.equal,
-                            file_md5 = region.file_md5, flash_md5 = region.flash_md5,
-                            differences = region.differences and { count = list.count,
-                              first = list[1] and list[1].address } })
-  report:say(("%s: %s at 0x%X %s"):format(region.name, report.bytes(region.size), region.address,
-                                           region.equal and "verified" or "DIFFERS from flash"))
-  if not args.diff then return end
-  for _, d in ipairs(list) do
-    report:emit("difference", d)
-    report:say(("  0x%08X  flash %02X  file %02X"):format(d.address, d.flash, d.file))
-  end
-  if (list.count or 0) > #list then report:say(("  and %d more bytes"):format(list.count - #list)) end
-end
-
 cli.with_chip(args, function(chip, report)
-  local wrong = {}
+  local each, finish = require "esp.cli.compared".new(report, args.diff)
   ctx.device, ctx.chip = chip, chip.id
   regions = regions or inputs.load_all(files, ctx)
   if #labelled > 0 then
@@ -66,13 +50,7 @@ cli.with_chip(args, function(chip, report)
   chip:verify(regions, {
     diff = args.diff, flash_mode = mode, flash_freq = freq, flash_size = size,
     spi_connection = args.spi_connection, progress = report:bar "Comparing",
-    each = function(region)
-      show(report, region)
-      if not region.equal then wrong[#wrong + 1] = ("%s at 0x%X"):format(region.name, region.address) end
-    end,
+    each = each,
   })
-  if #wrong > 0 then
-    fail { code = "verify_failed", message = "flash does not hold " .. table.concat(wrong, ", "),
-           hint = not args.diff and "--diff shows which bytes differ" or nil }
-  end
+  finish()
 end)

@@ -111,17 +111,17 @@ function M:bad_blocks()
   return list
 end
 
-local function check_page(page)
-  if math.type(page) ~= "integer" or page < 0 or page >= M.PAGES then
-    fail { code = "bad_argument", message = ("NAND flash: there is no page %s"):format(tostring(page)),
-           hint = ("pages are 0 to %d"):format(M.PAGES - 1) }
+local function check_number(what, number, count)
+  if math.type(number) ~= "integer" or number < 0 or number >= count then
+    fail { code = "bad_argument", message = ("NAND flash: there is no %s %s"):format(what, tostring(number)),
+           hint = ("%ss are 0 to %d"):format(what, count - 1) }
   end
 end
 
 --- The first four spare bytes of a page, the first of them in the low byte. In a block's first page that is its mark:
 -- 0xFF of a good one.
 function M:spare(page)
-  check_page(page)
+  check_number("page", page, M.PAGES)
   return (common.command(self, ("reading the spare bytes of page %d"):format(page), READ_SPARE, ("<I4"):pack(page)))
 end
 
@@ -129,7 +129,7 @@ end
 -- @return the four bytes afterwards, as spare() gives them
 -- @raise nand_not_marked
 function M:write_spare(page, bad)
-  check_page(page)
+  check_number("page", page, M.PAGES)
   if not bad then return self:spare(page) end
   common.must_change(self, "marking a block")
   local ok, err = pcall(common.command, self, ("marking page %d"):format(page), WRITE_SPARE, ("<I4B"):pack(page, 1))
@@ -147,13 +147,6 @@ end
 -- @raise nand_not_marked
 function M:mark(block)
   return self:write_spare(block * PER_BLOCK, true)
-end
-
-local function check_block(block)
-  if math.type(block) ~= "integer" or block < 0 or block >= M.BLOCKS then
-    fail { code = "bad_argument", message = ("NAND flash: there is no block %s"):format(tostring(block)),
-           hint = ("blocks are 0 to %d"):format(M.BLOCKS - 1) }
-  end
 end
 
 local function erase_block(self, block)
@@ -181,7 +174,7 @@ end
 --- Erase a block that is marked as bad, and its mark with it. Whether it was its maker who marked it, nobody can tell
 -- afterwards.
 function M:unmark(block)
-  check_block(block)
+  check_number("block", block, M.BLOCKS)
   common.must_change(self, "erasing a block")
   erase_block(self, block)
   if self:spare(block * PER_BLOCK) & 0xFF ~= 0xFF then

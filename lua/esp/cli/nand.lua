@@ -128,27 +128,10 @@ function M.verify(args)
   only(args, "files", "diff", "as_is")
   local regions = pairs_of(args)
   with_nand(args, function(nand, report)
-    local wrong = {}
+    local each, finish = require "esp.cli.compared".new(report, args.diff)
     nand:verify(regions, { diff = args.diff, end_address = args.nand_end_address, progress = report:bar "Comparing",
-      each = function(r)
-        local list = r.differences or {}
-        report:emit("compared", { name = r.name, address = r.address, size = r.size, equal = r.equal,
-                                  skipped = r.skipped, wrong = r.wrong,
-                                  differences = r.differences and { count = list.count,
-                                    first = list[1] and list[1].address } })
-        report:say(("%s: %s at 0x%X %s"):format(r.name, report.bytes(r.size), r.address,
-                                                r.equal and "verified" or "DIFFERS from flash"))
-        for _, d in ipairs(list) do
-          report:emit("difference", d)
-          report:say(("  0x%08X  flash %02X  file %02X"):format(d.address, d.flash, d.file))
-        end
-        if (list.count or 0) > #list then report:say(("  and %d more bytes"):format(list.count - #list)) end
-        if not r.equal then wrong[#wrong + 1] = ("%s at 0x%X"):format(r.name, r.address) end
-      end })
-    if #wrong > 0 then
-      fail { code = "verify_failed", message = "flash does not hold " .. table.concat(wrong, ", "),
-             hint = not args.diff and "--diff shows which bytes differ" or nil }
-    end
+                           each = each })
+    finish()
   end)
 end
 
