@@ -14,13 +14,19 @@ function M.rom_takes_several(chip)
   return not usb and chip.data.rom.at_once and chip.port:info().has_baud or false
 end
 
+-- Whether it can only be a refusal. That of a ROM to what it does not know, or does not take now, has the name of the
+-- command before, or none.
+local function refuses(reply)
+  return reply.op and (#reply.body == 2 or #reply.body == 4) and reply.body:byte(1) ~= 0
+end
+
 -- The answer to one command; those to others are stragglers.
 local function answer(chip, entry, deadline)
   local now = require "esp.core.task".now
   local reply, message, code
   repeat
     reply, message, code = chip.link:receive(math.max(deadline - now(), 0))
-  until not reply or reply.op == entry[1]
+  until not reply or reply.op == entry[1] or entry.may_fail and refuses(reply)
   if not reply then
     local text = (not code or code == "timeout") and "no answer in time" or message or "no answer"
     fail { code = code or "timeout", message = ("command 0x%02X: %s"):format(entry[1], text) }
