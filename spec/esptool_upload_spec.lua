@@ -352,7 +352,7 @@ describe("a binary called by the name of esptool", function()
       { QUIET .. "sim:esp32c3 verify-flash 0 data.bin", 2, 21 }, { "flash-it", 2, 2 },
       { QUIET .. "sim:esp32c3 write-flash 0x3FFFFF data.bin", 2, 15 }, { "-p x write-flash 0 none.bin", 2, 14 },
       { QUIET .. "sim:esp32c3?sdm=1 flash-id", 2, 13 }, { "version", 0, 0 }, { "-p /dev/null flash-id", 2, 10 },
-      { QUIET .. "sim:esp32c3?unplug=500 flash-id", 1, 10 },
+      { "--connect-attempts 1 " .. QUIET .. "sim:esp32c3?unplug=500 flash-id", 1, 10 },
     }
     for _, case in ipairs(cases) do
       assert.equal(case[2], status(case[1]), case[1])
