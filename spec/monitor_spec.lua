@@ -23,7 +23,7 @@ local function watch(o, run)
   o.console = console(parts)
   o.write = function(text) out[#out + 1] = text end
   o.explain = function(d) out[#out + 1] = "<" .. d.text .. ">\n" end
-  local result = monitor.new(o):run(run or { seconds = 0.05 })
+  local result = monitor.new(o):run(run or { seconds = 0.25 })          -- enough on a busy machine, too
   return table.concat(out), result, o.console
 end
 
