@@ -221,21 +221,17 @@ function M.verify(chip, address, spec, opts)
   refuse_sdm(chip, "verifying flash")
   local regions = inputs.load_all(list, util.about_chip(chip, opts))
   opts = util.with_settings(opts, regions.settings)
-  local details, equal = {}, true
+  local details, equal
   local ok, err = pcall(function()
     checks.header_settings(chip, opts, regions)
     attach.ready(chip, opts)
     local size = attach.set_size(chip, opts.flash_size, opts)
     checks.fits(regions, size.limit or size.reach)
     local settings = checks.header_settings(chip, opts, regions, size.header)
-    for i, r in ipairs(regions) do
+    equal, details = util.compare_all(chip, regions, opts, function(r) return compare(chip, r, opts) end, function(r)
       local patches = checks.header_patches(chip, r, settings, opts)
       if patches then input.prepare(r, { patches = patches }) end
-      util.stage(chip, opts, "verify", ("%s: comparing %d bytes at 0x%X"):format(r.name, r.size, r.address))
-      details[i] = compare(chip, r, opts)
-      equal = equal and details[i].equal
-      if opts.each then opts.each(details[i]) end
-    end
+    end)
   end)
   input.close(regions)
   if not ok then error(err, 0) end

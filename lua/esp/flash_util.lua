@@ -165,4 +165,21 @@ function M.with_settings(opts, settings)
   end }) or opts
 end
 
+--- Compare regions with flash one after the other, telling of each.
+-- @param opts { each = function(details), on_event = }
+-- @param compare function(region) giving its details, with `equal`
+-- @param prepare function(region) that is called before, or nil
+-- @return true, or false when one is not equal; list of the details
+function M.compare_all(chip, regions, opts, compare, prepare)
+  local details, equal = {}, true
+  for i, r in ipairs(regions) do
+    if prepare then prepare(r) end
+    M.stage(chip, opts, "verify", ("%s: comparing %d bytes at 0x%X"):format(r.name, r.size, r.address))
+    details[i] = compare(r)
+    equal = equal and details[i].equal
+    if opts.each then opts.each(details[i]) end
+  end
+  return equal, details
+end
+
 return M

@@ -165,17 +165,10 @@ function M.verify(self, list, opts)
   opts = opts or {}
   local input = require "esp.input"
   local regions = list[1] and list[1].payload and list or input.load_all(list)
-  local details, equal = {}, true
-  local ok, err = pcall(function()
-    for i, r in ipairs(regions) do
-      util.stage(self.chip, opts, "verify", ("%s: comparing %d bytes at 0x%X"):format(r.name, r.size, r.address))
-      details[i] = compare(self, r, opts)
-      equal = equal and details[i].equal
-      if opts.each then opts.each(details[i]) end
-    end
-  end)
+  local ok, equal, details = pcall(util.compare_all, self.chip, regions, opts,
+                                   function(r) return compare(self, r, opts) end)
   input.close(regions)
-  if not ok then error(err, 0) end
+  if not ok then error(equal, 0) end
   return equal, details
 end
 
