@@ -66,8 +66,9 @@ end
 -- The chip of the boot log, when it answers as that one does. Its registers are known then.
 local function foreseen(chip, o)
   local name = chip.heard and not chip.stub and bootlog.parse(chip.heard).rom
+  if not name then return nil end
   local ok, data = pcall(chips.get, name)
-  if not name or not ok then return nil end
+  if not ok then return nil end
   local word, info = require "esp.foresight".identify(chip, o, data, MAGIC_ADDRESS)
   if info then take_security(chip, info) end
   local id = chip.security and chip.security.chip_id
@@ -137,7 +138,7 @@ function M.chip(chip, o)
       error(data, 0)
     end
     chip:tell { type = "note", code = "detect_again", text = "detection failed, connecting again: " .. tostring(data) }
-    chip.security, chip.sdm = nil, false
+    chip.security, chip.sdm, chip.known = nil, false, nil
     chip.stub = synchronise.run(chip, o)
     data, unknown, fatal = identify(chip, o)
   end

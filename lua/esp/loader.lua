@@ -412,6 +412,7 @@ function M:set_port_baud(baud)
              hint = "the driver may not support this rate" }
     end
   end
+  if self.known then self.known[self.data.uart.clkdiv] = nil end
   self.baud = baud
 end
 
@@ -447,7 +448,6 @@ function M:set_baud(baud, first)
   else
     self:command(OP.CHANGE_BAUD, data, { what = "changing the baud rate" })
   end
-  if self.known then self.known[self.data.uart.clkdiv] = nil end
   self:set_port_baud(baud)
   local quiet = self.stub_can or not self.stub and rom.at_once
   require("esp.core.task").sleep(quiet and SWITCHED or GARBAGE)

@@ -19,9 +19,10 @@ local LEAST_CREDIT = 2 * 0x800
 --- A stub from the text of a file in esptool's form.
 -- @param text JSON object with entry, text, text_start, data, data_start (the last two may be absent)
 -- @param name of the file, for messages
--- @return { name =, entry = address, segments = list of { address, bytes } }
+-- @param ours true: what it tells of its abilities is believed
+-- @return { name =, entry = address, segments = list of { address, bytes }, capabilities = list of words or nil }
 -- @raise bad_file
-function M.parse(text, name)
+function M.parse(text, name, ours)
   local function bad(what)
     fail { code = "bad_file", message = ("%s: %s"):format(name, what),
            hint = "a flasher stub in esptool's JSON form is expected" }
@@ -34,7 +35,7 @@ function M.parse(text, name)
     if math.type(n) ~= "integer" or n < 0 or n > 0xFFFFFFFF then bad(key .. " is no address") end
     return n
   end
-  local stub = { name = name, entry = address "entry", segments = {} }
+  local stub = { name = name, entry = address "entry", segments = {}, capabilities = ours and o.capabilities or nil }
   for _, key in ipairs { "text", "data" } do
     if key == "text" or o[key] ~= nil then
       local bytes = type(o[key]) == "string" and require "esp.base64".decode(o[key])
@@ -58,10 +59,7 @@ function M.built_in(chip, nand)
   local file = chips.for_revision(chip.data.stub.files, not chip.sdm and chip.revision_number or 0)
   local name = ("stubs/%s.json"):format(nand and chip.data.nand.stub or file and file.name or chip.id)
   local text = require "esp.core.pack".read(name)
-  if not text then return nil end
-  local stub = M.parse(text, name)
-  stub.capabilities = require "esp.json".decode(text).capabilities
-  return stub
+  return text and M.parse(text, name, true) or nil
 end
 
 --- A stub from a file.
