@@ -51,7 +51,15 @@ end
 
 local function content(s) return elf:sub(s.offset + 1, s.offset + s.size) end
 local text, data, bss = by_name[".text"], by_name[".data"], by_name[".bss"]
+
+-- The data with its last word such that the sum of all words, as start.S forms it, is 0.
+local function with_sum()
+  local words, sum = content(text) .. content(data):sub(1, -5), 0
+  for i = 1, #words, 4 do sum = sum * 33 + ("<I4"):unpack(words, i) & 0xFFFFFFFF end
+  return content(data):sub(1, -5) .. ("<I4"):pack(-sum * 33 & 0xFFFFFFFF)
+end
+
 local o <close> = assert(io.open(out_name, "wb"))
 o:write(('{"entry": %d, "text": "%s", "text_start": %d, "data": "%s", "data_start": %d, "bss_start": %d, '
-  .. '"capabilities": [%s]}\n'):format(entry, base64(content(text)), text.addr, base64(content(data)), data.addr,
+  .. '"capabilities": [%s]}\n'):format(entry, base64(content(text)), text.addr, base64(with_sum()), data.addr,
                                        bss.addr, table.concat(assert(words_of "can"), ", ")))

@@ -307,15 +307,19 @@ static void handle(uint32_t n) {
   }
 }
 
+#ifdef WDT_PROTECT
+/* Switches the watchdogs off, as data of WRITE_REG. */
+static const uint32_t dogs[] = {
+#define SET(at, value, mask) WDT_BASE + (at), (value), (mask), 0
+    SET(WDT_PROTECT, WDT_KEY, 0xFFFFFFFF), SET(WDT_CONFIG, 0, 0xFFFFFFFF),       SET(WDT_PROTECT, 0, 0xFFFFFFFF),
+    SET(SWD_PROTECT, SWD_KEY, 0xFFFFFFFF), SET(SWD_CONFIG, SWD_FEED, SWD_FEED), SET(SWD_PROTECT, 0, 0xFFFFFFFF),
+#undef SET
+};
+#endif
+
 void stub_init(void) {
 #ifdef WDT_PROTECT
-  uint32_t dog = near(WDT_BASE);
-  REG_WRITE(dog + WDT_PROTECT, WDT_KEY);
-  REG_WRITE(dog + WDT_CONFIG, 0);
-  REG_WRITE(dog + WDT_PROTECT, 0);
-  REG_WRITE(dog + SWD_PROTECT, SWD_KEY);
-  REG_WRITE(dog + SWD_CONFIG, REG_READ(dog + SWD_CONFIG) | SWD_FEED);
-  REG_WRITE(dog + SWD_PROTECT, 0);
+  write_regs(dogs, sizeof dogs);
 #endif
   crc_init();
   io_init();

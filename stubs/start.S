@@ -1,4 +1,9 @@
-/* start.S - masks interrupts, sets the stack, clears the data that has no initial value, enters stub_main. */
+/* start.S - masks interrupts, sees whether the stub is whole, sets the stack, clears the data that has no initial value,
+ * enters stub_main.
+ *
+ * A ROM takes a stub under a checksum of eight bits. So only one is started of whose words, code and data, the sum that
+ * is 33 times the sum before plus the word is 0 in the end (json.lua sets the last word for it): it tells any one
+ * changed word, and others but for one in 2^32. What is not whole says nothing, and the host resets the chip. */
 #include CHIP_HEADER
     .section .text.entry, "ax"
     .global stub_start
@@ -9,14 +14,28 @@ stub_start:
     .option norelax
     la gp, __global_pointer$
     .option pop
+    li a2, 0
+    la a0, _text
+    la a1, _text_end
+    jal sum
+    la a0, _data
+    la a1, _data_end
+    jal sum
+1:  bnez a2, 1b
     la sp, _stack_top
-    la t0, _bss_start
-    la t1, _bss_end
-1:  bgeu t0, t1, 2f
-    sw zero, 0(t0)
-    addi t0, t0, 4
-    j 1b
-2:  j stub_main
+    la a1, _bss_end /* _bss_start is _data_end, in a0 */
+2:  sw a2, 0(a0)
+    addi a0, a0, 4
+    bltu a0, a1, 2b
+    j stub_main
+sum:
+    lw a3, 0(a0)
+    slli a4, a2, 5
+    add a2, a2, a4
+    add a2, a2, a3
+    addi a0, a0, 4
+    bltu a0, a1, sum
+    ret
 
     .section .text.rom_call, "ax"
     .global rom_call
@@ -34,20 +53,34 @@ rom_call:
     .align 4
 stub_start:
     rsil a2, 15
+    movi a4, 0
+    movi a2, _text
+    movi a3, _text_end
+    call0 sum
+    movi a2, _data
+    movi a3, _data_end
+    call0 sum
+1:  bnez a4, 1b
 #ifdef ROM_BOOT
-    movi a2, rom_stack
-    s32i a1, a2, 0
+    movi a5, rom_stack
+    s32i a1, a5, 0
 #endif
     movi a1, _stack_top
-    movi a2, _bss_start
-    movi a3, _bss_end
-    movi a4, 0
-1:  bgeu a2, a3, 2f
-    s32i a4, a2, 0
+    movi a3, _bss_end /* _bss_start is _data_end, in a2 */
+2:  s32i a4, a2, 0
     addi a2, a2, 4
-    j 1b
-2:  movi a0, stub_main
+    bltu a2, a3, 2b
+    movi a0, stub_main
     jx a0
+    .align 4
+sum:
+    l32i a5, a2, 0
+    slli a6, a4, 5
+    add a4, a4, a6
+    add a4, a4, a5
+    addi a2, a2, 4
+    bltu a2, a3, sum
+    ret
 
 #ifdef ROM_BOOT
 /* Back into the ROM with its own stack, where it goes on to start what is in flash. */

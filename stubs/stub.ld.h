@@ -3,6 +3,7 @@ ENTRY(stub_start)
 SECTIONS
 {
   .text TEXT_AT : {
+    _text = .;
     *(.literal .literal.*)
     _code = .;
     *(.text.entry)
@@ -11,11 +12,16 @@ SECTIONS
 #endif
     *(.text .text.*)
     _code_end = .;
+    . = ALIGN(4);
+    _text_end = .;
   }
   .data DATA_AT : {
+    _data = .;
     __global_pointer$ = . + 0x800; /* it reaches what is near */
     *(.rodata .rodata.* .srodata .srodata.* .data .data.* .sdata .sdata.*)
     . = ALIGN(4);
+    LONG(0) /* set by json.lua so that start.S finds a sum of 0 */
+    _data_end = .;
   }
   .bss (NOLOAD) : ALIGN(4) {
     _bss_start = .;
@@ -26,6 +32,7 @@ SECTIONS
     . += 4096;
     _stack_top = .;
   }
+  ASSERT(_bss_start == _data_end, "start.S takes the one for the other")
   ASSERT(_stack_top <= DATA_END, "more memory than there is")
   #ifdef NAND_SPI
   ASSERT(_code_end - _code <= 12288, "more than 12 KiB of code")
