@@ -10,13 +10,13 @@ local sim = require "esp.sim"
 local FLASH_DATA, DEFL_DATA, SET_PARAMS, DIGESTS, READ_REG = 0x03, 0x11, 0x0B, 0xF1, 0x0A
 local STRESS = os.getenv "ESPLUA_GC_STRESS"
 
--- Connects at 460800 baud; returns the chip, the device and the list of what was sent: { op =, waited = }, where waited
--- says that an answer came since the command before.
-local function connect(options, device)
+-- Connects at 921600 baud or another rate; returns the chip, the device and the list of what was sent: { op =,
+-- waited = }, where waited says that an answer came since the command before.
+local function connect(options, device, baud)
   local sent, heard = {}, false
   device = device or sim.new(options)
   local chip = esp.connect { port = device:port(), env = {}, config = config.from_text "", after = "no-reset",
-    baud = 460800, trace = function(t)
+    baud = baud or 921600, trace = function(t)
       if t.dir == "rx" then
         heard = true
       else
@@ -65,6 +65,15 @@ describe("the first byte of a file", function()
       device:close()
     end)
   end
+
+  it("is sent two or three answers later where the rate comes down again after the stub was sent", function()
+    local chip, device, sent = connect({ chip = "esp32c3", flash_size = "4MB" }, nil, 460800)
+    assert.is_true(chip:flash({ { 0x10000, { data = board.code(20000, 3) } } }).verified)
+    local waits = waits_until_data(sent)
+    assert.is_true(waits <= 11, ("%d answers"):format(waits))
+    chip:close()
+    device:close()
+  end)
 
   it("may go behind what the stub takes for the size of flash before it is told", function()
     local chip, device = connect { chip = "esp32s3", flash_size = "16MB" }

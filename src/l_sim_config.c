@@ -79,6 +79,7 @@ static const struct member integers[] = {
     AT(link_addr),
     AT(link_value),
     AT(vanish),
+    AT(max_baud),
     AT(leave_boots),
     AT(strap_addr),
     AT(strap[0]),

@@ -166,7 +166,8 @@ end
 --   port         name, URL, or an open port (which closes with the chip); absent: every port is tried
 --   port_filter  list such as { "vid=0x303a" }, when no port is given
 --   baud         rate to work at (115200); the ROM is spoken to at 115200 at most, then the rate is raised
---   rom_baud     up to 115200 the rate to start at; above it the rate at which the ROM takes the stub (baud)
+--   rom_baud     up to 115200 the rate to start at; above it the rate at which the ROM takes the stub (921600 with a
+--                baud of 460800 and more where a reset brings the ROM back, else baud)
 --   no_stub      the ROM loader does all the work
 --   stub         path of a flasher stub in esptool's JSON form, instead of ours; "ours":
 --                ours also where it is not used unasked

@@ -5,6 +5,7 @@ local checks = require "esp.flash_checks"
 local diff = require "esp.flash_diff"
 local digests = require "esp.flash_digests"
 local erase = require "esp.flash_erase"
+local heal = require "esp.flash_heal"
 local input = require "esp.input"
 local inputs = require "esp.inputs"
 local repair = require "esp.flash_repair"
@@ -15,7 +16,6 @@ local EXPANDS = 64                         -- how many times its size a compress
 local STUCK = 3                            -- breaks in one place before writing is given up
 local ADDRESS_ALIGN = 4                    -- the end is filled up to this with 0xFF
 
-local SLOWER = { 921600, 460800, 230400, 115200 }
 local FLASH_DIFFERS = 0xE2                 -- the stub's word for a write that does not hold
 local MANY_FAULTS = 8                      -- in one run of the engine, after which the rate is lowered
 local AHEAD_EXPANDS = 256                  -- the same for the small blocks of our stub
@@ -100,19 +100,6 @@ local function half_done(err, region, done)
   return err
 end
 
-local function attach_again(chip, opts, state)
-  attach.attach(chip, { again = true, spi_connection = state.connection, on_event = opts.on_event })
-  if state.params then attach.set_size(chip, state.params, opts) end
-end
-
-local function reconnect(chip, region, opts, cause)
-  util.warn(chip, opts, "connection_lost", ("%s: connection lost (%s), connecting again")
-    :format(region.name, cause.message), { region = util.about(region) })
-  local state = chip.flash_state
-  chip:reconnect(opts.reconnect or nil)
-  attach_again(chip, opts, state)
-end
-
 --- Where to go on after a break: what is in flash for certain, down to a sector's start.
 local function resume_at(chip, job, from, last, written)
   if not job.compress then
@@ -122,52 +109,6 @@ local function resume_at(chip, job, from, last, written)
   -- How far the ROM came in a compressed stream is not known: the digests tell.
   if not M.has_md5(chip) or job.encrypted then return from end
   return math.max(from, repair.locate_first(chip, job, from, last))
-end
-
-local NEW_RATE = { tries = 3, timeout = 0.1, pause = 0.02 }
-
--- Changes the rate over a line that damages much: when the answer is lost, nobody knows whether the chip has done it.
-local function change_rate(chip, rate)
-  local old, tries = chip.baud, 3
-  while true do
-    local ok, err = pcall(chip.set_baud, chip, rate)
-    if ok then return end
-    tries = tries - 1
-    if not (fail.is(err) and util.line_fault(err)) or tries == 0 then error(err, 0) end
-    chip:set_port_baud(rate)
-    if chip.link:sync(NEW_RATE) then return end
-    chip:set_port_baud(old)
-    chip.link:sync(NEW_RATE)
-  end
-end
-
--- A line that damages much is slowed down, once per break: what got through so far stays.
-local function slow_down(chip, opts)
-  if not (chip.stub_can and chip.port:info().has_baud) or chip.usb_mode then return end
-  for _, rate in ipairs(SLOWER) do
-    if rate < chip.baud then
-      util.warn(chip, opts, "slower", ("the line is not reliable at %d baud, going on at %d"):format(chip.baud, rate),
-                { baud = rate })
-      change_rate(chip, rate)
-      return
-    end
-  end
-end
-
--- After a break: reach the chip again. A lost port is opened anew, once per region and never when encrypting.
-local function heal(chip, region, opts, err, entry, encrypted)
-  entry.retries = entry.retries + 1
-  chip.flash_faults = (chip.flash_faults or 0) + 1
-  if util.LOST_PORT[err.code] then
-    if encrypted or entry.reconnects or opts.reconnect == false then error(err, 0) end
-    entry.reconnects = 1
-    reconnect(chip, region, opts, err)
-  else
-    repair.resync(chip)
-    -- A refusal may come from pins or a size that arrived damaged.
-    if err.code == "rom_error" or err.code == "flash_failed" then attach_again(chip, opts, chip.flash_state) end
-    slow_down(chip, opts)
-  end
 end
 
 -- Whether a run of the engine that went through means that flash holds what was sent: our stub has compared each
@@ -201,7 +142,7 @@ local function send(chip, region, job, opts, entry, first, last)
       chip.flash_faults = (chip.flash_faults or 0) + (result.faults or 0)
       entry.wire = entry.wire + (result.wire or 0)
       entry.begin_seconds = (entry.begin_seconds or 0) + (result.begin_seconds or 0)
-      if (result.faults or 0) >= MANY_FAULTS then slow_down(chip, opts) end
+      if (result.faults or 0) >= MANY_FAULTS then heal.slow_down(chip, opts) end
       return unbroken and compared(chip, job)
     end
     unbroken = false
@@ -211,7 +152,7 @@ local function send(chip, region, job, opts, entry, first, last)
     local curable = util.LOST_PORT[code] or util.line_fault(err) or code == "rom_error" or code == "flash_failed"
     if not curable then error(half_done(err, region, from + written), 0) end
     local ok, next_from = pcall(function()
-      heal(chip, region, opts, err, entry, job.encrypted)
+      heal.run(chip, region, opts, err, entry, job.encrypted)
       return resume_at(chip, job, from, last, written)
     end)
     if not ok then error(half_done(next_from, region, from + written), 0) end

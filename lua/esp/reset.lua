@@ -129,13 +129,14 @@ end
 
 local TRIES, PAUSE = 3, 0.5               -- a chip with internal USB needs this long to enumerate again
 
-local LOST = { port_gone = true, port_missing = true, port_failed = true }
+--- What a port answers that is not there any more.
+M.LOST = { port_gone = true, port_missing = true, port_failed = true }
 
 --- Open a port again that vanished.
 -- @param code what an operation on it gave; for other troubles nothing is done
 -- @return true | nil
 function M.regain(port, code)
-  if not LOST[code] then return nil end
+  if not M.LOST[code] then return nil end
   for _ = 1, TRIES do
     if port:reopen(PAUSE) then return true end
   end
@@ -173,7 +174,7 @@ function M.perform(port, recipe)
         begun, i = true, i + 1
       else
         tries = tries - 1
-        if not LOST[code] or tries == 0 then return nil, message, code end
+        if not M.LOST[code] or tries == 0 then return nil, message, code end
         port:reopen(PAUSE)
         if begun then steps, i = end_state(recipe.steps), 1 end
       end

@@ -198,7 +198,7 @@ function M.describe(given)
     link = LINKS[link], link_addr = in_use.address or 0, link_value = in_use[link] or 0,
     no_purpose = sim.no_purpose or 12, spi_also = sim.spi_also or 0,
     force_download = data.reset.force_download, flash_power = flash_power(data, rev),
-    vanish = options.vanish or 0, reenumerate = 0.2,
+    vanish = options.vanish or 0, reenumerate = 0.2, max_baud = options.max_baud or 0,
     strap_addr = data.reset.strap or 0, boot_baud = sim.boot_baud * boot_scale,
     banner = sim.log.banner, line = sim.log.line, waiting = sim.log.waiting,
     panic = panic.load, panic_store = panic.store, leave = sim.log.left or LEAVE[data.arch],

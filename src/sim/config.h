@@ -102,6 +102,7 @@ struct sim_config {
   int usb_vid, usb_pid;            /* what the host's system sees; 0: a UART behind some adapter */
   double reenumerate;              /* seconds for which the port is gone after a reset on USB */
   int vanish;                      /* how many resets by the lines make the port go away too */
+  int max_baud;                    /* the highest rate that the host's adapter can make; 0: any */
   uint32_t strap_addr;             /* strapping register; 0: none */
   struct sim_field force_download; /* survives all but power-on and EN: the next start is a download */
   struct sim_field flash_power;    /* all ones when the flash has its supply; parts == 0: always */

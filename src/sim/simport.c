@@ -105,6 +105,17 @@ static int present(struct port *p) {
   return there;
 }
 
+static int set_baud(struct port *p, int baud) {
+  const struct sim_chip *c = sim_runner_lock(runner_of(p));
+  int most = c->config.max_baud;
+  sim_runner_unlock(runner_of(p));
+  if (most && baud > most)
+    return port_fail(p, PORT_EUNSUPPORTED, "the port does not support %d baud", baud);
+  p->baud = baud;
+  sim_runner_set_baud(runner_of(p), baud);
+  return PORT_OK;
+}
+
 static int sim_request(struct port *p, struct port_request *rq, int why) {
   (void)why;
   if (rq->what == PORT_REOPEN)
@@ -119,9 +130,7 @@ static int sim_request(struct port *p, struct port_request *rq, int why) {
   }
   switch (rq->what) {
   case PORT_BAUD:
-    p->baud = rq->a;
-    sim_runner_set_baud(runner_of(p), rq->a);
-    rq->result = PORT_OK;
+    rq->result = set_baud(p, rq->a);
     return OP_DONE;
   case PORT_LINES:
     rq->result = set_lines(p, rq->a, rq->b);
