@@ -106,6 +106,17 @@ describe("a failed connection", function()
     assert.matches("^port_", e.code)
   end)
 
+  it("when the port goes away and does not come back says so without all the attempts", function()
+    local device = sim.new { chip = "esp32c3", unplug = 500 }
+    local list, on_event = events()
+    local e = failure { port = device:port(), on_event = on_event }
+    device:close()
+    assert.equal("port_gone", e.code)
+    local attempts = 0
+    for _, event in ipairs(list) do attempts = attempts + (event.type == "attempt" and 1 or 0) end
+    assert.equal(2, attempts)
+  end)
+
   it("on a port that is not there names it", function()
     local e = failure { port = "/dev/no-such-port" }
     assert.equal("port_missing", e.code)

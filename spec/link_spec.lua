@@ -306,7 +306,7 @@ describe("link:sync", function()
   for _, case in ipairs { { "a ROM", 0x20120707, false }, { "a stub", 0, true } } do
     it("tells " .. case[1], function()
       with(function(op) return op == 0x08 and sync_replies(case[2]) or reply(op, OK, 1) end, function(k, requests)
-        assert.same({ true, case[3] }, { k:sync {} })
+        assert.same({ true, case[3], 4 }, { k:sync {} })
         assert.equal("0008240000000000070712205555", digest.hex(requests[1].frame):sub(1, 28))
         assert.equal(44, #requests[1].frame)
         assert.equal(1, (k:command(0x0A, "\0\0\0\0")))

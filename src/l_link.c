@@ -178,7 +178,8 @@ static int finish_sync(lua_State *L, struct lop *u) {
   if (u->o.result == LINK_OK) {
     lua_pushboolean(L, 1);
     lua_pushboolean(L, u->sync.sync.stub);
-    return 2;
+    lua_pushinteger(L, (lua_Integer)u->sync.sync.status);
+    return 3;
   }
   l_link_failure(L, u);
   lua_pushlstring(L, (const char *)u->kept, k->keep_len);
@@ -186,7 +187,8 @@ static int finish_sync(lua_State *L, struct lop *u) {
   return 4;
 }
 
-/* k:sync{ tries=5, timeout=0.1, pause=0.05 } -> true, stub | nil, message, code, { received = } */
+/* k:sync{ tries=5, timeout=0.1, pause=0.05 } -> true, stub, bytes of the answers' status | nil, message, code,
+ * { received = } */
 static int l_sync(lua_State *L) {
   struct link *k = l_link_idle(L);
   if (lua_isnoneornil(L, 2)) {

@@ -485,6 +485,7 @@ int sync_run(struct link_op *o, struct sync *s, int *err) {
         continue;
       }
       s->stub &= r.value == 0;
+      s->status = r.len;
       s->until = ev_now() + GRACE;
       s->state = SYNC_REST;
       if (++s->answers == SYNC_ANSWERS) {

@@ -185,7 +185,8 @@ struct sync {
   int tries, tried, state, answers;
   double timeout, longest, pause; /* of a try, growing up to longest; between tries */
   double until;
-  int stub; /* all answers had value 0 */
+  int stub;      /* all answers had value 0 */
+  size_t status; /* bytes of the last one, which has nothing else */
 };
 
 void sync_begin(struct sync *s, int tries, double timeout, double longest, double pause);

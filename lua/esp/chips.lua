@@ -67,6 +67,19 @@ function M.by_magic(n)
   return find("magic", n)
 end
 
+--- Data of the chip whose ROM ends its answers with a status of so many bytes, when there is but one.
+function M.by_status_bytes(n)
+  local found
+  for _, id in ipairs(M.list()) do
+    local data = M.get(id)
+    if data.rom.status_bytes == n then
+      if found then return nil end
+      found = data
+    end
+  end
+  return found
+end
+
 --- The entry of a list that holds for a revision: the last with from_revision <= revision.
 -- @param list of tables with from_revision, ascending
 -- @param revision major * 100 + minor

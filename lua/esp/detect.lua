@@ -87,8 +87,10 @@ local function identify(chip, o)
                                                   { timeout = first_wait(chip) })
     return value, message, code
   end
-  -- A chip without the command, named by the user, need not be asked for what it refuses.
-  if wanted and wanted.magic and not wanted.security_info and read_magic() == wanted.magic then return wanted end
+  -- A chip without the command need not be asked for what it refuses: one that the user named, or the one whose ROM
+  -- answers with a status of two bytes.
+  local likely = wanted or not chip.stub and chips.by_status_bytes(chip.sync_status)
+  if likely and likely.magic and not likely.security_info and read_magic() == likely.magic then return likely end
   local info, message, code = ask_security_info(chip)
   if info then
     take_security(chip, info)

@@ -9,6 +9,7 @@ local ASK_ONCE = { tries = 1, timeout = 0.1, pause = 0 }
 local QUIET = 0.02                        -- a USB adapter hands on what it received at least every 16 ms
 M.LONGEST_LOG = 0.3                       -- seconds that a chip may go on talking before we speak
 local KEPT_BYTES, KEPT_ATTEMPTS = 4096, 20
+local GONE = 2                            -- attempts at whose end the port is still gone, before that is the answer
 
 --- Everything that arrives until the line is quiet.
 -- @param limit seconds
@@ -56,6 +57,7 @@ local function attempt(chip, recipe, limit)
   local ok, stub, code, details = sync()
   -- Internal USB that went away after the reset: the chip waits for us, another reset would only repeat this.
   if not ok and reset.regain(chip.port, code) then ok, stub, code, details = sync() end
+  chip.sync_status = ok and code or nil
   if ok then return true, stub end
   evidence.received = (evidence.received .. (details and details.received or "")):sub(-KEPT_BYTES)
   return failed(stub, code, details)
@@ -84,7 +86,7 @@ function M.run(chip, o)
     cycle = reset.cycle { mode = o.before, config = o.config, usb = chip.usb, kind = chip.port_kind, fpga = o.fpga,
                           windows = package.config:sub(1, 1) == "\\" }
   end
-  local evidence, n = {}, 0
+  local evidence, n, gone = {}, 0, 0
   while o.attempts <= 0 or n < o.attempts do
     n = n + 1
     local recipe = cycle and cycle[(n - 1) % #cycle + 1]
@@ -98,7 +100,8 @@ function M.run(chip, o)
     if #evidence > KEPT_ATTEMPTS then table.remove(evidence, 1) end
     chip:tell { type = "attempt", code = result.code, number = n, of = o.attempts, recipe = result.recipe,
                 received = result.received, text = result.message }
-    reset.regain(chip.port, result.code)
+    gone = reset.LOST[result.code] and not reset.regain(chip.port, result.code) and gone + 1 or 0
+    if gone == GONE and o.attempts > 0 then break end
     -- Behind a server no USB identity is seen, but the chip itself says that its USB peripheral was what reset it.
     if cycle and (bootlog.parse(result.received).reset_name or ""):find "^USB_UART"
        and not o.config.custom_reset_sequence then
