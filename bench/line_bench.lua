@@ -127,10 +127,10 @@ end
 -- Up to the first block of a file.
 local function bench_connect(id, baud, latency)
   local board <close> = new_board(id, latency)
-  local times = {}
-  local chip <close> = connect(board, baud, times)
   board:poke_flash(ADDRESS, ("another program"):rep(8192))
-  pcall(chip.flash, chip, { { ADDRESS, { data = image(600 * 1024) } } },
+  local new, times = image(600 * 1024), {}
+  local chip <close> = connect(board, baud, times)
+  pcall(chip.flash, chip, { { ADDRESS, { data = new } } },
         { progress = function() return not times.data end })
   connect_rows(id, baud, latency, times)
 end

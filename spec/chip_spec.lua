@@ -359,6 +359,20 @@ describe("coming back", function()
     assert.not_equal("download", device:state().mode)
   end)
 
+  it("keeps the rate to work at, also after one that broke off while the ROM was at another", function()
+    local stop
+    local chip <close>, device = board({ chip = "esp32c3" }, { baud = 460800, no_stub = false, on_event = function(e)
+      if stop and e.code == "stub" then error("stop", 0) end
+    end })
+    device:reset "flash"
+    stop = true
+    assert.is_false(pcall(chip.reconnect, chip))
+    assert.equal(921600, chip.baud)
+    stop = false
+    chip:reconnect()
+    assert.same({ true, 460800 }, { chip.stub, chip.baud })
+  end)
+
   it("fails with a word when the port stays away", function()
     local chip = board { chip = "esp32c3" }
     chip.port = setmetatable({ reopen = function() return nil, "no such device", "port_missing" end,

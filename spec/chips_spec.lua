@@ -147,6 +147,11 @@ describe("looking up a chip", function()
     end
     assert.is_nil(chips.by_image_id(99))
     assert.is_nil(chips.by_magic(0x1234))
+    for _, id in ipairs(chips.list()) do
+      local data = chips.by_status_bytes(chips.get(id).rom.status_bytes)
+      assert.equal(chips.get(id).rom.status_bytes == 2 and id or nil, data and data.id)
+    end
+    assert.is_nil(chips.by_status_bytes(nil))
     assert.is_nil((chips.by_image_id(nil)))
   end)
 

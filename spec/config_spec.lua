@@ -123,9 +123,10 @@ end)
 
 describe("keys of our own", function()
   it("count in our section", function()
-    local values = load_text "[esplua]\nport = /dev/ttyUSB7\nbaud = 460800\nmonitor_baud = 9600\nchip = esp32c3\n"
-    assert.same({ "/dev/ttyUSB7", 460800, 9600, "esp32c3" }, { values.port, values.baud, values.monitor_baud,
-                                                               values.chip })
+    local values = load_text("[esplua]\nport = /dev/ttyUSB7\nbaud = 460800\nrom_baud = 230400\nmonitor_baud = 9600\n"
+      .. "chip = esp32c3\n")
+    assert.same({ "/dev/ttyUSB7", 460800, 230400, 9600, "esp32c3" },
+                { values.port, values.baud, values.rom_baud, values.monitor_baud, values.chip })
     assert.same({}, values.notes)
   end)
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLICE = 0x20000, PIECE = 0x4000, LEVEL = 9 };
+enum { PIECE = 0x4000, LEVEL = 9 }; /* a piece takes a millisecond or two: an answer is not left waiting */
 
 void packed_begin(struct packed *p, struct payload *pl, uint64_t from, uint64_t to) {
   memset(p, 0, sizeof *p);
@@ -95,20 +95,18 @@ int packed_step(struct packed *p) {
       return PAYLOAD_ENOMEM;
     p->state = PACKED_RUNS;
   }
-  for (size_t done = 0; done < SLICE; done += PIECE) {
-    size_t n = p->to - p->at < PIECE ? (size_t)(p->to - p->at) : PIECE;
-    int r = payload_read(p->pl, p->at, in, n);
-    if (r < 0)
-      return finish(p, PACKED_FAILED, r);
-    p->at += n;
-    p->z.next_in = in;
-    p->z.avail_in = (uInt)n;
-    r = run_deflate(p, p->at == p->to ? Z_FINISH : Z_NO_FLUSH);
-    if (r < 0)
-      return finish(p, PACKED_FAILED, r);
-    if (r == 0)
-      return finish(p, p->size < p->to - p->from ? PACKED_READY : PACKED_USELESS, 0);
-  }
+  size_t n = p->to - p->at < PIECE ? (size_t)(p->to - p->at) : PIECE;
+  int r = payload_read(p->pl, p->at, in, n);
+  if (r < 0)
+    return finish(p, PACKED_FAILED, r);
+  p->at += n;
+  p->z.next_in = in;
+  p->z.avail_in = (uInt)n;
+  r = run_deflate(p, p->at == p->to ? Z_FINISH : Z_NO_FLUSH);
+  if (r < 0)
+    return finish(p, PACKED_FAILED, r);
+  if (r == 0)
+    return finish(p, p->size < p->to - p->from ? PACKED_READY : PACKED_USELESS, 0);
   return 1;
 }
 

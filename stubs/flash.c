@@ -296,6 +296,10 @@ void flash_init(int first) {
   reading = READ;
   registers(1);
   CONTROL &= ~CTRL_FAST_MODES;
+#ifdef ROM_PADS
+  if (first) /* this ROM has no command for it */
+#else
   if (first && flash_there()) /* nobody answers: attaching is left to us */
+#endif
     flash_attach(0);
 }

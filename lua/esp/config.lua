@@ -31,6 +31,7 @@ local KEYS = {
   port_filter = { "text", own = true },
   chip = { "text", own = true },
   baud = { "count", nil, 1, M.BAUD_MAX, own = true },
+  rom_baud = { "count", nil, 1, M.BAUD_MAX, own = true },
   monitor_baud = { "count", nil, 1, M.BAUD_MAX, own = true },
 }
 
@@ -302,19 +303,20 @@ local function matching(patterns, what)
   end
 end
 
+local function baud_rate(example)
+  return function(text)
+    local n = math.tointeger(tonumber(text))
+    if n and n > 0 and n <= M.BAUD_MAX then return n end
+    return nil, ("a baud rate such as %d"):format(example)
+  end
+end
+
 -- { setting, name after ESPLUA_ and ESPTOOL_, reader, the option that goes before it }
 local VARIABLES = {
   { "port", "PORT", as_it_is, "--port" },
-  { "baud", "BAUD", function(text)
-    local n = math.tointeger(tonumber(text))
-    if n and n > 0 and n <= M.BAUD_MAX then return n end
-    return nil, "a baud rate such as 460800"
-  end, "--baud" },
-  { "monitor_baud", "MONITOR_BAUD", function(text)
-    local n = math.tointeger(tonumber(text))
-    if n and n > 0 and n <= M.BAUD_MAX then return n end
-    return nil, "a baud rate such as 115200"
-  end, "--monitor-baud" },
+  { "baud", "BAUD", baud_rate(460800), "--baud" },
+  { "rom_baud", "ROM_BAUD", baud_rate(115200), "--rom-baud" },
+  { "monitor_baud", "MONITOR_BAUD", baud_rate(115200), "--monitor-baud" },
   { "chip", "CHIP", chip_name, "--chip" },
   { "before", "BEFORE", one_of(M.BEFORE), "--before" },
   { "after", "AFTER", one_of(M.AFTER), "--after" },

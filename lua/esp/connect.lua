@@ -60,7 +60,8 @@ local function settle_options(opts)
   if name ~= "auto" then o.chip = chips.get(name) end
   -- A chip that already talks is talking at the rate it was left at.
   o.rom_baud = o.before == "no-reset-no-sync" and o.baud or math.min(ROM_BAUD, o.baud)
-  local wanted = number_option(opts, "rom_baud", nil, 1, config_file.BAUD_MAX)
+  local wanted = number_option(opts, "rom_baud", opts.rom_baud == nil and env.rom_baud or o.config.rom_baud, 1,
+                               config_file.BAUD_MAX)
   if wanted and wanted > ROM_BAUD then o.upload_baud = wanted end
   if wanted and not o.upload_baud then o.rom_baud, o.upload_baud = wanted, wanted end
   -- Mistakes in a sequence show before a port is touched.
@@ -74,6 +75,7 @@ end
 local establish
 function establish(chip, o)
   chip.status_bytes = nil
+  chip.wanted_baud = o.baud
   chip.link:set_guard(false)
   chip.link:set_write_timeout(o.config.serial_write_timeout)
   chip.stub, chip.sdm, chip.security, chip.left = false, false, nil, false
@@ -93,6 +95,7 @@ function establish(chip, o)
   if chip.stub and not running then chip.session_stub = chip.session end
   chip.known = nil
   stub_start.set_rate(chip, o, establish)
+  chip.wanted_baud = nil
 end
 
 -- Connects on a port, which is opened unless it is open.
@@ -167,7 +170,7 @@ end
 --   port_filter  list such as { "vid=0x303a" }, when no port is given
 --   baud         rate to work at (115200); the ROM is spoken to at 115200 at most, then the rate is raised
 --   rom_baud     up to 115200 the rate to start at; above it the rate at which the ROM takes the stub (921600 with a
---                baud of 460800 and more where a reset brings the ROM back, else baud)
+--                baud of 115200 and more where a reset brings the ROM back, else baud)
 --   no_stub      the ROM loader does all the work
 --   stub         path of a flasher stub in esptool's JSON form, instead of ours; "ours":
 --                ours also where it is not used unasked
@@ -211,7 +214,7 @@ local RECONNECT_TRIES, RECONNECT_PAUSE = 7, 1
 function M.again(chip, opts)
   local o = {}
   for key, value in pairs(chip.options) do o[key] = value end
-  o.chip, o.baud = chip.data or o.chip, chip.baud
+  o.chip, o.baud = chip.data or o.chip, chip.wanted_baud or chip.baud    -- the first after one that failed
   if o.before == "no-reset-no-sync" then o.before = "no-reset" end
   local tries = opts.tries or RECONNECT_TRIES
   local ok, message, code

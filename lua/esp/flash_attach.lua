@@ -140,10 +140,11 @@ local function send_attach(chip, value)
 end
 
 --- What a stub expects to be done: flash is attached through the ROM, which knows where it is. Switches on its supply.
--- @return op and data of the command that attaches it
+-- @return op and data of the command that attaches it; nil where the ROM has none: a stub does it itself then
 function M.before_stub(chip)
   util.again(chip, 3, M.power_up, chip, nil)
   chip.flash_powered = true
+  if not chip.data.rom.attach then return nil end
   return attach_command(chip, (util.again(chip, 3, M.efuse_pads, chip)))
 end
 

@@ -4,22 +4,23 @@ local flasher = require "esp.stub"
 local named = require "esp.connect_failure".named
 local rates = require "esp.rate"
 local synchronise = require "esp.synchronise"
-local LOST = require "esp.reset".LOST
 local M = {}
 
--- What a ROM is raised to unasked, as long as the rate to work at is FAST at least and a reset could bring it back: the
--- stub's 9 KB are most of a connection, a stub that does not arrive whole does not start, and what does not succeed is
--- tried at the rate to work at. They run at the crystal's rate and fetch each byte by an interrupt: at twice this rate
--- that of the ESP32 loses some.
-local UPLOAD_BAUD, FAST = 921600, 460800
+-- What a ROM is raised to unasked: the stub's 9 KB are most of a connection, one that does not arrive whole does not
+-- start, and what does not succeed is tried at the rate to work at. Not with one below LEAST, which nobody chooses but
+-- for a slow line, and not where no reset would bring the ROM back. They run at the crystal's rate and fetch each byte
+-- by an interrupt: at twice this rate that of the ESP32 loses some.
+local UPLOAD_BAUD, LEAST = 921600, 115200
 local WRITE_REG = require "esp.loader".OP.WRITE_REG
 local WHOLE_DIVIDER = 0xFFFFF
 local HEARD, ANSWER = 0.06, 64            -- seconds in which an answer has arrived; bytes it has at most
 local LATE = { timeout = true, bad_reply = true, checksum = true, no_sync = true }   -- the line's faults
+local REFUSED = { unsupported = true, rom_error = true }                             -- by the port, by the ROM
 
--- Whether there is something slower to try after an error: the line's faults; any, when nobody had asked for the rate.
+-- Whether there is something slower to try after an error: the line's faults, and a rate that is refused, if nobody
+-- had asked for it.
 local function curable(e, o, rate)
-  return fail.is(e) and (LATE[e.code] or rate > o.baud and not o.upload_baud and not LOST[e.code])
+  return fail.is(e) and (LATE[e.code] or rate > o.baud and not o.upload_baud and REFUSED[e.code])
 end
 
 -- After a rate that did not do the ROM takes the stub at that to work at, if it is lower, then at that at which it was
@@ -49,13 +50,16 @@ local function bring_back(chip, o, rate)
   end
 end
 
+-- Whether a reset through the port's lines reaches the chip: its ROM was heard to start.
+local function resettable(chip) return chip.resets and chip.heard and chip.heard ~= "" end
+
 -- The rate at which the ROM is to take the stub; nil: it stays at that at which it was reached.
 local function upload_rate(chip, o)
   local rom, rate = chip.data.rom, o.upload_baud
   -- Without a command for it, only where a reset brings the ROM back.
   if chip.usb_mode or not (rom.change_baud or rom.divider_baud and chip.resets) then return nil end
   if not rate and chip.port:info().has_baud then
-    rate = o.baud >= FAST and chip.resets and UPLOAD_BAUD or math.min(o.baud, UPLOAD_BAUD)
+    rate = o.baud >= LEAST and resettable(chip) and UPLOAD_BAUD or math.min(o.baud, UPLOAD_BAUD)
   end
   rate = rate and math.min(rate, o.rom_limit or rate)
   return rate and rate > chip.baud and rate or nil
@@ -90,9 +94,9 @@ local function prepare_rom(chip, o)
   local op, data = require("esp.flash_attach").before_stub(chip)
   local rate = upload_rate(chip, o)
   local together = rate and require "esp.batch".rom_takes_several(chip)
-  if not together then attach_flash(chip, op, data) end
+  if op and not together then attach_flash(chip, op, data) end
   if not rate then return end
-  local ok, e = pcall(set_rom_rate, chip, rate, together and { op, data } or nil)
+  local ok, e = pcall(set_rom_rate, chip, rate, together and op and { op, data } or nil)
   if not ok and not curable(e, o, rate) then error(e, 0) end
   if ok and chip.link:sync(rates.PROOF) then return end
   step_down(chip, o, rate, not ok and e.code == "unsupported" and "the port does not work"
