@@ -214,7 +214,8 @@ describe("the environment", function()
   local function read(values) return config.environment(function(name) return values[name] end) end
 
   for _, case in ipairs {
-    { "ESPTOOL_BAUD", "fast" }, { "ESPLUA_BAUD", "0" }, { "ESPTOOL_BAUD", "115200.5" }, { "ESPTOOL_CHIP", "esp99" },
+    { "ESPTOOL_BAUD", "fast" }, { "ESPLUA_BAUD", "0" }, { "ESPTOOL_BAUD", "115200.5" }, { "ESPLUA_ROM_BAUD", "slow" },
+    { "ESPTOOL_CHIP", "esp99" },
     { "ESPTOOL_BEFORE", "kick" }, { "ESPTOOL_AFTER", "explode" }, { "ESPTOOL_CONNECT_ATTEMPTS", "many" },
     { "ESPTOOL_OPEN_PORT_ATTEMPTS", "-1" }, { "ESPTOOL_FM", "quad" }, { "ESPTOOL_FF", "40" }, { "ESPTOOL_FS", "4 MB" },
   } do

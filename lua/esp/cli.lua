@@ -39,7 +39,7 @@ M.connection = {
   { "--stub", type = "string", metavar = "FILE",
     help = "use this flasher stub (JSON, as esptool has them); ours: our own in any case" },
   { "--rom-baud", type = "int", min = 1, max = BAUD_MAX, metavar = "RATE", env = "ESPLUA_ROM_BAUD",
-    help = "rate at which the ROM takes the stub; 115200 leaves it alone" },
+    help = "rate at which the ROM takes the stub (921600); 115200 leaves it alone" },
   { "--override-vddsdio", type = "choice", choices = { "1.8V", "1.9V", "OFF" }, metavar = "VOLTAGE",
     help = "ESP32: set the supply of the flash to 1.8V, 1.9V or OFF; take care" },
   { "--trace", "-t", excludes = "--silent", help = "show every packet" },

@@ -46,7 +46,7 @@ M.global = {
   { "--stub", type = "string", check = "stub", metavar = "FILE",
     help = "use this flasher stub, or `ours` where it is not used unasked (not in esptool)" },
   { "--rom-baud", type = "int", min = 1, max = BAUD_MAX, metavar = "BAUD",
-    help = "rate at which the ROM takes the stub (not in esptool)" },
+    help = "rate at which the ROM takes the stub (921600; not in esptool)" },
   { "--trace", "-t", help = "show every packet" },
   { "--verbose", "-v", help = "keep every line on the screen" },
   { "--silent", "-s", help = "print nothing but errors" },
