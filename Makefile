@@ -7,20 +7,23 @@ DESTDIR ?=
 BUILD   ?= build
 WERROR  ?=
 FUZZ_RUNS ?= 20000
+SAN   := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # What a fresh Debian machine needs to build, then what only the tests need.
 PACKAGES := gcc make pkg-config liblua5.4-dev libserialport-dev zlib1g-dev libmbedtls-dev nettle-dev libuv1-dev \
             libedit-dev libbsd-dev libmd-dev libncurses-dev \
-            lua5.4 lua-busted lua-check clang libclang-rt-14-dev gcc-riscv64-unknown-elf gcc-xtensa-lx106
+            lua5.4 lua-busted lua-check clang libclang-rt-dev gcc-riscv64-unknown-elf gcc-xtensa-lx106
 
 LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/include/lua5.4)
 override CPPFLAGS += -D_GNU_SOURCE -Isrc $(LUA_CFLAGS) -MMD -MP
 override CFLAGS   += -std=c11 -Wall -Wextra $(WERROR)
 
+# libuv's archive has another name in Debian 12.
+UV := $(if $(wildcard /usr/lib/*/libuv_a.a),-luv_a,-luv)
 # Everything but libc is linked statically; C modules of a stock Lua find the Lua API in the binary.
 STATIC := -Wl,--whole-archive,-Bstatic -llua5.4 -Wl,--no-whole-archive \
-          -lserialport -lz -lmbedcrypto -lnettle -luv_a -ledit -lbsd -lmd -ltinfo -Wl,-Bdynamic
+          -lserialport -lz -lmbedcrypto -lnettle $(UV) -ledit -lbsd -lmd -ltinfo -Wl,-Bdynamic
 LIBS   := $(STATIC) -lm -ldl -lpthread
 SHARED := -lserialport -lz -lmbedcrypto -lnettle -luv -lm -ldl -lpthread
 
@@ -77,7 +80,7 @@ demo: deps ## flash a real image to a simulated chip and read it back
 	@$(BUILD)/esplua examples/demo.lua
 
 check: deps ## all tests: plain, sanitizers, constant collecting, luacheck, fuzzers
-	@BUILD=$(BUILD)/check MAKE="$(MAKE)" FUZZ_RUNS=$(FUZZ_RUNS) sh spec/check.sh
+	@BUILD=$(BUILD)/check MAKE="$(MAKE)" SAN="$(SAN)" FUZZ_RUNS=$(FUZZ_RUNS) sh spec/check.sh
 
 rom-check: all ## hold the loader's model against mask ROMs: ESPLUA_ROMS=FOLDER make rom-check
 	@$(BUILD)/esplua spec/rom_check.lua $(ROM_CHECK)
@@ -85,7 +88,8 @@ rom-check: all ## hold the loader's model against mask ROMs: ESPLUA_ROMS=FOLDER 
 rom-matrix: all ## hosts, with their stubs and without, against mask ROMs: ESPLUA_ROMS=FOLDER ESPTOOL="python3 -m esptool" make rom-matrix
 	@$(BUILD)/esplua spec/rom_matrix.lua $(ROM_MATRIX)
 
-fuzz: ## run the fuzzers longer: make fuzz FUZZ_RUNS=1000000
+fuzz: deps ## run the fuzzers longer: make fuzz FUZZ_RUNS=1000000
+	@$(MAKE) -s -j2 BUILD=$(BUILD)/check/san CFLAGS="$(SAN)" $(BUILD)/check/san/esplua
 	@BUILD=$(BUILD)/check MAKE="$(MAKE)" FUZZ_RUNS=$(FUZZ_RUNS) sh spec/fuzz/run.sh
 
 $(BUILD)/measure: src/tools/measure.c

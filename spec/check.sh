@@ -1,6 +1,6 @@
 #!/bin/sh
 # All tests. Prints what each stage did and ends with one line "N passed, N failed".
-# BUILD: folder to build in. FUZZ_RUNS: inputs a fuzzer tries. MAKE: the make to use.
+# BUILD: folder to build in. FUZZ_RUNS: inputs a fuzzer tries. MAKE: the make to use. SAN: the sanitizers' flags.
 set -u
 BUILD=${BUILD:-build/check}
 MAKE=${MAKE:-make}
@@ -13,7 +13,7 @@ mkdir -p "$BUILD"
 one() {
   name=$1; shift
   if "$@" > "$log" 2>&1; then
-    passed=$((passed + 1)); echo "ok      $name"
+    passed=$((passed + 1)); echo "ok      $name"; sed -n 's/^note: /        /p' "$log"
   else
     failed=$((failed + 1)); echo "FAILED  $name"; tail -n 60 "$log"
   fi
@@ -38,7 +38,6 @@ specs() {
   fi
 }
 
-SAN="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 one "build with -Werror" $MAKE -s -j2 BUILD="$BUILD/plain" WERROR=-Werror all
 one "build with AddressSanitizer and UBSan" $MAKE -s -j2 BUILD="$BUILD/san" WERROR=-Werror CFLAGS="$SAN" "$BUILD/san/esplua"
 one "luacheck" luacheck -q --config .luacheckrc lua scripts spec chips bench examples stubs

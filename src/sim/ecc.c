@@ -3,8 +3,8 @@
  * Points in Jacobian coordinates come out with Z = 1, which is one way of many to write them. Arithmetic
  * without points (modes from 8 on, division) is not there. */
 #include "sim/ecc.h"
+#include "sim/mbed.h"
 
-#include <mbedtls/ecp.h>
 #include <string.h>
 
 enum { RAW = 0x0C, STATE = 0x10, ENABLE = 0x14, CLEAR = 0x18, CONF = 0x1C, MEMORY = 0x100 };
@@ -35,15 +35,26 @@ static void put(struct sim_ecc *s, int which, const mbedtls_ecp_group *g, const 
     memset(s->number[which], 0, sizeof s->number[which]);
 }
 
+/* What mbedtls blinds its multiplication with. The result does not depend on it, and there is no secret. */
+static int any_bytes(void *seed, unsigned char *to, size_t n) {
+  uint32_t *x = seed;
+  for (size_t i = 0; i < n; i++) {
+    *x = *x * 1664525u + 1013904223u;
+    to[i] = (unsigned char)(*x >> 24);
+  }
+  return 0;
+}
+
 /* The point times k. */
 static void multiply(struct sim_ecc *s, mbedtls_ecp_group *g, const mbedtls_ecp_point *p, int jacobian) {
   mbedtls_ecp_point out;
   mbedtls_mpi k;
+  uint32_t seed = 1;
   mbedtls_ecp_point_init(&out);
   mbedtls_mpi_init(&k);
   int bad = get(s, K, g, &k) != 0 || mbedtls_mpi_mod_mpi(&k, &k, &g->N) != 0;
   if (!bad && mbedtls_mpi_cmp_int(&k, 0) != 0)
-    bad = mbedtls_ecp_mul(g, &out, &k, p, NULL, NULL) != 0;
+    bad = mbedtls_ecp_mul(g, &out, &k, p, any_bytes, &seed) != 0;
   if (bad) /* not a point of the curve: nobody knows what comes out */
     mbedtls_ecp_set_zero(&out);
   put(s, X, g, &out.X);

@@ -3,8 +3,8 @@
  * Checking of signatures, with the digest as software writes it. Making signatures and public keys with a key
  * in eFuse is not there: it ends at once, without a result. */
 #include "sim/ecdsa.h"
+#include "sim/mbed.h"
 
-#include <mbedtls/ecdsa.h>
 #include <string.h>
 
 enum {

@@ -1,8 +1,8 @@
 /* loader_info.c - the other commands: SYNC, registers, flash set-up, reading, digest, rate, security state.
  */
+#include "digest.h"
 #include "sim/chip.h"
 
-#include <mbedtls/md5.h>
 #include <string.h>
 
 enum { REG_ENTRY = 16, READ_MAX = 64, MD5_CHUNK = 4096 };
@@ -56,21 +56,20 @@ static int md5(struct sim_chip *c, uint32_t addr, uint32_t len) {
     len = 0; /* the length is signed there */
   if (len > 0 && !sim_loader_in_flash(c, addr, (len + 3) & ~3u))
     return SIM_ERR_READ;
-  mbedtls_md5_context md;
+  struct digest md;
   sim_chip_take_time(c, len * MD5_TIME);
-  mbedtls_md5_init(&md);
-  mbedtls_md5_starts_ret(&md);
+  digest_begin(&md, "md5");
   while (len > 0) {
     uint32_t n = len < MD5_CHUNK ? len : MD5_CHUNK;
     if (c->flash_connected)
       sim_flash_read(&c->flash, addr & SIM_ROM_ADDRESS, chunk, n);
     else
       memset(chunk, 0xFF, n);
-    mbedtls_md5_update_ret(&md, chunk, n);
+    digest_update(&md, chunk, n);
     addr += n, len -= n;
   }
-  mbedtls_md5_finish_ret(&md, digest);
-  mbedtls_md5_free(&md);
+  digest_end(&md, digest);
+  digest_free(&md);
   for (int i = 0; i < 16; i++) {
     c->loader.body[2 * i] = (uint8_t)digits[digest[i] >> 4];
     c->loader.body[2 * i + 1] = (uint8_t)digits[digest[i] & 15];

@@ -1,10 +1,8 @@
 /* sha.c - the SHA accelerator. Source: Technical Reference Manuals, "SHA Accelerator". Blocks are handed over
  * by software; the mode in which they come by DMA is not there. */
 #include "sim/sha.h"
+#include "sim/mbed.h"
 
-#include <mbedtls/sha1.h>
-#include <mbedtls/sha256.h>
-#include <mbedtls/sha512.h>
 #include <string.h>
 
 enum { MODE = 0x00, START = 0x10, CONTINUE = 0x14, BUSY = 0x18, H = 0x40, M = 0x80 };
@@ -17,7 +15,7 @@ static uint32_t swap(uint32_t v) {
 static void sha1(struct sim_sha *s, int first) {
   mbedtls_sha1_context c;
   mbedtls_sha1_init(&c);
-  mbedtls_sha1_starts_ret(&c);
+  mbedtls_sha1_starts(&c);
   for (int i = 0; i < 5 && !first; i++)
     c.state[i] = swap(s->h[i]);
   mbedtls_internal_sha1_process(&c, (const unsigned char *)s->m);
@@ -29,7 +27,7 @@ static void sha1(struct sim_sha *s, int first) {
 static void sha256(struct sim_sha *s, int first) {
   mbedtls_sha256_context c;
   mbedtls_sha256_init(&c);
-  mbedtls_sha256_starts_ret(&c, s->mode == SHA224);
+  mbedtls_sha256_starts(&c, s->mode == SHA224);
   for (int i = 0; i < 8 && !first; i++)
     c.state[i] = swap(s->h[i]);
   mbedtls_internal_sha256_process(&c, (const unsigned char *)s->m);
@@ -41,7 +39,7 @@ static void sha256(struct sim_sha *s, int first) {
 static void sha512(struct sim_sha *s, int first) {
   mbedtls_sha512_context c;
   mbedtls_sha512_init(&c);
-  mbedtls_sha512_starts_ret(&c, s->mode == SHA384);
+  mbedtls_sha512_starts(&c, s->mode == SHA384);
   for (int i = 0; i < 8 && !first; i++)
     c.state[i] = (uint64_t)swap(s->h[2 * i]) << 32 | swap(s->h[2 * i + 1]);
   mbedtls_internal_sha512_process(&c, (const unsigned char *)s->m);
